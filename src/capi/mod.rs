@@ -1,0 +1,114 @@
+//! The C ABI: checks what C callers hand over and calls the layers below; no logic of its own.
+//!
+//! `include/drr.h` is generated from this module by cbindgen; `make header` refreshes it. Every
+//! entry catches panics, and a failure leaves its reason in [`drr_last_error`].
+//!
+//! # Safety
+//!
+//! All functions take pointers that must be what their comments say: NULL where allowed, else
+//! valid for the stated number of elements. What can be checked is checked: NULL, sizes, ranges,
+//! and handles by a tag that also catches most handles already closed.
+
+mod model;
+mod sampler;
+mod status;
+mod structs;
+
+pub use model::*;
+pub use sampler::*;
+pub use status::*;
+pub use structs::*;
+
+use crate::{Error, Result};
+
+/// What C holds pointers to. C sees an opaque type; behind it stands a [`Tagged`] one.
+trait Handle: Sized {
+    /// Tells live handles of this type from anything else.
+    const TAG: u64;
+
+    /// Name in messages.
+    const NAME: &'static str;
+}
+
+#[repr(C)]
+struct Tagged<H> {
+    tag: u64,
+    value: H,
+}
+
+/// The handle behind a pointer from C.
+///
+/// # Safety
+/// `pointer` must be NULL or point to at least eight readable bytes, and come from [`give`] if
+/// they hold the tag.
+unsafe fn handle<'a, H: Handle>(pointer: *const H) -> Result<&'a H> {
+    let tagged = pointer.cast::<Tagged<H>>();
+    if pointer.is_null() {
+        return Err(Error::argument(format!("{} is NULL", H::NAME)));
+    }
+    // SAFETY: the caller's promise; the tag comes first.
+    if !tagged.is_aligned() || unsafe { (&raw const (*tagged).tag).read_volatile() } != H::TAG {
+        return Err(Error::argument(format!(
+            "not a live {}: closed already, or a handle of another type",
+            H::NAME
+        )));
+    }
+    // SAFETY: the caller's promise.
+    Ok(unsafe { &(*tagged).value })
+}
+
+/// Gives a handle to C.
+///
+/// # Safety
+/// `out` must be writable.
+unsafe fn give<H: Handle>(out: *mut *mut H, value: H) {
+    let tagged = Box::into_raw(Box::new(Tagged { tag: H::TAG, value }));
+    // SAFETY: the caller's promise.
+    unsafe { out.write(tagged.cast()) }
+}
+
+/// Takes a handle back from C and drops it; NULL is ignored, so are dead handles.
+///
+/// # Safety
+/// As for [`handle`], and nobody else may use it any more.
+unsafe fn take_back<H: Handle>(pointer: *mut H) {
+    // SAFETY: the caller's promise.
+    if unsafe { handle::<H>(pointer) }.is_err() {
+        return;
+    }
+    let tagged = pointer.cast::<Tagged<H>>();
+    // SAFETY: live, so it came from `give`, and the caller gives it up. The tag is erased so that
+    // a second attempt is seen as long as the memory is not used for something else; volatile,
+    // because the compiler may drop writes to memory that is about to be freed.
+    unsafe {
+        (&raw mut (*tagged).tag).write_volatile(0);
+        drop(Box::from_raw(tagged));
+    }
+}
+
+/// `pointer` as a slice; NULL is fine for no elements.
+///
+/// # Safety
+/// If not NULL, `pointer` must be readable for `count` elements.
+unsafe fn slice<'a, T>(pointer: *const T, count: u64, name: &str) -> Result<&'a [T]> {
+    let count = usize::try_from(count)
+        .ok()
+        .filter(|count| count.checked_mul(size_of::<T>()).is_some_and(|n| n <= isize::MAX as usize))
+        .ok_or_else(|| Error::argument(format!("{name} has {count} elements: too many")))?;
+    if count == 0 {
+        return Ok(&[]);
+    }
+    if pointer.is_null() || !pointer.is_aligned() {
+        let what = if pointer.is_null() { "NULL" } else { "not aligned to its type" };
+        return Err(Error::argument(format!("{name} is {what}, expected {count} elements")));
+    }
+    // SAFETY: the caller's promise.
+    Ok(unsafe { std::slice::from_raw_parts(pointer, count) })
+}
+
+fn check_not_null<T>(pointer: *const T, name: &str) -> Result<()> {
+    if pointer.is_null() {
+        return Err(Error::argument(format!("{name} is NULL")));
+    }
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! Binding models to parameters and asking them.
+
+#![allow(non_camel_case_types)]
+
+use std::ffi::c_void;
+
+use super::model::drr_model;
+use super::structs::{drr_points, drr_sampler_options, drr_values, read, scalar};
+use super::{Handle, check_not_null, drr_status, give, handle, slice, status::guard, take_back};
+use crate::sampler::points::{Float, Points, ValuesMut};
+use crate::{Error, Result, Sampler, SamplerOptions};
+
+/// A model bound to one set of simulation parameters. Cheap to make, immutable: any number of
+/// threads may query it at the same time. Keeps what it needs of its model alive.
+pub struct drr_sampler {
+    sampler: Sampler,
+}
+
+impl Handle for drr_sampler {
+    const TAG: u64 = u64::from_le_bytes(*b"drrsampl");
+    const NAME: &'static str = "drr_sampler";
+}
+
+/// Binds a model to simulation parameters.
+///
+/// @param model       an open model
+/// @param parameters  `count` numbers in the model's order and units (or in [0, 1] with
+///                    `DRR_UNITS_NORMALIZED`); read during the call only
+/// @param count       must be the model's number of parameters
+/// @param options     NULL for the defaults: physical units, clamp outside
+/// @param sampler     receives the handle, to be freed by `drr_sampler_free`; NULL on failure
+/// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, or `DRR_ERROR_OUTSIDE_DOMAIN` if a parameter is
+///         out of its range and `outside_parameters` says so
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drr_sampler_create(
+    model: *const drr_model,
+    parameters: *const f64,
+    count: u64,
+    options: *const drr_sampler_options,
+    sampler: *mut *mut drr_sampler,
+) -> drr_status {
+    guard(|| {
+        // SAFETY: the caller's promise, see the comment of the function.
+        unsafe {
+            check_not_null(sampler, "sampler")?;
+            sampler.write(std::ptr::null_mut());
+            let options =
+                read(options)?.map_or(Ok(SamplerOptions::default()), SamplerOptions::try_from)?;
+            let parameters = slice(parameters, count, "parameters")?;
+            let bound = Sampler::new(&handle(model)?.runtime, parameters, &options)?;
+            give(sampler, drr_sampler { sampler: bound });
+        }
+        Ok(())
+    })
+}
+
+/// Frees a sampler.
+///
+/// @param sampler  NULL is fine
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drr_sampler_free(sampler: *mut drr_sampler) {
+    guard(|| {
+        // SAFETY: the caller's promise, see the comment of the function.
+        unsafe { take_back(sampler) };
+        Ok(())
+    });
+}
+
+/// Values at `count` points, 32-bit, both arrays without gaps.
+///
+/// @param sampler  a sampler
+/// @param count    number of points; 0 is fine
+/// @param points   `[count][dims]`, x first
+/// @param values   receives `[count][outputs]`; must not overlap `points`
+/// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, or `DRR_ERROR_OUTSIDE_DOMAIN` by policy, naming
+///         the first such point; on failure nothing is written
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drr_sampler_query_f32(
+    sampler: *const drr_sampler,
+    count: u64,
+    points: *const f32,
+    values: *mut f32,
+) -> drr_status {
+    // SAFETY: the caller's promise, see the comment of the function.
+    guard(|| unsafe { query_packed(sampler, count, points, values) })
+}
+
+/// `drr_sampler_query_f32` for 64-bit arrays. Arithmetic inside the model is 32-bit; coordinates
+/// are used in full.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drr_sampler_query_f64(
+    sampler: *const drr_sampler,
+    count: u64,
+    points: *const f64,
+    values: *mut f64,
+) -> drr_status {
+    // SAFETY: the caller's promise, see the comment of the function.
+    guard(|| unsafe { query_packed(sampler, count, points, values) })
+}
+
+/// Values at points in any layout: interleaved, separate arrays, parts of larger records.
+///
+/// @param sampler  a sampler
+/// @param points   where the coordinates are
+/// @param values   where the results go
+/// @return as `drr_sampler_query_f32`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drr_sampler_query(
+    sampler: *const drr_sampler,
+    points: *const drr_points,
+    values: *const drr_values,
+) -> drr_status {
+    guard(|| {
+        // SAFETY: the caller's promise, see the comments of the function and the structs.
+        unsafe {
+            let sampler = &handle(sampler)?.sampler;
+            let spec = sampler.runtime().model().spec();
+            let points = read(points)?.ok_or_else(|| Error::argument("points is NULL"))?;
+            let values = read(values)?.ok_or_else(|| Error::argument("values is NULL"))?;
+            let count = usize::try_from(points.count).unwrap_or(usize::MAX);
+            let points = point_view(&points, count, spec.axes.len())?;
+            let mut values = value_view(&values, count, spec.outputs())?;
+            sampler.query(&points, &mut values)
+        }
+    })
+}
+
+unsafe fn query_packed<T: Float>(
+    sampler: *const drr_sampler,
+    count: u64,
+    points: *const T,
+    values: *mut T,
+) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let sampler = &handle(sampler)?.sampler;
+        let spec = sampler.runtime().model().spec();
+        let (dims, outputs) = (spec.axes.len(), spec.outputs());
+        let points = slice(points, count.saturating_mul(dims as u64), "points")?;
+        // Results are written through the raw pointer: a `&mut` slice would claim that the
+        // caller's memory is initialised.
+        slice(values.cast_const(), count.saturating_mul(outputs as u64), "values")?;
+        let size = size_of::<T>() as isize;
+        let mut values = ValuesMut::from_raw(
+            T::SCALAR,
+            count as usize,
+            outputs,
+            values.cast(),
+            size * outputs as isize,
+            size,
+        );
+        sampler.query(&Points::packed(points, dims)?, &mut values)
+    }
+}
+
+unsafe fn point_view<'a>(points: &drr_points, count: usize, dims: usize) -> Result<Points<'a>> {
+    let scalar = scalar(points.scalar)?;
+    let mut axes = [(std::ptr::null(), 0); 3];
+    for (k, axis) in axes.iter_mut().enumerate().take(dims) {
+        let stride = stride(points.stride[k], scalar.bytes(), count, "points.stride")?;
+        check_address(points.axis[k], count, &format!("points.axis[{k}]"))?;
+        *axis = (points.axis[k].cast(), stride);
+    }
+    // SAFETY: the caller's promise: readable at these places.
+    Ok(unsafe { Points::from_raw(scalar, count, dims, axes) })
+}
+
+unsafe fn value_view<'a>(
+    values: &drr_values,
+    count: usize,
+    outputs: usize,
+) -> Result<ValuesMut<'a>> {
+    let scalar = scalar(values.scalar)?;
+    let value_stride = stride(values.value_stride, scalar.bytes(), outputs, "values.value_stride")?;
+    let gapless = scalar.bytes() * outputs as isize;
+    let point_stride = stride(values.point_stride, gapless, count, "values.point_stride")?;
+    check_address(values.data, count, "values.data")?;
+    let base = values.data.cast();
+    // SAFETY: the caller's promise: writable at these places.
+    Ok(unsafe { ValuesMut::from_raw(scalar, count, outputs, base, point_stride, value_stride) })
+}
+
+/// A stride from C, 0 replaced by `gapless`; refused if the last element could not be addressed.
+fn stride(given: i64, gapless: isize, count: usize, name: &str) -> Result<isize> {
+    let stride = if given == 0 { gapless } else { given as isize };
+    match isize::try_from(count).ok().and_then(|count| stride.checked_mul(count)) {
+        Some(_) => Ok(stride),
+        None => Err(Error::argument(format!("{name} {given} for {count} elements is too far"))),
+    }
+}
+
+fn check_address(address: *const c_void, count: usize, name: &str) -> Result<()> {
+    if address.is_null() && count > 0 {
+        return Err(Error::argument(format!("{name} is NULL, expected {count} points")));
+    }
+    Ok(())
+}

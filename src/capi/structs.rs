@@ -1,0 +1,322 @@
+//! Plain structs of the C ABI. Each starts with its size, so that it can grow: callers built
+//! against an older header pass a smaller struct, callers of a newer one may pass a larger struct
+//! as long as what this library does not know is zero.
+
+#![allow(non_camel_case_types)]
+
+use std::ffi::{c_char, c_void};
+
+use crate::sampler::points::Scalar;
+use crate::{Checksums, Error, OpenOptions, Outside, Result, SamplerOptions, Storage, Units};
+
+/// Type of the numbers in an array.
+#[repr(u32)]
+pub enum drr_scalar {
+    /// 32-bit floating point.
+    DRR_F32 = 0,
+    /// 64-bit floating point.
+    DRR_F64 = 1,
+}
+
+/// Where an open file's bytes live.
+#[repr(u32)]
+pub enum drr_storage {
+    /// Mapped and shared with other processes. The file must not be truncated or rewritten in
+    /// place while it is open; replacing it by rename is fine.
+    DRR_STORAGE_MAPPED = 0,
+    /// Read into private memory.
+    DRR_STORAGE_COPIED = 1,
+}
+
+/// Whether numbers are compared with their checksums when a file is opened.
+#[repr(u32)]
+pub enum drr_checksums {
+    /// Read the whole file once; refuse it if a bit is wrong.
+    DRR_CHECKSUMS_VERIFY = 0,
+    /// Trust the numbers: opening does not touch the grids.
+    DRR_CHECKSUMS_SKIP = 1,
+}
+
+/// What coordinates, parameters and results are measured in.
+#[repr(u32)]
+pub enum drr_units {
+    /// The file's physical units.
+    DRR_UNITS_PHYSICAL = 0,
+    /// Coordinates in [-1, 1], parameters in [0, 1], results before de-normalisation.
+    DRR_UNITS_NORMALIZED = 1,
+}
+
+/// What a point or parameter outside its range gives. NaN always gives NaN.
+#[repr(u32)]
+pub enum drr_outside {
+    /// The value at the nearest point of the border.
+    DRR_OUTSIDE_CLAMP = 0,
+    /// Vertex features outside are zero and fade out within one cell. For points only.
+    DRR_OUTSIDE_ZEROS = 1,
+    /// NaN.
+    DRR_OUTSIDE_NAN = 2,
+    /// `DRR_ERROR_OUTSIDE_DOMAIN`; nothing is written.
+    DRR_OUTSIDE_ERROR = 3,
+}
+
+/// How a file is opened. All zero (but `struct_size`) is the default.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct drr_open_options {
+    /// `sizeof(drr_open_options)`
+    pub struct_size: u32,
+    /// A `drr_storage`; ignored by `drr_model_open_memory`.
+    pub storage: u32,
+    /// A `drr_checksums`.
+    pub checksums: u32,
+    /// Threads that a query may use: 0 or 1 for the caller's alone, more (at most 1024) for a
+    /// private pool.
+    pub threads: u32,
+}
+
+/// How a sampler answers. All zero (but `struct_size`) is the default.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct drr_sampler_options {
+    /// `sizeof(drr_sampler_options)`
+    pub struct_size: u32,
+    /// A `drr_units`, of points, parameters and values.
+    pub units: u32,
+    /// A `drr_outside`, for points.
+    pub outside: u32,
+    /// A `drr_outside`, for parameters (not `DRR_OUTSIDE_ZEROS`).
+    pub outside_parameters: u32,
+}
+
+/// What a model is. Strings are UTF-8, owned by the model, valid until it is closed.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct drr_model_info {
+    /// `sizeof(drr_model_info)`, set by the caller.
+    pub struct_size: u32,
+    /// Coordinates per point, 1 to 3.
+    pub dims: u32,
+    /// Simulation parameters per sampler.
+    pub parameters: u32,
+    /// Values per point.
+    pub outputs: u32,
+    /// Size of the file in bytes.
+    pub file_bytes: u64,
+    /// Memory that the open model takes in bytes, the file included (mapped pages are shared).
+    pub memory_bytes: u64,
+    /// Name of the kernel in use: `scalar`, `avx2`, ...
+    pub kernel: *const c_char,
+    /// The whole description as JSON (see docs/format.md).
+    pub spec_json: *const c_char,
+}
+
+/// One axis, parameter or value of a model. Strings are UTF-8, owned by the model, valid until it
+/// is closed.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct drr_range_info {
+    /// `sizeof(drr_range_info)`, set by the caller.
+    pub struct_size: u32,
+    /// Unused, 0.
+    pub reserved: u32,
+    /// Name, for instance `x`.
+    pub name: *const c_char,
+    /// Unit, empty if none.
+    pub unit: *const c_char,
+    /// Smallest physical value: first vertex of an axis, lower end of a parameter, smallest
+    /// training value.
+    pub min: f64,
+    /// Largest physical value.
+    pub max: f64,
+}
+
+/// Points in the caller's memory: any layout. Coordinate `k` of point `i` is at
+/// `(const char *)axis[k] + i * stride[k]`, of any alignment.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct drr_points {
+    /// `sizeof(drr_points)`
+    pub struct_size: u32,
+    /// A `drr_scalar`.
+    pub scalar: u32,
+    /// Number of points; 0 is fine, the addresses may be NULL then.
+    pub count: u64,
+    /// Addresses of the first point's x, y, z; those beyond the model's axes are ignored.
+    pub axis: [*const c_void; 3],
+    /// Bytes from one point to the next, may be negative; 0 means the size of one number (separate
+    /// arrays without gaps).
+    pub stride: [i64; 3],
+}
+
+/// Where results go: any layout. Value `k` of point `i` goes to
+/// `(char *)data + i * point_stride + k * value_stride`, of any alignment. Results must overlap
+/// neither each other nor the points.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct drr_values {
+    /// `sizeof(drr_values)`
+    pub struct_size: u32,
+    /// A `drr_scalar`.
+    pub scalar: u32,
+    /// Address of the first point's first value.
+    pub data: *mut c_void,
+    /// Bytes from one point to the next, may be negative; 0 means that a point's values follow
+    /// one another without gaps, and points too.
+    pub point_stride: i64,
+    /// Bytes from one value of a point to the next; 0 means the size of one number.
+    pub value_stride: i64,
+}
+
+/// A struct that starts with its size.
+///
+/// # Safety
+/// `#[repr(C)]`, the first field is `struct_size: u32`, and all-zero bytes are a value of it.
+pub(super) unsafe trait Sized32: Copy {
+    const NAME: &'static str;
+}
+// SAFETY: see the definition.
+unsafe impl Sized32 for drr_open_options {
+    const NAME: &'static str = "drr_open_options";
+}
+// SAFETY: see the definition.
+unsafe impl Sized32 for drr_sampler_options {
+    const NAME: &'static str = "drr_sampler_options";
+}
+// SAFETY: see the definition.
+unsafe impl Sized32 for drr_model_info {
+    const NAME: &'static str = "drr_model_info";
+}
+// SAFETY: see the definition.
+unsafe impl Sized32 for drr_range_info {
+    const NAME: &'static str = "drr_range_info";
+}
+// SAFETY: see the definition.
+unsafe impl Sized32 for drr_points {
+    const NAME: &'static str = "drr_points";
+}
+// SAFETY: see the definition.
+unsafe impl Sized32 for drr_values {
+    const NAME: &'static str = "drr_values";
+}
+
+/// Reads a struct of whatever size the caller knows; NULL is `None`.
+///
+/// # Safety
+/// `pointer` must be NULL or readable for as many bytes as its `struct_size` says.
+pub(super) unsafe fn read<T: Sized32>(pointer: *const T) -> Result<Option<T>> {
+    if pointer.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the caller's promise.
+    let given = unsafe { checked_size(pointer)? };
+    // SAFETY: all-zero bytes are a value (`Sized32`); the copy stays within both structs; bytes
+    // beyond ours are within the caller's.
+    unsafe {
+        let mut value: T = std::mem::zeroed();
+        let ours = size_of::<T>();
+        let bytes = pointer.cast::<u8>();
+        (&raw mut value).cast::<u8>().copy_from_nonoverlapping(bytes, given.min(ours));
+        if (ours..given).any(|i| *bytes.add(i) != 0) {
+            return Err(Error::argument(format!(
+                "{} sets fields that this library ({}) does not know",
+                T::NAME,
+                crate::VERSION
+            )));
+        }
+        Ok(Some(value))
+    }
+}
+
+/// Writes a struct of whatever size the caller knows, keeping its `struct_size`.
+///
+/// # Safety
+/// `pointer` must be NULL or writable for as many bytes as its `struct_size` says.
+pub(super) unsafe fn write<T: Sized32>(pointer: *mut T, value: T) -> Result<()> {
+    super::check_not_null(pointer, T::NAME)?;
+    // SAFETY: the caller's promise.
+    let given = unsafe { checked_size(pointer)? };
+    // SAFETY: stays within both structs and leaves `struct_size` alone.
+    unsafe {
+        let (from, to) = ((&raw const value).cast::<u8>(), pointer.cast::<u8>());
+        let size = given.min(size_of::<T>());
+        to.add(4).copy_from_nonoverlapping(from.add(4), size - 4);
+        to.add(size).write_bytes(0, given - size);
+    }
+    Ok(())
+}
+
+unsafe fn checked_size<T: Sized32>(pointer: *const T) -> Result<usize> {
+    if !pointer.is_aligned() {
+        return Err(Error::argument(format!("{} is not aligned to its type", T::NAME)));
+    }
+    // SAFETY: the caller's promise: at least `struct_size` itself is there.
+    let size = unsafe { pointer.cast::<u32>().read() } as usize;
+    // This is the first version of every struct; none was ever smaller.
+    if (size_of::<T>()..=4096).contains(&size) {
+        return Ok(size);
+    }
+    Err(Error::argument(format!(
+        "{}.struct_size is {size}, expected sizeof({}) = {}",
+        T::NAME,
+        T::NAME,
+        size_of::<T>()
+    )))
+}
+
+impl TryFrom<drr_open_options> for OpenOptions {
+    type Error = Error;
+
+    fn try_from(options: drr_open_options) -> Result<Self> {
+        let storage = match options.storage {
+            0 => Storage::Mapped,
+            1 => Storage::Copied,
+            other => return Err(unknown("storage", other, "drr_storage")),
+        };
+        let checksums = match options.checksums {
+            0 => Checksums::Verify,
+            1 => Checksums::Skip,
+            other => return Err(unknown("checksums", other, "drr_checksums")),
+        };
+        if options.threads > 1024 {
+            return Err(unknown("threads", options.threads, "number up to 1024"));
+        }
+        Ok(Self { storage, checksums, threads: options.threads as usize })
+    }
+}
+
+impl TryFrom<drr_sampler_options> for SamplerOptions {
+    type Error = Error;
+
+    fn try_from(options: drr_sampler_options) -> Result<Self> {
+        let units = match options.units {
+            0 => Units::Physical,
+            1 => Units::Normalized,
+            other => return Err(unknown("units", other, "drr_units")),
+        };
+        let outside = |field, number| match number {
+            0 => Ok(Outside::Clamp),
+            1 => Ok(Outside::Zeros),
+            2 => Ok(Outside::Nan),
+            3 => Ok(Outside::Error),
+            other => Err(unknown(field, other, "drr_outside")),
+        };
+        Ok(Self {
+            units,
+            outside: outside("outside", options.outside)?,
+            outside_parameters: outside("outside_parameters", options.outside_parameters)?,
+        })
+    }
+}
+
+/// The scalar type that a number from C names.
+pub(super) fn scalar(number: u32) -> Result<Scalar> {
+    match number {
+        0 => Ok(Scalar::F32),
+        1 => Ok(Scalar::F64),
+        other => Err(unknown("scalar", other, "drr_scalar")),
+    }
+}
+
+fn unknown(field: &str, number: u32, expected: &str) -> Error {
+    Error::argument(format!("{field} is {number}, expected a {expected}"))
+}

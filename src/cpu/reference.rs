@@ -1,0 +1,92 @@
+//! The yardstick: a model evaluated in 64-bit floating point, one point at a time, as plainly as
+//! it can be written. Also does what is computed once per sampler, where speed does not matter.
+
+use super::activation::apply64;
+use super::corners::Corners;
+use super::tile::Job;
+use crate::model::{GridValues, Model};
+
+/// The input vector before any grid is added: bias plus lines at `parameters`, `[input.width]`.
+pub fn conditional_inputs(model: &Model, parameters: &[f64]) -> Vec<f64> {
+    let spec = model.spec();
+    let mut inputs = match model.input_bias() {
+        Some(bias) => bias.iter().map(|&b| f64::from(b)).collect(),
+        None => vec![0.0; spec.input.width],
+    };
+    for (n, line) in spec.lines.iter().enumerate() {
+        let values = model.line(n);
+        let s = parameters[line.parameter].clamp(0.0, 1.0) * (line.vertices - 1) as f64;
+        let lower = s as usize;
+        let upper = (lower + 1).min(line.vertices - 1);
+        let fraction = s - lower as f64;
+        for f in 0..line.features {
+            let a = f64::from(values[lower * line.features + f]);
+            let b = f64::from(values[upper * line.features + f]);
+            inputs[line.offset + f] += a + fraction * (b - a);
+        }
+    }
+    inputs
+}
+
+/// Bias of the first layer plus what the non-spatial inputs contribute to it; empty without
+/// layers.
+pub fn first_bias(model: &Model, inputs: &[f64]) -> Vec<f64> {
+    let spec = model.spec();
+    let (Some(layer), Some(tensors)) = (spec.layers.first(), model.layers().first()) else {
+        return Vec::new();
+    };
+    let spatial = spec.spatial_width();
+    let mut conditional = inputs[spatial..].to_vec();
+    conditional.iter_mut().for_each(|x| *x = apply64(spec.input.activation, *x));
+    (tensors.weight.chunks_exact(layer.inputs).zip(&tensors.bias))
+        .map(|(row, &bias)| f64::from(bias) + dot(&row[spatial..], &conditional))
+        .collect()
+}
+
+/// Values at the job's positions, `[positions, outputs]`.
+pub fn evaluate(job: &Job<'_>, values: &mut [f64]) {
+    let outputs = job.model.spec().outputs();
+    for (position, values) in job.positions.iter().zip(values.chunks_exact_mut(outputs)) {
+        let spatial = spatial_inputs(job, position);
+        values.copy_from_slice(&layers(job, spatial));
+    }
+}
+
+fn spatial_inputs(job: &Job<'_>, position: &super::Position) -> Vec<f64> {
+    let spec = job.model.spec();
+    let mut inputs = job.binding.inputs.clone();
+    for (n, grid) in spec.grids.iter().enumerate() {
+        let data = job.model.grid(n);
+        let corners = Corners::new(grid, position, job.padding);
+        for c in 0..corners.count {
+            let start = corners.vertices[c] * data.row;
+            for f in 0..grid.channels {
+                let feature = match data.values {
+                    GridValues::F32(values) => f64::from(values[start + f]),
+                    GridValues::F16(values) => values[start + f].to_f64(),
+                };
+                inputs[grid.offset + f] += corners.weights[c] * feature;
+            }
+        }
+    }
+    inputs.iter_mut().for_each(|x| *x = apply64(spec.input.activation, *x));
+    inputs
+}
+
+fn layers(job: &Job<'_>, mut x: Vec<f64>) -> Vec<f64> {
+    let spec = job.model.spec();
+    for (n, (layer, tensors)) in spec.layers.iter().zip(job.model.layers()).enumerate() {
+        x = (tensors.weight.chunks_exact(layer.inputs).enumerate())
+            .map(|(out, row)| {
+                let bias =
+                    if n == 0 { job.binding.bias[out] } else { f64::from(tensors.bias[out]) };
+                apply64(layer.activation, bias + dot(&row[..x.len()], &x))
+            })
+            .collect();
+    }
+    x
+}
+
+fn dot(row: &[f32], x: &[f64]) -> f64 {
+    row.iter().zip(x).map(|(&w, &x)| f64::from(w) * x).sum()
+}

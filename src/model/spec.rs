@@ -1,0 +1,344 @@
+//! The JSON description inside a baked file: what the tensors mean and how they connect.
+//!
+//! A model is one *input vector* per point, to which grids and lines each **add** their
+//! interpolated features at an offset, followed by dense layers. Concatenation is offsets side by
+//! side; a sum (tri-planes, a folded first layer) is offsets that coincide. Everything here is
+//! checked by [`Spec::check`] before anything is computed with it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// Widest input vector or layer that a file may ask for; bounds the scratch memory of a query.
+pub const MAX_WIDTH: usize = 1 << 16;
+
+/// Most grids, lines, parameters or layers that a file may hold.
+pub const MAX_ITEMS: usize = 1 << 12;
+
+/// Description of a baked model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// The domain's axes, x first; one to three.
+    pub axes: Vec<Axis>,
+    /// The simulation parameters that a query binds, in order.
+    pub parameters: Vec<Parameter>,
+    /// The field's components, one per output of the last layer.
+    pub values: Vec<Value>,
+    /// Feature grids over the domain.
+    pub grids: Vec<Grid>,
+    /// Feature lines over one parameter each.
+    pub lines: Vec<Line>,
+    /// The vector that grids and lines add up to.
+    pub input: Input,
+    /// Dense layers from the input vector to the values; none means that the input vector *is*
+    /// the value (a bare encoder).
+    pub layers: Vec<Layer>,
+    /// Where the model comes from: tool, configuration, data, measured quality. Free form.
+    #[serde(default)]
+    pub provenance: serde_json::Map<String, serde_json::Value>,
+}
+
+/// One axis of the domain; `min` and `max` are the positions of the first and last vertex, which
+/// normalise to -1 and 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Axis {
+    /// Name for people, for instance `x`.
+    pub name: String,
+    /// Unit, empty if none.
+    pub unit: String,
+    /// Physical position of normalised -1.
+    pub min: f64,
+    /// Physical position of normalised 1.
+    pub max: f64,
+}
+
+/// One simulation parameter; `min` and `max` normalise to 0 and 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameter {
+    /// Name, as in the table that the ensemble came with.
+    pub name: String,
+    /// Unit, empty if none.
+    pub unit: String,
+    /// Physical value of normalised 0.
+    pub min: f64,
+    /// Physical value of normalised 1.
+    pub max: f64,
+}
+
+/// One component of the field. Physical value: `t(v (max - min) + min)` with `t` the inverse of
+/// `transform`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Value {
+    /// Name, for instance `energy`.
+    pub name: String,
+    /// Unit, empty if none.
+    pub unit: String,
+    /// Transformed value of normalised 0.
+    pub min: f64,
+    /// Transformed value of normalised 1.
+    pub max: f64,
+    /// What was done to the physical values before they were normalised.
+    pub transform: Transform,
+}
+
+/// Transform of physical values before normalisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transform {
+    /// None.
+    Linear,
+    /// Natural logarithm; queries return `exp`.
+    Log,
+}
+
+/// A feature grid, tensor `grid.N` of shape `[shape..., row]` with `row >= channels`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grid {
+    /// Coordinates that index it; the first moves along the *last* spatial dimension of the
+    /// tensor. `[0, 1, 2]` is a volume `[D, H, W]` indexed by x, y, z.
+    pub axes: Vec<usize>,
+    /// Vertices per dimension, slowest first (`[D, H, W]`).
+    pub shape: Vec<usize>,
+    /// Features per vertex.
+    pub channels: usize,
+    /// Where in the input vector its features are added.
+    pub offset: usize,
+}
+
+/// A feature line over one parameter, tensor `line.N` of shape `[vertices, features]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// Index of the parameter.
+    pub parameter: usize,
+    /// Vertices, the first at normalised 0, the last at 1.
+    pub vertices: usize,
+    /// Features per vertex.
+    pub features: usize,
+    /// Where in the input vector its features are added.
+    pub offset: usize,
+}
+
+/// The input vector: starts as tensor `input.bias` (zeros without one), grids and lines add to
+/// it, `activation` is applied last.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Length of the vector.
+    pub width: usize,
+    /// Whether the file has a tensor `input.bias` of shape `[width]`.
+    pub bias: bool,
+    /// Applied to the complete input vector.
+    pub activation: Activation,
+}
+
+/// A dense layer: tensors `layer.N.weight` of shape `[outputs, inputs]`, `layer.N.bias` of shape
+/// `[outputs]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layer {
+    /// Length of what goes in.
+    pub inputs: usize,
+    /// Length of what comes out.
+    pub outputs: usize,
+    /// Applied to the outputs.
+    pub activation: Activation,
+}
+
+/// Activation functions, named as in `torch.nn`, lower case in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activation {
+    /// `x`
+    Identity,
+    /// `max(x, 0)`
+    ReLU,
+    /// `x` if positive, else `exp(x) - 1`
+    ELU,
+    /// `x / (1 + exp(-x))`
+    SiLU,
+    /// `x/2 (1 + erf(x / sqrt 2))`
+    GELU,
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// `sin(x)`
+    Sine,
+}
+
+impl Activation {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Identity,
+        Self::ReLU,
+        Self::ELU,
+        Self::SiLU,
+        Self::GELU,
+        Self::Sigmoid,
+        Self::Tanh,
+        Self::Sine,
+    ];
+}
+
+impl Spec {
+    /// Length of the result per point.
+    pub fn outputs(&self) -> usize {
+        self.layers.last().map_or(self.input.width, |layer| layer.outputs)
+    }
+
+    /// Leading part of the input vector that differs from point to point; what follows depends on
+    /// the parameters alone. Without layers, all of it.
+    pub fn spatial_width(&self) -> usize {
+        if self.layers.is_empty() {
+            return self.input.width;
+        }
+        self.grids.iter().map(|grid| grid.offset + grid.channels).max().unwrap_or(0)
+    }
+
+    /// Checks that the description is consistent in itself and of sane size.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Format`](crate::ErrorKind::Format), naming the entry.
+    pub fn check(&self) -> Result<()> {
+        self.check_counts()?;
+        self.check_ranges()?;
+        self.check_grids()?;
+        self.check_lines()?;
+        self.check_layers()
+    }
+
+    fn check_counts(&self) -> Result<()> {
+        if !(1..=3).contains(&self.axes.len()) {
+            return Err(Error::format(format!(
+                "spec has {} axes, expected 1 to 3",
+                self.axes.len()
+            )));
+        }
+        if self.grids.is_empty() {
+            return Err(Error::format("spec has no grids, expected at least one"));
+        }
+        let counts = [
+            ("parameters", self.parameters.len()),
+            ("grids", self.grids.len()),
+            ("lines", self.lines.len()),
+            ("layers", self.layers.len()),
+        ];
+        match counts.into_iter().find(|(_, count)| *count > MAX_ITEMS) {
+            Some((what, count)) => Err(Error::format(format!(
+                "spec has {count} {what}, at most {MAX_ITEMS} are allowed"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn check_ranges(&self) -> Result<()> {
+        let axes = self.axes.iter().map(|a| ("axis", &a.name, a.min, a.max, true));
+        let parameters = self.parameters.iter().map(|p| ("parameter", &p.name, p.min, p.max, true));
+        let values = self.values.iter().map(|v| ("value", &v.name, v.min, v.max, false));
+        for (what, name, min, max, strict) in axes.chain(parameters).chain(values) {
+            let ordered = if strict { min < max } else { min <= max };
+            if !(min.is_finite() && max.is_finite() && (max - min).is_finite() && ordered) {
+                return Err(Error::format(format!(
+                    "{what} `{name}` has the range {min} to {max}, expected finite numbers in order"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_grids(&self) -> Result<()> {
+        check_width("the input vector", self.input.width)?;
+        for (n, grid) in self.grids.iter().enumerate() {
+            let distinct = (0..grid.axes.len()).all(|i| !grid.axes[..i].contains(&grid.axes[i]));
+            let known = grid.axes.iter().all(|&axis| axis < self.axes.len());
+            if !distinct || !known || grid.axes.len() != grid.shape.len() || grid.axes.is_empty() {
+                return Err(Error::format(format!(
+                    "grid.{n} has axes {:?} and shape {:?}, expected one size for each of some \
+                     distinct axes below {}",
+                    grid.axes,
+                    grid.shape,
+                    self.axes.len()
+                )));
+            }
+            if grid.shape.contains(&0) || grid.vertices().is_none() {
+                return Err(Error::format(format!(
+                    "grid.{n} has shape {:?} with {} channels: empty, or too large to address",
+                    grid.shape, grid.channels
+                )));
+            }
+            self.check_span(&format!("grid.{n}"), grid.offset, grid.channels)?;
+        }
+        Ok(())
+    }
+
+    fn check_lines(&self) -> Result<()> {
+        for (n, line) in self.lines.iter().enumerate() {
+            if line.parameter >= self.parameters.len() {
+                return Err(Error::format(format!(
+                    "line.{n} belongs to parameter {}, but there are {}",
+                    line.parameter,
+                    self.parameters.len()
+                )));
+            }
+            if line.vertices == 0 || line.vertices > u32::MAX as usize {
+                return Err(Error::format(format!("line.{n} has {} vertices", line.vertices)));
+            }
+            self.check_span(&format!("line.{n}"), line.offset, line.features)?;
+        }
+        Ok(())
+    }
+
+    fn check_layers(&self) -> Result<()> {
+        let mut width = self.input.width;
+        for (n, layer) in self.layers.iter().enumerate() {
+            check_width(&format!("layer.{n}"), layer.outputs)?;
+            if layer.inputs != width {
+                return Err(Error::format(format!(
+                    "layer.{n} takes {} inputs, but {width} come in",
+                    layer.inputs
+                )));
+            }
+            width = layer.outputs;
+        }
+        if self.values.len() != width {
+            return Err(Error::format(format!(
+                "spec names {} values, but the model gives {width}",
+                self.values.len()
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_span(&self, what: &str, offset: usize, length: usize) -> Result<()> {
+        match offset.checked_add(length) {
+            Some(end) if length > 0 && end <= self.input.width => Ok(()),
+            _ => Err(Error::format(format!(
+                "{what} adds {length} features at {offset}, but the input vector has {}",
+                self.input.width
+            ))),
+        }
+    }
+}
+
+impl Grid {
+    /// Number of vertices, unless its features cannot be addressed with 48 bits (twice what any
+    /// machine maps, so that later products of sizes cannot overflow).
+    pub fn vertices(&self) -> Option<usize> {
+        let vertices = self.shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size))?;
+        let features = vertices.checked_mul(self.channels.checked_add(64)?)?;
+        (features < 1 << 48).then_some(vertices)
+    }
+}
+
+fn check_width(what: &str, width: usize) -> Result<()> {
+    if (1..=MAX_WIDTH).contains(&width) {
+        return Ok(());
+    }
+    Err(Error::format(format!("{what} is {width} wide, expected 1 to {MAX_WIDTH}")))
+}

@@ -1,0 +1,129 @@
+//! The bytes of a baked file: mapped, or copied into aligned memory. No meaning, no arithmetic.
+
+use std::fs::File;
+use std::path::Path;
+use std::ptr::NonNull;
+
+use half::f16;
+use memmap2::Mmap;
+
+use crate::{Error, ErrorKind, Result};
+
+/// Alignment of grid rows, one cache line: mapped files are used in place if they keep it.
+pub const ALIGNMENT: usize = 64;
+
+/// Where the bytes of an open model live.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Storage {
+    /// The file is mapped and shared with other processes that map it; it must not be truncated
+    /// or rewritten in place while it is open (replacing it by rename is fine).
+    #[default]
+    Mapped,
+    /// The file is read into private memory.
+    Copied,
+}
+
+/// Immutable bytes, shareable between threads.
+pub(super) enum Bytes {
+    Mapped(Mmap),
+    Copied(AlignedBuffer),
+}
+
+impl Bytes {
+    pub fn open(path: &Path, storage: Storage) -> Result<Self> {
+        let file = File::open(path)?;
+        if file.metadata()?.is_dir() {
+            return Err(Error::new(ErrorKind::Io, "is a directory, expected a baked file"));
+        }
+        // SAFETY: the map is read-only; that nobody truncates or rewrites the file while it is
+        // mapped is the documented condition of `Storage::Mapped`. For `Copied` it lives only as
+        // long as the copy takes.
+        let map = unsafe { Mmap::map(&file) }?;
+        match storage {
+            Storage::Mapped => Ok(Self::Mapped(map)),
+            Storage::Copied => Ok(Self::Copied(AlignedBuffer::copy_of(&map)?)),
+        }
+    }
+
+    pub fn copy_of(bytes: &[u8]) -> Result<Self> {
+        Ok(Self::Copied(AlignedBuffer::copy_of(bytes)?))
+    }
+
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Copied(buffer) => buffer.as_slice(),
+        }
+    }
+}
+
+/// Owned bytes on an [`ALIGNMENT`] boundary.
+pub(super) struct AlignedBuffer {
+    data: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the buffer is owned and never written after it was filled.
+unsafe impl Send for AlignedBuffer {}
+// SAFETY: as above.
+unsafe impl Sync for AlignedBuffer {}
+
+impl AlignedBuffer {
+    pub fn copy_of(bytes: &[u8]) -> Result<Self> {
+        let layout = Self::layout(bytes.len())?;
+        // SAFETY: `layout` is at least one byte long.
+        let data = NonNull::new(unsafe { std::alloc::alloc(layout) })
+            .ok_or_else(|| Self::out_of_memory(bytes.len()))?;
+        // SAFETY: `data` is fresh and at least as long as `bytes`.
+        unsafe { data.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        Ok(Self { data, len: bytes.len() })
+    }
+
+    pub fn as_slice(&self) -> &[u8] {
+        // SAFETY: `data` holds `len` initialised bytes for the life of `self`.
+        unsafe { std::slice::from_raw_parts(self.data.as_ptr(), self.len) }
+    }
+
+    fn layout(len: usize) -> Result<std::alloc::Layout> {
+        std::alloc::Layout::from_size_align(len.max(1), ALIGNMENT)
+            .map_err(|_| Self::out_of_memory(len))
+    }
+
+    fn out_of_memory(len: usize) -> Error {
+        Error::new(ErrorKind::OutOfMemory, format!("no memory for a copy of {len} bytes"))
+    }
+}
+
+impl Drop for AlignedBuffer {
+    fn drop(&mut self) {
+        if let Ok(layout) = Self::layout(self.len) {
+            // SAFETY: allocated in `copy_of` with this very layout.
+            unsafe { std::alloc::dealloc(self.data.as_ptr(), layout) };
+        }
+    }
+}
+
+/// Numbers that a little-endian file may be viewed as, in place.
+///
+/// # Safety
+/// Every bit pattern is a value, and there is no padding.
+pub(super) unsafe trait Number: Copy {}
+// SAFETY: plain floating-point numbers.
+unsafe impl Number for f32 {}
+// SAFETY: a transparent u16.
+unsafe impl Number for f16 {}
+
+/// `bytes` as numbers, or `None` where they are not aligned or not a whole number of them.
+pub(super) fn view<T: Number>(bytes: &[u8]) -> Option<&[T]> {
+    // SAFETY: `Number` allows every bit pattern; `align_to` deals with alignment.
+    let (before, numbers, after) = unsafe { bytes.align_to::<T>() };
+    (before.is_empty() && after.is_empty()).then_some(numbers)
+}
+
+/// `bytes` as a copied list of numbers, whatever their alignment.
+pub(super) fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks::<4>().0.iter().map(|&chunk| f32::from_le_bytes(chunk)).collect()
+}
+
+#[cfg(target_endian = "big")]
+compile_error!("baked files are little-endian and used in place: big-endian machines need a copy");

@@ -1,0 +1,335 @@
+//! Writes a baked file, grids row by row, so that grids larger than memory can be baked.
+//!
+//! The file appears under its name only when it is complete and synced: an interrupted or failed
+//! bake leaves what was there before.
+
+use std::fs::File;
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use half::f16;
+use serde_json::json;
+
+use super::file::{FORMAT, VERSION, checksum_key};
+use super::spec::Spec;
+use super::storage::ALIGNMENT;
+use crate::{Error, ErrorKind, Result};
+
+/// Tensor data starts on a multiple of this.
+const DATA_ALIGNMENT: usize = 256;
+
+/// Stored precision of grids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GridPrecision {
+    /// 32-bit floating point.
+    F32,
+    /// 16-bit floating point.
+    F16,
+}
+
+impl GridPrecision {
+    /// Bytes of one number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
+    }
+
+    /// Numbers from one vertex to the next for `channels` features: whole cache lines.
+    pub fn row(self, channels: usize) -> usize {
+        channels.next_multiple_of(ALIGNMENT / self.bytes())
+    }
+
+    /// Name in safetensors headers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "F32",
+            Self::F16 => "F16",
+        }
+    }
+}
+
+/// A baked file in the making: grids first, in order, then the small tensors by
+/// [`Writer::finish`].
+pub struct Writer {
+    path: PathBuf,
+    temporary: PathBuf,
+    out: BufWriter<File>,
+    spec: Spec,
+    precision: GridPrecision,
+    entries: Vec<Entry>,
+    data_start: u64,
+    next: usize,
+}
+
+/// Appends the vertices of one grid.
+pub struct GridWriter<'a> {
+    writer: &'a mut Writer,
+    entry: usize,
+    channels: usize,
+    row: usize,
+    left: usize,
+    crc: crc32fast::Hasher,
+    buffer: Vec<u8>,
+}
+
+struct Entry {
+    name: String,
+    dtype: &'static str,
+    shape: Vec<usize>,
+    bytes: usize,
+    crc: u32,
+}
+
+/// The small tensors of a model, in the order of its [`Spec`].
+#[derive(Default)]
+pub struct SmallTensors {
+    /// `[input.width]`, if `spec.input.bias`.
+    pub input_bias: Option<Vec<f32>>,
+    /// `[vertices, features]` each.
+    pub lines: Vec<Vec<f32>>,
+    /// Weight `[outputs, inputs]` and bias `[outputs]` each.
+    pub layers: Vec<(Vec<f32>, Vec<f32>)>,
+}
+
+impl Writer {
+    /// Starts a file at `path` (through a temporary file beside it).
+    ///
+    /// # Errors
+    /// `Format` if `spec` is inconsistent, `Io` if the folder cannot be written.
+    pub fn create(path: impl AsRef<Path>, spec: Spec, precision: GridPrecision) -> Result<Self> {
+        spec.check()?;
+        let path = path.as_ref().to_owned();
+        let temporary = temporary_name(&path)?;
+        let entries = entries(&spec, precision);
+        let file = File::create(&temporary).map_err(|error| {
+            Error::from(error).context(format!("cannot write {}", path.display()))
+        })?;
+        let out = BufWriter::with_capacity(1 << 20, file);
+        let mut writer =
+            Self { path, temporary, out, spec, precision, entries, data_start: 0, next: 0 };
+        // Checksums have a fixed width: the final header is as long as this provisional one.
+        let header = writer.header()?;
+        writer.data_start = header.len() as u64;
+        writer.write(&header)?;
+        Ok(writer)
+    }
+
+    /// The next grid, to be filled vertex by vertex in row-major order.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if all grids were written.
+    pub fn grid(&mut self) -> Result<GridWriter<'_>> {
+        let entry = self.next;
+        let grid = self
+            .spec
+            .grids
+            .get(entry)
+            .ok_or_else(|| Error::argument(format!("all {entry} grids are written")))?;
+        let channels = grid.channels;
+        let left = grid.vertices().unwrap_or(0);
+        let row = self.precision.row(channels);
+        let crc = crc32fast::Hasher::new();
+        Ok(GridWriter { entry, channels, row, left, crc, buffer: Vec::new(), writer: self })
+    }
+
+    /// Writes the small tensors, completes the header, syncs and moves the file into place.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if a grid is missing or a tensor has the wrong size or is not finite,
+    /// `Io` if the disk is full; nothing is left behind then.
+    pub fn finish(mut self, tensors: &SmallTensors) -> Result<u64> {
+        if self.next != self.spec.grids.len() {
+            return Err(Error::argument(format!(
+                "{} of {} grids were written",
+                self.next,
+                self.spec.grids.len()
+            )));
+        }
+        let lines = tensors.lines.iter();
+        let layers = tensors.layers.iter().flat_map(|(weight, bias)| [weight, bias]);
+        let all: Vec<&Vec<f32>> = lines.chain(tensors.input_bias.iter()).chain(layers).collect();
+        if all.len() != self.entries.len() - self.next {
+            return Err(Error::argument(format!(
+                "{} small tensors given, the description has {}",
+                all.len(),
+                self.entries.len() - self.next
+            )));
+        }
+        for values in all {
+            self.small(values)?;
+        }
+        let header = self.header()?;
+        let complete = |writer: &mut Self| -> std::io::Result<u64> {
+            let size = writer.out.stream_position()?;
+            writer.out.seek(SeekFrom::Start(0))?;
+            writer.out.write_all(&header)?;
+            writer.out.flush()?;
+            writer.out.get_ref().sync_all()?;
+            std::fs::rename(&writer.temporary, &writer.path)?;
+            Ok(size)
+        };
+        complete(&mut self).map_err(|error| self.io(error))
+    }
+
+    fn small(&mut self, values: &[f32]) -> Result<()> {
+        let entry = &self.entries[self.next];
+        if values.len() * 4 != entry.bytes {
+            return Err(Error::argument(format!(
+                "{} has {} numbers, expected {:?}",
+                entry.name,
+                values.len(),
+                entry.shape
+            )));
+        }
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            return Err(Error::argument(format!("{}[{at}] is {}", entry.name, values[at])));
+        }
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.entries[self.next].crc = crc32fast::hash(&bytes);
+        self.next += 1;
+        self.write(&bytes)
+    }
+
+    fn header(&self) -> Result<Vec<u8>> {
+        let bug = |error| Error::new(ErrorKind::Internal, format!("description: {error}"));
+        let spec = serde_json::to_string(&self.spec).map_err(bug)?;
+        let mut metadata = serde_json::Map::new();
+        metadata.insert("format".into(), FORMAT.into());
+        metadata.insert("version".into(), VERSION.to_string().into());
+        let spec_crc = crc32fast::hash(spec.as_bytes());
+        metadata.insert(checksum_key("spec"), format!("{spec_crc:08x}").into());
+        metadata.insert("spec".into(), spec.into());
+        let mut header = serde_json::Map::new();
+        let mut start = 0;
+        for entry in &self.entries {
+            metadata.insert(checksum_key(&entry.name), format!("{:08x}", entry.crc).into());
+            let offsets = [start, start + entry.bytes];
+            header.insert(
+                entry.name.clone(),
+                json!({"dtype": entry.dtype, "shape": entry.shape, "data_offsets": offsets}),
+            );
+            start = offsets[1];
+        }
+        header.insert("__metadata__".into(), metadata.into());
+        let text = serde_json::to_vec(&header).map_err(bug)?;
+        let length = (8 + text.len()).next_multiple_of(DATA_ALIGNMENT);
+        let mut bytes = ((length - 8) as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(&text);
+        bytes.resize(length, b' ');
+        Ok(bytes)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.out.write_all(bytes).map_err(|error| self.io(error))
+    }
+
+    fn io(&self, error: std::io::Error) -> Error {
+        Error::from(error).context(format!("cannot write {}", self.path.display()))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // After a successful `finish` the temporary name is gone and this does nothing.
+        let _ = std::fs::remove_file(&self.temporary);
+    }
+}
+
+impl GridWriter<'_> {
+    /// Appends vertices, `[vertices, channels]` row-major, rounded to the stored precision.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an incomplete vertex, one too many, or a number that the precision
+    /// cannot hold; `Io`.
+    pub fn push(&mut self, features: &[f64]) -> Result<()> {
+        let vertices = features.len() / self.channels;
+        if features.len() % self.channels != 0 || vertices > self.left {
+            return Err(Error::argument(format!(
+                "{} features given, expected whole vertices of {} and at most {} of them",
+                features.len(),
+                self.channels,
+                self.left
+            )));
+        }
+        let precision = self.writer.precision;
+        self.buffer.clear();
+        for vertex in features.chunks_exact(self.channels) {
+            for &feature in vertex {
+                let finite = match precision {
+                    GridPrecision::F32 => {
+                        let value = feature as f32;
+                        self.buffer.extend_from_slice(&value.to_le_bytes());
+                        value.is_finite()
+                    }
+                    GridPrecision::F16 => {
+                        let value = f16::from_f64(feature);
+                        self.buffer.extend_from_slice(&value.to_le_bytes());
+                        value.is_finite()
+                    }
+                };
+                if !finite {
+                    return Err(Error::argument(format!(
+                        "a feature of {} is {feature}, which {} cannot hold",
+                        self.writer.entries[self.entry].name,
+                        precision.name()
+                    )));
+                }
+            }
+            let padding = (self.row - self.channels) * precision.bytes();
+            self.buffer.resize(self.buffer.len() + padding, 0);
+        }
+        self.left -= vertices;
+        self.crc.update(&self.buffer);
+        self.writer.write(&self.buffer)
+    }
+
+    /// Closes the grid.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if vertices are missing.
+    pub fn finish(self) -> Result<()> {
+        if self.left > 0 {
+            return Err(Error::argument(format!(
+                "{} lacks {} vertices",
+                self.writer.entries[self.entry].name, self.left
+            )));
+        }
+        self.writer.entries[self.entry].crc = self.crc.finalize();
+        self.writer.next += 1;
+        Ok(())
+    }
+}
+
+fn entries(spec: &Spec, precision: GridPrecision) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let mut add = |name: String, dtype, shape: Vec<usize>, size: usize| {
+        let bytes = shape.iter().product::<usize>() * size;
+        entries.push(Entry { name, dtype, shape, bytes, crc: 0 });
+    };
+    for (n, grid) in spec.grids.iter().enumerate() {
+        let shape = [&grid.shape[..], &[precision.row(grid.channels)]].concat();
+        add(format!("grid.{n}"), precision.name(), shape, precision.bytes());
+    }
+    let mut small = |name: String, shape: Vec<usize>| add(name, "F32", shape, 4);
+    for (n, line) in spec.lines.iter().enumerate() {
+        small(format!("line.{n}"), vec![line.vertices, line.features]);
+    }
+    if spec.input.bias {
+        small("input.bias".into(), vec![spec.input.width]);
+    }
+    for (n, layer) in spec.layers.iter().enumerate() {
+        small(format!("layer.{n}.weight"), vec![layer.outputs, layer.inputs]);
+        small(format!("layer.{n}.bias"), vec![layer.outputs]);
+    }
+    entries
+}
+
+fn temporary_name(path: &Path) -> Result<PathBuf> {
+    let name = path.file_name().ok_or_else(|| {
+        Error::argument(format!("cannot write {}: expected the name of a file", path.display()))
+    })?;
+    let name = format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id());
+    Ok(path.with_file_name(name))
+}

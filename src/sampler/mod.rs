@@ -1,0 +1,324 @@
+//! A baked model bound to one set of parameters and asked for values: units, policies, threads.
+//! The arithmetic is in [`cpu`](crate::cpu).
+
+pub mod points;
+mod policy;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use crate::cpu::{self, Binding, Engine, Kernel, Padding, Scratch, TILE};
+use crate::model::spec::Transform;
+use crate::model::{Checksums, Model, Storage};
+use crate::{Error, ErrorKind, Result};
+use points::{Points, ValuesMut};
+use policy::{Location, Normalizer};
+
+/// Tiles that a thread takes at a time.
+const TILES_PER_TASK: usize = 64;
+
+/// How a baked file is opened.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OpenOptions {
+    /// Mapped or copied.
+    pub storage: Storage,
+    /// Whether the numbers are compared with their checksums.
+    pub checksums: Checksums,
+    /// Threads that a query may use: 0 or 1 for the caller's alone, more for a private pool.
+    pub threads: usize,
+}
+
+/// What coordinates, parameters and results are measured in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Units {
+    /// The file's physical units.
+    #[default]
+    Physical,
+    /// Coordinates in [-1, 1], parameters in [0, 1], results before de-normalisation.
+    Normalized,
+}
+
+/// What a point or parameter outside its range gives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Outside {
+    /// The value at the nearest point of the border.
+    #[default]
+    Clamp,
+    /// Vertex features outside are zero, so that they fade out within one cell (what PyTorch's
+    /// `grid_sample` does by default). For points only.
+    Zeros,
+    /// NaN.
+    Nan,
+    /// The whole query fails and writes nothing.
+    Error,
+}
+
+/// How a sampler answers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SamplerOptions {
+    /// Units of points, parameters and values.
+    pub units: Units,
+    /// Points outside the domain.
+    pub outside: Outside,
+    /// Parameters outside their ranges.
+    pub outside_parameters: Outside,
+}
+
+/// An open model ready for queries: the file, the kernel and the threads. Shared by its samplers.
+pub struct Runtime {
+    model: Model,
+    engine: Engine,
+    pool: Option<rayon::ThreadPool>,
+}
+
+/// A model bound to one set of parameters. Immutable; queries from several threads may overlap.
+pub struct Sampler {
+    runtime: Arc<Runtime>,
+    options: SamplerOptions,
+    binding: Binding,
+    normalizer: Normalizer,
+    /// All results are NaN because of a parameter.
+    is_nan: bool,
+}
+
+impl Runtime {
+    /// Opens a baked file and prepares it for the kernel that `DRR_CPU` names, or the best one.
+    ///
+    /// # Errors
+    /// Those of [`Model::open`] and [`Kernel::choose`].
+    pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Arc<Self>> {
+        let model = Model::open(path, options.storage, options.checksums)?;
+        Self::new(model, Kernel::choose()?, options.threads)
+    }
+
+    /// Opens a baked file that is in memory already; the bytes are copied.
+    ///
+    /// # Errors
+    /// As [`Runtime::open`].
+    pub fn from_bytes(bytes: &[u8], options: &OpenOptions) -> Result<Arc<Self>> {
+        let model = Model::from_bytes(bytes, options.checksums)?;
+        Self::new(model, Kernel::choose()?, options.threads)
+    }
+
+    /// Prepares an open model for `kernel` and `threads`.
+    ///
+    /// # Errors
+    /// `Unsupported` if the machine cannot run the kernel or start the threads.
+    pub fn new(model: Model, kernel: Kernel, threads: usize) -> Result<Arc<Self>> {
+        if !kernel.is_supported() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("this machine cannot run the kernel {}", kernel.name()),
+            ));
+        }
+        let engine = Engine::new(&model, kernel);
+        let pool = (threads > 1)
+            .then(|| rayon::ThreadPoolBuilder::new().num_threads(threads).build())
+            .transpose()
+            .map_err(|error| {
+                Error::new(
+                    ErrorKind::Unsupported,
+                    format!("cannot start {threads} threads: {error}"),
+                )
+            })?;
+        Ok(Arc::new(Self { model, engine, pool }))
+    }
+
+    /// The open model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The kernel in use.
+    pub fn kernel(&self) -> Kernel {
+        self.engine.kernel()
+    }
+
+    /// Bytes of memory that the model takes, the file included (mapped pages are shared).
+    pub fn memory_bytes(&self) -> usize {
+        self.model.file_bytes() + self.engine.memory_bytes()
+    }
+}
+
+impl Sampler {
+    /// Binds `runtime` to `parameters`, one per parameter of the model, in the file's order.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a wrong number of parameters, `OutsideDomain` by policy.
+    pub fn new(
+        runtime: &Arc<Runtime>,
+        parameters: &[f64],
+        options: &SamplerOptions,
+    ) -> Result<Self> {
+        let spec = runtime.model.spec();
+        if options.outside_parameters == Outside::Zeros {
+            return Err(Error::argument("outside_parameters: expected clamp, nan or error"));
+        }
+        if parameters.len() != spec.parameters.len() {
+            let names: Vec<_> = spec.parameters.iter().map(|p| p.name.as_str()).collect();
+            return Err(Error::argument(format!(
+                "{} parameters given, the model has {}: {}",
+                parameters.len(),
+                names.len(),
+                names.join(", ")
+            )));
+        }
+        let (normalized, is_nan) = policy::parameters(spec, parameters, options)?;
+        let binding = runtime.engine.bind(&runtime.model, &normalized);
+        let normalizer = Normalizer::new(spec, options);
+        Ok(Self { runtime: runtime.clone(), options: *options, binding, normalizer, is_nan })
+    }
+
+    /// The open model.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Values at `points`. A point with a NaN coordinate gives NaN.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if sizes do not fit the model or each other; `OutsideDomain` by policy,
+    /// naming the first such point. Nothing is written then.
+    pub fn query(&self, points: &Points<'_>, values: &mut ValuesMut<'_>) -> Result<()> {
+        self.check(points, values)?;
+        if self.options.outside == Outside::Error {
+            self.check_inside(points)?;
+        }
+        let values = &*values;
+        let task = |tiles: std::ops::Range<usize>| {
+            let mut worker = Worker::new(self);
+            for start in tiles.step_by(TILE) {
+                let range = start..points.len().min(start + TILE);
+                // SAFETY: ranges of different tiles are disjoint and each is visited once.
+                unsafe { worker.tile(self, points, values, range) };
+            }
+        };
+        match &self.runtime.pool {
+            Some(pool) if points.len() > TILE => pool.install(|| {
+                let size = TILE
+                    * TILES_PER_TASK.min(points.len().div_ceil(TILE * pool.current_num_threads()));
+                (0..points.len().div_ceil(size)).into_par_iter().for_each(|n| {
+                    task(n * size..points.len().min((n + 1) * size));
+                });
+            }),
+            _ => task(0..points.len()),
+        }
+        Ok(())
+    }
+
+    fn check(&self, points: &Points<'_>, values: &ValuesMut<'_>) -> Result<()> {
+        let spec = self.runtime.model.spec();
+        if points.dims() != spec.axes.len() {
+            return Err(Error::argument(format!(
+                "points of {} coordinates, the model has {} axes",
+                points.dims(),
+                spec.axes.len()
+            )));
+        }
+        if values.outputs() != spec.outputs() || values.len() != points.len() {
+            return Err(Error::argument(format!(
+                "room for {} points with {} values, expected {} with {}",
+                values.len(),
+                values.outputs(),
+                points.len(),
+                spec.outputs()
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_inside(&self, points: &Points<'_>) -> Result<()> {
+        let outside = |&i: &usize| self.normalizer.locate(points.get(i)) == Location::Outside;
+        match (0..points.len()).find(outside) {
+            Some(i) => Err(Error::new(
+                ErrorKind::OutsideDomain,
+                format!(
+                    "point {i} at {:?} lies outside the domain {}",
+                    &points.get(i)[..points.dims()],
+                    self.normalizer.describe()
+                ),
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Buffers of one thread.
+struct Worker {
+    scratch: Scratch,
+    positions: Vec<cpu::Position>,
+    nan: Vec<bool>,
+    values: Vec<f64>,
+}
+
+impl Worker {
+    fn new(sampler: &Sampler) -> Self {
+        let outputs = sampler.runtime.model.spec().outputs();
+        Self {
+            scratch: sampler.runtime.engine.scratch(),
+            positions: Vec::with_capacity(TILE),
+            nan: Vec::with_capacity(TILE),
+            values: vec![0.0; TILE * outputs],
+        }
+    }
+
+    /// Evaluates at most [`TILE`] points.
+    ///
+    /// # Safety
+    /// No other thread may write the same points.
+    unsafe fn tile(
+        &mut self,
+        sampler: &Sampler,
+        points: &Points<'_>,
+        out: &ValuesMut<'_>,
+        range: std::ops::Range<usize>,
+    ) {
+        self.positions.clear();
+        self.nan.clear();
+        for i in range.clone() {
+            let location = sampler.normalizer.locate(points.get(i));
+            let (position, nan) = match location {
+                Location::Inside(position) => (position, sampler.is_nan),
+                Location::Outside | Location::Nan => ([0.0; 3], true),
+            };
+            self.positions.push(position);
+            self.nan.push(nan);
+        }
+        let padding = match sampler.options.outside {
+            Outside::Zeros => Padding::Zeros,
+            Outside::Clamp | Outside::Nan | Outside::Error => Padding::Border,
+        };
+        let Runtime { model, engine, .. } = &*sampler.runtime;
+        let outputs = model.spec().outputs();
+        let values = &mut self.values[..range.len() * outputs];
+        engine.evaluate(
+            model,
+            &sampler.binding,
+            &self.positions,
+            padding,
+            &mut self.scratch,
+            values,
+        );
+        for ((i, values), &nan) in range.zip(values.chunks_exact_mut(outputs)).zip(&self.nan) {
+            if nan {
+                values.fill(f64::NAN);
+            } else if sampler.options.units == Units::Physical {
+                denormalize(model, values);
+            }
+            // SAFETY: the caller's promise.
+            unsafe { out.set(i, values) };
+        }
+    }
+}
+
+fn denormalize(model: &Model, values: &mut [f64]) {
+    for (value, spec) in values.iter_mut().zip(&model.spec().values) {
+        let transformed = *value * (spec.max - spec.min) + spec.min;
+        *value = match spec.transform {
+            Transform::Linear => transformed,
+            Transform::Log => transformed.exp(),
+        };
+    }
+}

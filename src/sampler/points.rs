@@ -1,0 +1,278 @@
+//! Views of the caller's arrays: points to read, values to write; any layout, f32 or f64.
+
+use std::marker::PhantomData;
+
+use crate::{Error, Result};
+
+/// Type of the numbers in an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scalar {
+    /// 32-bit floating point.
+    F32,
+    /// 64-bit floating point.
+    F64,
+}
+
+impl Scalar {
+    /// Bytes of one number.
+    pub fn bytes(self) -> isize {
+        match self {
+            Self::F32 => 4,
+            Self::F64 => 8,
+        }
+    }
+}
+
+/// Numbers that points and values may consist of.
+pub trait Float: Copy + private::Sealed {
+    /// Its tag.
+    const SCALAR: Scalar;
+}
+
+impl Float for f32 {
+    const SCALAR: Scalar = Scalar::F32;
+}
+
+impl Float for f64 {
+    const SCALAR: Scalar = Scalar::F64;
+}
+
+mod private {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// Coordinates of `len` points in the caller's memory, one base and stride per axis.
+#[derive(Clone, Copy)]
+pub struct Points<'a> {
+    scalar: Scalar,
+    len: usize,
+    axes: [Strided; 3],
+    dims: usize,
+    memory: PhantomData<&'a [u8]>,
+}
+
+#[derive(Clone, Copy)]
+struct Strided {
+    base: *const u8,
+    stride: isize,
+}
+
+// SAFETY: a shared, read-only view, like `&[f32]`.
+unsafe impl Send for Points<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Points<'_> {}
+
+impl<'a> Points<'a> {
+    /// Points one after the other, `[points][dims]`, x first.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the length is no multiple of `dims` or `dims` not 1 to 3.
+    pub fn packed<T: Float>(coordinates: &'a [T], dims: usize) -> Result<Self> {
+        check_dims(dims)?;
+        if !coordinates.len().is_multiple_of(dims) {
+            return Err(Error::argument(format!(
+                "{} coordinates are no whole number of points with {dims} each",
+                coordinates.len()
+            )));
+        }
+        let size = size_of::<T>();
+        let bases = std::array::from_fn(|axis| {
+            let base = coordinates.as_ptr().cast::<u8>().wrapping_add(axis.min(dims - 1) * size);
+            (base, (dims * size) as isize)
+        });
+        // SAFETY: `coordinates` holds `dims` numbers per point and is borrowed for 'a.
+        Ok(unsafe { Self::from_raw(T::SCALAR, coordinates.len() / dims, dims, bases) })
+    }
+
+    /// One array per axis, x first, all of the same length.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if lengths differ or there are not 1 to 3 arrays.
+    pub fn separate<T: Float>(axes: &[&'a [T]]) -> Result<Self> {
+        check_dims(axes.len())?;
+        let len = axes[0].len();
+        if let Some(other) = axes.iter().find(|axis| axis.len() != len) {
+            return Err(Error::argument(format!(
+                "coordinate arrays of {len} and {} points, expected equal lengths",
+                other.len()
+            )));
+        }
+        let bases = std::array::from_fn(|axis| {
+            (axes[axis.min(axes.len() - 1)].as_ptr().cast(), size_of::<T>() as isize)
+        });
+        // SAFETY: every array holds `len` numbers and is borrowed for 'a.
+        Ok(unsafe { Self::from_raw(T::SCALAR, len, axes.len(), bases) })
+    }
+
+    /// Any layout: per axis the address of the first point's coordinate and the bytes from one
+    /// point to the next.
+    ///
+    /// # Safety
+    /// For each of the first `dims` axes and each `i < len`, `base + i * stride` must be readable
+    /// as a number of type `scalar` (of any alignment) for 'a. `dims` must be 1 to 3.
+    pub unsafe fn from_raw(
+        scalar: Scalar,
+        len: usize,
+        dims: usize,
+        axes: [(*const u8, isize); 3],
+    ) -> Self {
+        let axes = axes.map(|(base, stride)| Strided { base, stride });
+        Self { scalar, len, axes, dims, memory: PhantomData }
+    }
+
+    /// Number of points.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Coordinates per point.
+    pub fn dims(&self) -> usize {
+        self.dims
+    }
+
+    /// Coordinates of point `i`; axes that are not there are 0.
+    #[inline]
+    pub(super) fn get(&self, i: usize) -> [f64; 3] {
+        assert!(i < self.len);
+        let mut point = [0.0; 3];
+        for (x, axis) in point.iter_mut().zip(&self.axes[..self.dims]) {
+            let at = axis.base.wrapping_offset(i as isize * axis.stride);
+            // SAFETY: `i < len`, so `from_raw`'s condition covers this address.
+            *x = unsafe {
+                match self.scalar {
+                    Scalar::F32 => f64::from(at.cast::<f32>().read_unaligned()),
+                    Scalar::F64 => at.cast::<f64>().read_unaligned(),
+                }
+            };
+        }
+        point
+    }
+}
+
+/// Where the results of a query go, in the caller's memory.
+pub struct ValuesMut<'a> {
+    scalar: Scalar,
+    len: usize,
+    outputs: usize,
+    base: *mut u8,
+    point_stride: isize,
+    value_stride: isize,
+    memory: PhantomData<&'a mut [u8]>,
+}
+
+// SAFETY: an exclusive view, like `&mut [f32]`; `set` is for disjoint points from several threads.
+unsafe impl Send for ValuesMut<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for ValuesMut<'_> {}
+
+impl<'a> ValuesMut<'a> {
+    /// Values one point after the other, `[points][outputs]`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the length is no multiple of `outputs`.
+    pub fn packed<T: Float>(values: &'a mut [T], outputs: usize) -> Result<Self> {
+        if outputs == 0 || !values.len().is_multiple_of(outputs) {
+            return Err(Error::argument(format!(
+                "room for {} values is no whole number of points with {outputs} each",
+                values.len()
+            )));
+        }
+        let size = size_of::<T>() as isize;
+        let (len, base) = (values.len() / outputs, values.as_mut_ptr().cast());
+        // SAFETY: `values` holds `outputs` numbers per point and is borrowed for 'a.
+        Ok(unsafe { Self::from_raw(T::SCALAR, len, outputs, base, size * outputs as isize, size) })
+    }
+
+    /// Any layout: address of the first value, bytes from point to point and from value to value.
+    ///
+    /// # Safety
+    /// For each `i < len` and `k < outputs`, `base + i * point_stride + k * value_stride` must be
+    /// writable as a number of type `scalar` (of any alignment) for 'a, and no two of them may
+    /// overlap.
+    pub unsafe fn from_raw(
+        scalar: Scalar,
+        len: usize,
+        outputs: usize,
+        base: *mut u8,
+        point_stride: isize,
+        value_stride: isize,
+    ) -> Self {
+        let memory = PhantomData;
+        Self { scalar, len, outputs, base, point_stride, value_stride, memory }
+    }
+
+    /// Number of points.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Values per point.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Writes the values of point `i`.
+    ///
+    /// # Safety
+    /// No other thread may write point `i` at the same time.
+    #[inline]
+    pub(super) unsafe fn set(&self, i: usize, values: &[f64]) {
+        assert!(i < self.len && values.len() == self.outputs);
+        let point = self.base.wrapping_offset(i as isize * self.point_stride);
+        for (k, &value) in values.iter().enumerate() {
+            let at = point.wrapping_offset(k as isize * self.value_stride);
+            // SAFETY: in range by the assertion, so `from_raw`'s condition covers this address.
+            unsafe {
+                match self.scalar {
+                    Scalar::F32 => at.cast::<f32>().write_unaligned(value as f32),
+                    Scalar::F64 => at.cast::<f64>().write_unaligned(value),
+                }
+            }
+        }
+    }
+}
+
+fn check_dims(dims: usize) -> Result<()> {
+    if (1..=3).contains(&dims) {
+        return Ok(());
+    }
+    Err(Error::argument(format!("points of {dims} coordinates, expected 1 to 3")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layouts_give_the_same_points() {
+        let packed = [1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let (x, y, z) = ([1.0f64, 4.0], [2.0, 5.0], [3.0, 6.0]);
+        let a = Points::packed(&packed, 3).unwrap();
+        let b = Points::separate(&[&x, &y, &z]).unwrap();
+        assert_eq!((a.len(), b.len()), (2, 2));
+        for i in 0..2 {
+            assert_eq!(a.get(i), b.get(i));
+        }
+        assert_eq!(Points::packed(&packed, 2).unwrap().get(2), [5.0, 6.0, 0.0]);
+    }
+
+    #[test]
+    fn wrong_lengths_are_errors() {
+        assert!(Points::packed(&[0.0f32; 5], 3).is_err());
+        assert!(Points::packed(&[0.0f32; 4], 4).is_err());
+        assert!(Points::separate(&[&[0.0f32; 2][..], &[0.0; 3]]).is_err());
+        assert!(ValuesMut::packed(&mut [0.0f32; 5], 2).is_err());
+    }
+}

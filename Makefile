@@ -1,0 +1,60 @@
+# The commands of this project by name; `make` alone lists them.
+
+PYTHON ?= python3
+CARGO ?= cargo
+CLANG_FORMAT ?= clang-format
+# include/drr.h is generated and keeps cbindgen's layout.
+C_SOURCES = $(shell find examples tests -name '*.c' -o -name '*.h' -o -name '*.cpp')
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup build demo test unit header lint docs clean
+
+help: ## list these targets
+	@echo "usage: make TARGET"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## check the build tools and fetch a CPU-only libtorch, once
+	@$(PYTHON) tools/setup.py
+
+# What needs libtorch needs the link to it, wherever that leads.
+.libtorch:
+	@$(PYTHON) tools/setup.py
+
+build: ## build the query library, target/release/libdrr.so (needs no libtorch)
+	$(CARGO) build --release
+
+demo: setup ## train, bake and query the example ensemble, some minutes
+	$(CARGO) build --release --workspace
+	@bash tools/demo.sh
+
+test: ## check everything: setup, lint, docs, unit
+	@for step in setup lint docs unit; do \
+		echo "make test: $$step"; \
+		$(MAKE) --no-print-directory $$step || { echo "make test: FAILED in $$step"; exit 1; }; \
+	done
+	@echo "make test: PASSED (setup, lint, docs, unit)"
+
+unit: .libtorch ## run the tests of the library, the trainer and the tools
+	$(CARGO) test --workspace
+	$(PYTHON) -m unittest discover tools
+
+header: ## write include/drr.h anew from the Rust sources
+	DRR_UPDATE_HEADER=1 $(CARGO) test --test header
+
+lint: .libtorch ## check formatting and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@if command -v $(CLANG_FORMAT) >/dev/null; then \
+		echo "$(CLANG_FORMAT) --dry-run -Werror (the C sources)"; \
+		$(CLANG_FORMAT) --dry-run -Werror $(C_SOURCES); \
+	else \
+		echo "skipped: the format of the C sources ($(CLANG_FORMAT) is not installed)"; \
+	fi
+
+docs: .libtorch ## build the documentation of the Rust packages
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+clean: ## remove what was built and the demo's results; a fetched libtorch stays
+	$(CARGO) clean
+	rm -rf demo

@@ -9,6 +9,9 @@
 //! valid for the stated number of elements. What can be checked is checked: NULL, sizes, ranges,
 //! and handles by a tag that also catches most handles already closed.
 
+// That chapter holds for every function; their own comments are for readers of the C header.
+#![allow(clippy::missing_safety_doc)]
+
 mod model;
 mod sampler;
 mod status;

@@ -173,6 +173,12 @@ unsafe fn value_view<'a>(
     let scalar = scalar(values.scalar)?;
     let value_stride = stride(values.value_stride, scalar.bytes(), outputs, "values.value_stride")?;
     let gapless = scalar.bytes() * outputs as isize;
+    if values.point_stride == 0 && value_stride != scalar.bytes() {
+        return Err(Error::argument(format!(
+            "values.point_stride is 0 (no gaps), but values.value_stride is {value_stride}: give \
+             both"
+        )));
+    }
     let point_stride = stride(values.point_stride, gapless, count, "values.point_stride")?;
     check_address(values.data, count, "values.data")?;
     let base = values.data.cast();

@@ -46,6 +46,10 @@ impl Corners {
 impl Bracket {
     #[inline]
     fn new(x: f64, size: usize, padding: Padding) -> Self {
+        if size == 1 {
+            // Constant along this axis, even at infinity, where `p` would be 0 times infinity.
+            return Self { vertices: [0, 0], weights: [1.0, 0.0] };
+        }
         let last = (size - 1) as f64;
         let p = (x + 1.0) * 0.5 * last;
         match padding {
@@ -116,9 +120,11 @@ mod tests {
 
     #[test]
     fn a_single_vertex_is_constant() {
-        for x in [-1.0, 0.2, 1.0] {
-            let corners = Corners::new(&grid(&[1]), &[x, 0.0, 0.0], Padding::Border);
-            assert_eq!((sum(&corners), corners.vertices[0], corners.vertices[1]), (1.0, 0, 0));
+        for x in [-1.0, 0.2, 7.0, f64::INFINITY] {
+            for padding in [Padding::Border, Padding::Zeros] {
+                let corners = Corners::new(&grid(&[1]), &[x, 0.0, 0.0], padding);
+                assert_eq!((sum(&corners), corners.vertices[0], corners.vertices[1]), (1.0, 0, 0));
+            }
         }
     }
 }

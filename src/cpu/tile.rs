@@ -159,8 +159,8 @@ fn interpolate<L: Lanes, T: Copy>(
         sum.store(chunk);
     }
     for (i, sum) in tail.iter_mut().enumerate() {
-        for c in 0..corners.count {
-            *sum += to_f32(rows[c][whole + i]) * corners.weights[c] as f32;
+        for (row, &weight) in rows.iter().zip(&corners.weights).take(corners.count) {
+            *sum += to_f32(row[whole + i]) * weight as f32;
         }
     }
 }

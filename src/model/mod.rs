@@ -93,7 +93,7 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn from_bytes(bytes: &[u8], checksums: Checksums) -> Result<Self> {
-        Self::from_storage(Bytes::copy_of(bytes)?, checksums)
+        Self::from_storage(Bytes::copy_of(&[bytes])?, checksums)
     }
 
     fn from_storage(bytes: Bytes, checksums: Checksums) -> Result<Self> {
@@ -192,14 +192,14 @@ fn realigned(bytes: Bytes) -> Result<Bytes> {
     if aligned {
         return Ok(bytes);
     }
-    let header = &slice[8..data];
-    let pad = (ALIGNMENT - data % ALIGNMENT) % ALIGNMENT;
-    let mut shifted = Vec::with_capacity(slice.len() + pad);
-    shifted.extend_from_slice(&((header.len() + pad) as u64).to_le_bytes());
-    shifted.extend_from_slice(header);
-    shifted.resize(data + pad, b' ');
-    shifted.extend_from_slice(&slice[data..]);
-    Bytes::copy_of(&shifted)
+    let pad = ALIGNMENT - data % ALIGNMENT;
+    let length = (data - 8 + pad) as u64;
+    Bytes::copy_of(&[
+        &length.to_le_bytes(),
+        &slice[8..data],
+        &[b' '; ALIGNMENT][..pad],
+        &slice[data..],
+    ])
 }
 
 fn expected_tensors(spec: &Spec) -> Vec<String> {
@@ -229,10 +229,11 @@ fn grid_tensor(container: &Container<'_>, n: usize, grid: &spec::Grid) -> Result
             grid.shape, grid.channels
         )));
     }
-    if range.start % size_of::<f32>() != 0 {
+    if !range.start.is_multiple_of(precision.bytes()) {
         return Err(Error::format(format!(
-            "{name} starts at byte {}, not a multiple of 4",
-            range.start
+            "{name} starts at byte {}, not a multiple of {}",
+            range.start,
+            precision.bytes()
         )));
     }
     Ok(GridTensor { range, row, precision })

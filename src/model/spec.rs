@@ -201,6 +201,12 @@ impl Spec {
         self.grids.iter().map(|grid| grid.offset + grid.channels).max().unwrap_or(0)
     }
 
+    /// Number of tensors in the file.
+    pub fn tensors(&self) -> usize {
+        let bias = usize::from(self.input.bias);
+        self.grids.len() + self.lines.len() + bias + 2 * self.layers.len()
+    }
+
     /// Checks that the description is consistent in itself and of sane size.
     ///
     /// # Errors

@@ -41,12 +41,13 @@ impl Bytes {
         let map = unsafe { Mmap::map(&file) }?;
         match storage {
             Storage::Mapped => Ok(Self::Mapped(map)),
-            Storage::Copied => Ok(Self::Copied(AlignedBuffer::copy_of(&map)?)),
+            Storage::Copied => Self::copy_of(&[&map]),
         }
     }
 
-    pub fn copy_of(bytes: &[u8]) -> Result<Self> {
-        Ok(Self::Copied(AlignedBuffer::copy_of(bytes)?))
+    /// A copy of `parts`, one after the other.
+    pub fn copy_of(parts: &[&[u8]]) -> Result<Self> {
+        Ok(Self::Copied(AlignedBuffer::copy_of(parts)?))
     }
 
     pub fn as_slice(&self) -> &[u8] {
@@ -69,14 +70,21 @@ unsafe impl Send for AlignedBuffer {}
 unsafe impl Sync for AlignedBuffer {}
 
 impl AlignedBuffer {
-    pub fn copy_of(bytes: &[u8]) -> Result<Self> {
-        let layout = Self::layout(bytes.len())?;
+    pub fn copy_of(parts: &[&[u8]]) -> Result<Self> {
+        let len = parts.iter().map(|part| part.len()).sum();
+        let layout = Self::layout(len)?;
         // SAFETY: `layout` is at least one byte long.
         let data = NonNull::new(unsafe { std::alloc::alloc(layout) })
-            .ok_or_else(|| Self::out_of_memory(bytes.len()))?;
-        // SAFETY: `data` is fresh and at least as long as `bytes`.
-        unsafe { data.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-        Ok(Self { data, len: bytes.len() })
+            .ok_or_else(|| Self::out_of_memory(len))?;
+        let mut end = data;
+        for part in parts {
+            // SAFETY: `data` is fresh and as long as all parts together.
+            unsafe {
+                end.as_ptr().copy_from_nonoverlapping(part.as_ptr(), part.len());
+                end = end.add(part.len());
+            }
+        }
+        Ok(Self { data, len })
     }
 
     pub fn as_slice(&self) -> &[u8] {

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use half::f16;
 use serde_json::json;
@@ -116,10 +117,11 @@ impl Writer {
         Ok(writer)
     }
 
-    /// The next grid, to be filled vertex by vertex in row-major order.
+    /// The next grid, to be filled vertex by vertex in row-major order. A grid that is not finished
+    /// is begun again by the next call.
     ///
     /// # Errors
-    /// `InvalidArgument` if all grids were written.
+    /// `InvalidArgument` if all grids were written; `Io`.
     pub fn grid(&mut self) -> Result<GridWriter<'_>> {
         let entry = self.next;
         let grid = self
@@ -130,6 +132,9 @@ impl Writer {
         let channels = grid.channels;
         let left = grid.vertices().unwrap_or(0);
         let row = self.precision.row(channels);
+        let before: usize = self.entries[..entry].iter().map(|entry| entry.bytes).sum();
+        let start = SeekFrom::Start(self.data_start + before as u64);
+        self.out.seek(start).map_err(|error| self.io(error))?;
         let crc = crc32fast::Hasher::new();
         Ok(GridWriter { entry, channels, row, left, crc, buffer: Vec::new(), writer: self })
     }
@@ -147,17 +152,17 @@ impl Writer {
                 self.spec.grids.len()
             )));
         }
-        let lines = tensors.lines.iter();
-        let layers = tensors.layers.iter().flat_map(|(weight, bias)| [weight, bias]);
-        let all: Vec<&Vec<f32>> = lines.chain(tensors.input_bias.iter()).chain(layers).collect();
-        if all.len() != self.entries.len() - self.next {
+        let SmallTensors { lines, input_bias, layers } = tensors;
+        let given = [lines.len(), usize::from(input_bias.is_some()), layers.len()];
+        let spec = &self.spec;
+        let expected = [spec.lines.len(), usize::from(spec.input.bias), spec.layers.len()];
+        if given != expected {
             return Err(Error::argument(format!(
-                "{} small tensors given, the description has {}",
-                all.len(),
-                self.entries.len() - self.next
+                "lines, input biases and layers given: {given:?}, expected {expected:?}"
             )));
         }
-        for values in all {
+        let layers = layers.iter().flat_map(|(weight, bias)| [weight, bias]);
+        for values in lines.iter().chain(input_bias).chain(layers) {
             self.small(values)?;
         }
         let header = self.header()?;
@@ -245,7 +250,7 @@ impl GridWriter<'_> {
     /// cannot hold; `Io`.
     pub fn push(&mut self, features: &[f64]) -> Result<()> {
         let vertices = features.len() / self.channels;
-        if features.len() % self.channels != 0 || vertices > self.left {
+        if !features.len().is_multiple_of(self.channels) || vertices > self.left {
             return Err(Error::argument(format!(
                 "{} features given, expected whole vertices of {} and at most {} of them",
                 features.len(),
@@ -330,6 +335,9 @@ fn temporary_name(path: &Path) -> Result<PathBuf> {
     let name = path.file_name().ok_or_else(|| {
         Error::argument(format!("cannot write {}: expected the name of a file", path.display()))
     })?;
-    let name = format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id());
+    // Unique among the writers of this process too: several may bake to the same name.
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let (process, n) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let name = format!(".{}.{process}.{n}.tmp", name.to_string_lossy());
     Ok(path.with_file_name(name))
 }

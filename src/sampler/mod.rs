@@ -3,6 +3,7 @@
 
 pub mod points;
 mod policy;
+mod pool;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::model::{Checksums, Model, Storage};
 use crate::{Error, ErrorKind, Result};
 use points::{Points, ValuesMut};
 use policy::{Location, Normalizer};
+use pool::Pool;
 
 /// Tiles that a thread takes at a time.
 const TILES_PER_TASK: usize = 64;
@@ -70,7 +72,7 @@ pub struct SamplerOptions {
 pub struct Runtime {
     model: Model,
     engine: Engine,
-    pool: Option<rayon::ThreadPool>,
+    pool: Option<Pool>,
 }
 
 /// A model bound to one set of parameters. Immutable; queries from several threads may overlap.
@@ -114,15 +116,7 @@ impl Runtime {
             ));
         }
         let engine = Engine::new(&model, kernel);
-        let pool = (threads > 1)
-            .then(|| rayon::ThreadPoolBuilder::new().num_threads(threads).build())
-            .transpose()
-            .map_err(|error| {
-                Error::new(
-                    ErrorKind::Unsupported,
-                    format!("cannot start {threads} threads: {error}"),
-                )
-            })?;
+        let pool = (threads > 1).then(|| Pool::new(threads)).transpose()?;
         Ok(Arc::new(Self { model, engine, pool }))
     }
 
@@ -195,7 +189,7 @@ impl Sampler {
                 unsafe { worker.tile(self, points, values, range) };
             }
         };
-        match &self.runtime.pool {
+        match self.runtime.pool.as_ref().and_then(Pool::get) {
             Some(pool) if points.len() > TILE => pool.install(|| {
                 let size = TILE
                     * TILES_PER_TASK.min(points.len().div_ceil(TILE * pool.current_num_threads()));

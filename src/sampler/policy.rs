@@ -5,9 +5,13 @@ use crate::cpu::Position;
 use crate::model::spec::{Axis, Parameter, Spec};
 use crate::{Error, ErrorKind, Result};
 
-/// How far outside, in units of the whole range, still counts as the border: coordinates that
-/// went through 32 bits do not hit it exactly.
-const TOLERANCE: f64 = 1e-6;
+/// How far outside `min` to `max`, in units of the whole range, still counts as the border:
+/// numbers that went through 32 bits do not hit it exactly, the less so the farther the range is
+/// from zero.
+fn tolerance(min: f64, max: f64) -> f64 {
+    let rounding = f64::from(f32::EPSILON) * min.abs().max(max.abs());
+    (rounding / (max - min)).clamp(1e-6, 1e-3)
+}
 
 /// Where a point is.
 #[derive(Debug, PartialEq)]
@@ -23,32 +27,40 @@ pub enum Location {
 /// Normalises points.
 pub struct Normalizer {
     axes: Vec<Axis>,
+    /// Largest distance of a normalised coordinate from 0 that still counts as inside, per axis.
+    limits: Vec<f64>,
     /// Whether points outside are evaluated (clamped or faded) or reported.
     evaluates_outside: bool,
 }
 
 impl Normalizer {
     pub fn new(spec: &Spec, options: &SamplerOptions) -> Self {
-        let axes = match options.units {
+        let axes: Vec<Axis> = match options.units {
             Units::Physical => spec.axes.clone(),
             Units::Normalized => {
                 spec.axes.iter().map(|axis| Axis { min: -1.0, max: 1.0, ..axis.clone() }).collect()
             }
         };
         let evaluates_outside = matches!(options.outside, Outside::Clamp | Outside::Zeros);
-        Self { axes, evaluates_outside }
+        Self::of(axes, evaluates_outside)
+    }
+
+    fn of(axes: Vec<Axis>, evaluates_outside: bool) -> Self {
+        let limits = axes.iter().map(|axis| 1.0 + 2.0 * tolerance(axis.min, axis.max)).collect();
+        Self { axes, limits, evaluates_outside }
     }
 
     #[inline]
     pub fn locate(&self, point: [f64; 3]) -> Location {
         let mut position = [0.0; 3];
         let mut outside = false;
-        for ((t, x), axis) in position.iter_mut().zip(point).zip(&self.axes) {
+        let axes = self.axes.iter().zip(&self.limits);
+        for ((t, x), (axis, &limit)) in position.iter_mut().zip(point).zip(axes) {
             if x.is_nan() {
                 return Location::Nan;
             }
             *t = 2.0 * ((x - axis.min) / (axis.max - axis.min)) - 1.0;
-            outside |= t.abs() > 1.0 + 2.0 * TOLERANCE;
+            outside |= t.abs() > limit;
         }
         if outside && !self.evaluates_outside {
             return Location::Outside;
@@ -78,9 +90,10 @@ pub fn parameters(
             Units::Normalized => (0.0, 1.0),
         };
         let t = (value - min) / (max - min);
+        let slack = tolerance(min, max);
         if t.is_nan() {
             is_nan = true;
-        } else if !(-TOLERANCE..=1.0 + TOLERANCE).contains(&t) {
+        } else if !(-slack..=1.0 + slack).contains(&t) {
             match options.outside_parameters {
                 Outside::Clamp | Outside::Zeros => {}
                 Outside::Nan => is_nan = true,
@@ -110,7 +123,7 @@ mod tests {
             Axis { name: "x".into(), unit: "m".into(), min: 2.0, max: 6.0 },
             Axis { name: "y".into(), unit: "m".into(), min: 0.1, max: 0.2 },
         ];
-        Normalizer { axes, evaluates_outside: outside == Outside::Clamp }
+        Normalizer::of(axes, outside == Outside::Clamp)
     }
 
     #[test]

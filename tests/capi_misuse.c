@@ -1,0 +1,305 @@
+/* The C ABI misused in every way that can be told: each mistake is a status with a reason, nothing
+ * crashes, nothing is written.
+ *
+ * usage: capi_misuse MODEL [checked]
+ * `checked`: memory is watched by a tool, so what reads freed memory is left out.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include <math.h>
+
+#include "capi.h"
+
+static bool all(const double *values, size_t count, double expected) {
+    for (size_t i = 0; i < count; i++) {
+        if (values[i] != expected && !(isnan(expected) && isnan(values[i]))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void indices(const drr_model *model) {
+    drr_range_info range = {.struct_size = sizeof range};
+    const uint32_t beyond[] = {DIMS, UINT32_MAX};
+    for (int n = 0; n < 2; n++) {
+        INVALID(drr_model_get_axis(model, beyond[n], &range));
+        INVALID(drr_model_get_parameter(model, beyond[n], &range));
+        INVALID(drr_model_get_value(model, beyond[n], &range));
+    }
+}
+
+static void null_pointers(const drr_model *model, const drr_sampler *sampler) {
+    drr_model *no_model = (drr_model *)&path;
+    drr_sampler *no_sampler = (drr_sampler *)&path;
+    drr_model_info info = {.struct_size = sizeof info};
+    drr_range_info range = {.struct_size = sizeof range};
+    INVALID(drr_model_open(path, NULL, NULL));
+    INVALID(drr_model_open(NULL, NULL, &no_model));
+    CHECK(no_model == NULL);
+    INVALID(drr_model_open_memory(path, 1, NULL, NULL));
+    INVALID(drr_model_open_memory(NULL, 1, NULL, &no_model));
+    REFUSED(DRR_ERROR_FORMAT, drr_model_open_memory(NULL, 0, NULL, &no_model));
+    drr_model_close(NULL);
+    INVALID(drr_model_get_info(NULL, &info));
+    INVALID(drr_model_get_info(model, NULL));
+    INVALID(drr_model_get_axis(NULL, 0, &range));
+    INVALID(drr_model_get_axis(model, 0, NULL));
+    INVALID(drr_model_get_parameter(NULL, 0, &range));
+    INVALID(drr_model_get_parameter(model, 0, NULL));
+    INVALID(drr_model_get_value(NULL, 0, &range));
+    INVALID(drr_model_get_value(model, 0, NULL));
+    INVALID(drr_sampler_create(NULL, parameters, 2, NULL, &no_sampler));
+    CHECK(no_sampler == NULL);
+    INVALID(drr_sampler_create(model, NULL, 2, NULL, &no_sampler));
+    INVALID(drr_sampler_create(model, parameters, 2, NULL, NULL));
+    drr_sampler_free(NULL);
+
+    double numbers[DIMS + OUTPUTS] = {0};
+    float numbers32[DIMS + OUTPUTS] = {0};
+    INVALID(drr_sampler_query_f32(NULL, 1, numbers32, numbers32 + DIMS));
+    INVALID(drr_sampler_query_f32(sampler, 1, NULL, numbers32));
+    INVALID(drr_sampler_query_f32(sampler, 1, numbers32, NULL));
+    CHECK(drr_sampler_query_f32(sampler, 0, NULL, NULL) == DRR_OK);
+    INVALID(drr_sampler_query_f64(NULL, 1, numbers, numbers + DIMS));
+    INVALID(drr_sampler_query_f64(sampler, 1, NULL, numbers));
+    INVALID(drr_sampler_query_f64(sampler, 1, numbers, NULL));
+    CHECK(drr_sampler_query_f64(sampler, 0, NULL, NULL) == DRR_OK);
+
+    drr_points points = {sizeof points, DRR_F64, 1, {numbers, numbers, numbers}, {0}};
+    drr_values values = {.struct_size = sizeof values, .scalar = DRR_F64, .data = numbers + DIMS};
+    CHECK(drr_sampler_query(sampler, &points, &values) == DRR_OK);
+    INVALID(drr_sampler_query(NULL, &points, &values));
+    INVALID(drr_sampler_query(sampler, NULL, &values));
+    INVALID(drr_sampler_query(sampler, &points, NULL));
+    for (int k = 0; k < DIMS; k++) {
+        drr_points without = points;
+        without.axis[k] = NULL;
+        INVALID(drr_sampler_query(sampler, &without, &values));
+    }
+    values.data = NULL;
+    INVALID(drr_sampler_query(sampler, &points, &values));
+    drr_points none = {.struct_size = sizeof none, .scalar = DRR_F64};
+    CHECK(drr_sampler_query(sampler, &none, &values) == DRR_OK);
+}
+
+/* What each function makes of a struct with the given size and of bytes behind it. */
+static const drr_model *the_model;
+static const drr_sampler *the_sampler;
+
+static drr_status with_open_options(void *options) {
+    drr_model *model = NULL;
+    drr_status status = drr_model_open(path, options, &model);
+    CHECK((status == DRR_OK) == (model != NULL));
+    drr_model_close(model);
+    return status;
+}
+
+static drr_status with_sampler_options(void *options) {
+    drr_sampler *sampler = NULL;
+    drr_status status = drr_sampler_create(the_model, parameters, 2, options, &sampler);
+    CHECK((status == DRR_OK) == (sampler != NULL));
+    drr_sampler_free(sampler);
+    return status;
+}
+
+static drr_status with_points(void *points) {
+    drr_values values = {.struct_size = sizeof values};
+    return drr_sampler_query(the_sampler, points, &values);
+}
+
+static drr_status with_values(void *values) {
+    drr_points points = {.struct_size = sizeof points};
+    return drr_sampler_query(the_sampler, &points, values);
+}
+
+static drr_status with_info(void *info) { return drr_model_get_info(the_model, info); }
+
+static drr_status with_range(void *range) { return drr_model_get_axis(the_model, 0, range); }
+
+static void struct_sizes(drr_status (*call)(void *), uint32_t size, bool is_input) {
+    static union {
+        uint32_t struct_size;
+        double aligned;
+        unsigned char bytes[8192];
+    } any;
+    const uint32_t wrong[] = {0, 1, 4, size - 1, 4097, UINT32_MAX};
+    for (size_t n = 0; n < sizeof wrong / sizeof wrong[0]; n++) {
+        memset(&any, 0, sizeof any);
+        any.struct_size = wrong[n];
+        INVALID(call(&any));
+    }
+    for (uint32_t larger = size; larger <= size + 40; larger += 8) {
+        memset(&any, 0, sizeof any);
+        any.struct_size = larger;
+        CHECK(call(&any) == DRR_OK && any.struct_size == larger);
+        if (larger > size) {
+            any.bytes[larger - 1] = 1;
+            if (is_input) {
+                INVALID(call(&any));
+            } else {
+                CHECK(call(&any) == DRR_OK && any.bytes[larger - 1] == 0);
+            }
+        }
+    }
+    INVALID(call(any.bytes + 1));
+}
+
+static void unknown_numbers(void) {
+    const uint32_t unknown[] = {4, 77, UINT32_MAX};
+    for (int n = 0; n < 3; n++) {
+        drr_open_options open = {.struct_size = sizeof open};
+        open.storage = unknown[n];
+        INVALID(with_open_options(&open));
+        open.storage = DRR_STORAGE_COPIED;
+        open.checksums = unknown[n];
+        INVALID(with_open_options(&open));
+        open.checksums = DRR_CHECKSUMS_SKIP;
+        CHECK(with_open_options(&open) == DRR_OK);
+        open.threads = 1025;
+        INVALID(with_open_options(&open));
+        drr_sampler_options options = {.struct_size = sizeof options, .units = unknown[n]};
+        INVALID(with_sampler_options(&options));
+        options.units = DRR_UNITS_NORMALIZED;
+        options.outside = unknown[n];
+        INVALID(with_sampler_options(&options));
+        options.outside = DRR_OUTSIDE_ZEROS;
+        options.outside_parameters = unknown[n];
+        INVALID(with_sampler_options(&options));
+        options.outside_parameters = DRR_OUTSIDE_ZEROS; /* for points only */
+        INVALID(with_sampler_options(&options));
+        drr_points points = {.struct_size = sizeof points, .scalar = unknown[n]};
+        INVALID(with_points(&points));
+        drr_values values = {.struct_size = sizeof values, .scalar = unknown[n]};
+        INVALID(with_values(&values));
+    }
+}
+
+static void counts(void) {
+    drr_sampler *sampler = NULL;
+    const double five[5] = {0};
+    const uint64_t wrong[] = {0, 1, 3, 5, UINT64_MAX, UINT64_MAX / 8};
+    for (int n = 0; n < 6; n++) {
+        INVALID(drr_sampler_create(the_model, five, wrong[n], NULL, &sampler));
+    }
+    float f = 0;
+    double d = 0;
+    const uint64_t huge[] = {UINT64_MAX, UINT64_MAX / 2, UINT64_MAX / 3, (uint64_t)1 << 62};
+    for (int n = 0; n < 4; n++) {
+        INVALID(drr_sampler_query_f32(the_sampler, huge[n], &f, &f));
+        INVALID(drr_sampler_query_f64(the_sampler, huge[n], &d, &d));
+        drr_points points = {sizeof points, DRR_F64, huge[n], {&d, &d, &d}, {0}};
+        drr_values values = {.struct_size = sizeof values, .scalar = DRR_F64, .data = &d};
+        INVALID(drr_sampler_query(the_sampler, &points, &values));
+    }
+    drr_points far = {sizeof far, DRR_F64, 3, {&d, &d, &d}, {INT64_MAX, 8, INT64_MIN}};
+    drr_values values = {.struct_size = sizeof values, .scalar = DRR_F64, .data = &d};
+    INVALID(drr_sampler_query(the_sampler, &far, &values));
+}
+
+/* No gaps between points, but gaps between their values: results would overwrite one another. */
+static void contradictory_strides(void) {
+    double numbers[2] = {0}, room[8] = {0};
+    drr_points points = {sizeof points, DRR_F64, 2, {numbers, numbers, numbers}, {0}};
+    drr_values values = {sizeof values, DRR_F64, room, 0, 2 * sizeof(double)};
+    INVALID(drr_sampler_query(the_sampler, &points, &values));
+    CHECK(all(room, 8, 0));
+    values.value_stride = sizeof(double);
+    CHECK(drr_sampler_query(the_sampler, &points, &values) == DRR_OK);
+}
+
+static void foreign_handles(drr_model *model, drr_sampler *sampler, bool is_checked) {
+    drr_model_info info = {.struct_size = sizeof info};
+    double numbers[DIMS] = {0};
+    uint64_t zeros[8] = {0};
+    INVALID(drr_model_get_info((drr_model *)sampler, &info));
+    INVALID(drr_sampler_query_f64((drr_sampler *)model, 1, numbers, numbers));
+    INVALID(drr_model_get_info((drr_model *)zeros, &info));
+    INVALID(drr_model_get_info((drr_model *)((char *)model + 1), &info));
+    drr_model_close((drr_model *)sampler);
+    drr_sampler_free((drr_sampler *)model);
+    CHECK(drr_sampler_query_f64(sampler, 0, NULL, NULL) == DRR_OK);
+    if (!is_checked) {
+        drr_model *volatile closed = opened(0);
+        drr_sampler *volatile freed = bound(closed);
+        drr_sampler_free(freed);
+        drr_sampler_free(freed);
+        drr_model_close(closed);
+        drr_model_close(closed);
+        INVALID(drr_model_get_info(closed, &info));
+        INVALID(drr_sampler_query_f64(freed, 1, numbers, numbers));
+    }
+}
+
+static void outside_policies(const drr_model *model) {
+    const double points[2][DIMS] = {{0.5, 0.5, 0.5}, {0.5, 1.5, 0.5}};
+    const double border[2][DIMS] = {{0.5, 0.5, 0.5}, {0.5, 1.0, 0.5}};
+    double values[2][OUTPUTS] = {{-7, -7}, {-7, -7}}, expected[2][OUTPUTS];
+    const uint32_t policies[] = {DRR_OUTSIDE_ERROR, DRR_OUTSIDE_NAN, DRR_OUTSIDE_ZEROS,
+                                 DRR_OUTSIDE_CLAMP};
+    for (int n = 0; n < 4; n++) {
+        drr_sampler *sampler = bound_with(model, (drr_sampler_options){.outside = policies[n]});
+        CHECK(drr_sampler_query_f64(sampler, 2, border[0], expected[0]) == DRR_OK);
+        drr_status status = drr_sampler_query_f64(sampler, 2, points[0], values[0]);
+        if (policies[n] == DRR_OUTSIDE_ERROR) {
+            REFUSED(DRR_ERROR_OUTSIDE_DOMAIN, status);
+            CHECK(strstr(drr_last_error(), "point 1") != NULL);
+            CHECK(all(values[0], OUTPUTS, -7) && all(values[1], OUTPUTS, -7));
+        } else {
+            CHECK(status == DRR_OK && memcmp(values[0], expected[0], sizeof values[0]) == 0);
+        }
+        if (policies[n] == DRR_OUTSIDE_NAN) {
+            CHECK(all(values[1], OUTPUTS, NAN));
+        }
+        if (policies[n] == DRR_OUTSIDE_CLAMP) {
+            CHECK(memcmp(values[1], expected[1], sizeof values[1]) == 0);
+        }
+        drr_sampler_free(sampler);
+    }
+    const double far[2] = {0.5, 9.0};
+    drr_sampler_options options = {.struct_size = sizeof options,
+                                   .outside_parameters = DRR_OUTSIDE_ERROR};
+    drr_sampler *sampler = (drr_sampler *)&path;
+    REFUSED(DRR_ERROR_OUTSIDE_DOMAIN, drr_sampler_create(model, far, 2, &options, &sampler));
+    CHECK(sampler == NULL && strstr(drr_last_error(), "q") != NULL);
+}
+
+static void files(void) {
+    drr_model *model = (drr_model *)&path;
+    REFUSED(DRR_ERROR_IO, drr_model_open("no/such/file", NULL, &model));
+    CHECK(model == NULL && strstr(drr_last_error(), "no/such/file") != NULL);
+    REFUSED(DRR_ERROR_IO, drr_model_open("", NULL, &model));
+    REFUSED(DRR_ERROR_FORMAT, drr_model_open_memory("no model", 8, NULL, &model));
+    CHECK(setenv("DRR_CPU", "abacus", 1) == 0);
+    REFUSED(DRR_ERROR_UNSUPPORTED, drr_model_open(path, NULL, &model));
+    CHECK(strstr(drr_last_error(), "abacus") != NULL && unsetenv("DRR_CPU") == 0);
+}
+
+int main(int count, char **arguments) {
+    if (count < 2) {
+        fprintf(stderr, "usage: capi_misuse MODEL [checked]\n");
+        return 2;
+    }
+    path = arguments[1];
+    drr_model *model = opened(0);
+    drr_sampler *sampler = bound(model);
+    the_model = model;
+    the_sampler = sampler;
+    indices(model);
+    null_pointers(model, sampler);
+    struct_sizes(with_open_options, sizeof(drr_open_options), true);
+    struct_sizes(with_sampler_options, sizeof(drr_sampler_options), true);
+    struct_sizes(with_points, sizeof(drr_points), true);
+    struct_sizes(with_values, sizeof(drr_values), true);
+    struct_sizes(with_info, sizeof(drr_model_info), false);
+    struct_sizes(with_range, sizeof(drr_range_info), false);
+    unknown_numbers();
+    counts();
+    contradictory_strides();
+    foreign_handles(model, sampler, count > 2);
+    outside_policies(model);
+    files();
+    drr_sampler_free(sampler);
+    drr_model_close(model);
+    return 0;
+}

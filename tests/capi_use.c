@@ -1,0 +1,173 @@
+/* The C ABI used as its header says: every layout, several threads, every lifetime.
+ *
+ * usage: capi_use MODEL
+ */
+#include <math.h>
+#include <pthread.h>
+
+#include "capi.h"
+
+static void versions_and_names(void) {
+    CHECK(drr_abi_version() == DRR_ABI_VERSION);
+    CHECK(drr_version()[0] >= '0' && drr_version()[0] <= '9');
+    CHECK(strcmp(drr_status_name(DRR_OK), "DRR_OK") == 0);
+    CHECK(strcmp(drr_status_name(DRR_ERROR_INTERNAL), "DRR_ERROR_INTERNAL") == 0);
+    CHECK(strcmp(drr_status_name(98), "unknown status") == 0);
+    CHECK(strcmp(drr_status_name(UINT32_MAX), "unknown status") == 0);
+    CHECK(strcmp(drr_last_error(), "") == 0);
+}
+
+static void descriptions(const drr_model *model) {
+    drr_model_info info = {.struct_size = sizeof info};
+    CHECK(drr_model_get_info(model, &info) == DRR_OK && info.struct_size == sizeof info);
+    CHECK(info.dims == DIMS && info.parameters == 2 && info.outputs == OUTPUTS);
+    CHECK(info.file_bytes > 0 && info.memory_bytes >= info.file_bytes);
+    CHECK(info.kernel[0] != '\0' && info.spec_json[0] == '{');
+    drr_range_info range = {.struct_size = sizeof range};
+    for (uint32_t k = 0; k < DIMS; k++) {
+        CHECK(drr_model_get_axis(model, k, &range) == DRR_OK);
+        CHECK(range.name[0] == "xyz"[k] && range.min == 0.0 && range.max == 1.0);
+    }
+    CHECK(drr_model_get_parameter(model, 1, &range) == DRR_OK && strcmp(range.name, "q") == 0);
+    CHECK(drr_model_get_value(model, 1, &range) == DRR_OK && strcmp(range.unit, "K") == 0);
+}
+
+static void layouts_agree(const drr_sampler *sampler) {
+    static double points[POINTS][DIMS], values[POINTS][OUTPUTS];
+    static float points32[POINTS][DIMS], values32[POINTS][OUTPUTS];
+    fill_points(points);
+    for (int i = 0; i < POINTS * DIMS; i++) {
+        points32[i / DIMS][i % DIMS] = (float)points[i / DIMS][i % DIMS];
+    }
+    CHECK(drr_sampler_query_f64(sampler, POINTS, &points[0][0], &values[0][0]) == DRR_OK);
+    CHECK(drr_sampler_query_f32(sampler, POINTS, &points32[0][0], &values32[0][0]) == DRR_OK);
+    CHECK(values[0][0] != values[1][0] && !isnan(values[0][0]));
+
+    /* Structs of 64-bit coordinates, separate 32-bit arrays, and backwards. */
+    static struct record {
+        char name[3];
+        double result[OUTPUTS];
+        double position[DIMS];
+    } records[POINTS];
+    static float x[POINTS], y[POINTS], z[POINTS], planes[OUTPUTS][POINTS];
+    for (int i = 0; i < POINTS; i++) {
+        memcpy(records[i].position, points[i], sizeof points[i]);
+        x[i] = points32[i][0], y[i] = points32[i][1], z[i] = points32[i][2];
+    }
+    const int64_t size = sizeof records[0];
+    drr_points from = {sizeof from, DRR_F64, POINTS, {0}, {size, size, size}};
+    for (int k = 0; k < DIMS; k++) {
+        from.axis[k] = &records[0].position[k];
+    }
+    drr_values to = {sizeof to, DRR_F64, records[0].result, size, sizeof(double)};
+    CHECK(drr_sampler_query(sampler, &from, &to) == DRR_OK);
+
+    drr_points separate = {sizeof separate, DRR_F32, POINTS, {x, y, z}, {0}};
+    drr_values planar = {sizeof planar, DRR_F32, planes, sizeof(float), sizeof planes[0]};
+    CHECK(drr_sampler_query(sampler, &separate, &planar) == DRR_OK);
+
+    static double backwards[POINTS][OUTPUTS];
+    const int64_t back = -(int64_t)sizeof points[0];
+    double *last = points[POINTS - 1];
+    drr_points reversed = {
+        sizeof reversed, DRR_F64, POINTS, {&last[0], &last[1], &last[2]}, {back, back, back}};
+    drr_values packed = {.struct_size = sizeof packed, .scalar = DRR_F64, .data = backwards};
+    CHECK(drr_sampler_query(sampler, &reversed, &packed) == DRR_OK);
+
+    for (int i = 0; i < POINTS; i++) {
+        for (int k = 0; k < OUTPUTS; k++) {
+            CHECK(values32[i][k] == (float)values[i][k]);
+            CHECK(records[i].result[k] == values[i][k]);
+            CHECK(planes[k][i] == (float)values[i][k]);
+            CHECK(backwards[POINTS - 1 - i][k] == values[i][k]);
+        }
+    }
+}
+
+static void memory_is_copied(void) {
+    FILE *file = fopen(path, "rb");
+    CHECK(file != NULL);
+    static char bytes[1 << 20];
+    size_t size = fread(bytes, 1, sizeof bytes, file);
+    CHECK(size > 0 && size < sizeof bytes && fclose(file) == 0);
+    drr_model *model = NULL;
+    CHECK(drr_model_open_memory(bytes, size, NULL, &model) == DRR_OK);
+    memset(bytes, 0xff, size);
+    drr_sampler *sampler = bound(model);
+    drr_model_close(model);
+    layouts_agree(sampler);
+    drr_sampler_free(sampler);
+}
+
+static void *fail_in_thread(void *unused) {
+    drr_model *model = NULL;
+    CHECK(strcmp(drr_last_error(), "") == 0);
+    REFUSED(DRR_ERROR_IO, drr_model_open("of-the-thread", NULL, &model));
+    CHECK(strstr(drr_last_error(), "of-the-thread") != NULL);
+    return unused;
+}
+
+static void reasons_belong_to_threads(void) {
+    drr_model *model = NULL;
+    REFUSED(DRR_ERROR_IO, drr_model_open("of-the-main-thread", NULL, &model));
+    pthread_t threads[2];
+    for (int n = 0; n < 2; n++) {
+        CHECK(pthread_create(&threads[n], NULL, fail_in_thread, NULL) == 0);
+    }
+    for (int n = 0; n < 2; n++) {
+        CHECK(pthread_join(threads[n], NULL) == 0);
+    }
+    CHECK(strstr(drr_last_error(), "of-the-main-thread") != NULL);
+}
+
+static double expected_values[POINTS][OUTPUTS];
+
+static void *query_again(void *sampler) {
+    double points[POINTS][DIMS], values[POINTS][OUTPUTS];
+    fill_points(points);
+    for (int n = 0; n < 20; n++) {
+        memset(values, 0, sizeof values);
+        CHECK(drr_sampler_query_f64(sampler, POINTS, points[0], values[0]) == DRR_OK);
+        CHECK(memcmp(values, expected_values, sizeof values) == 0);
+    }
+    return NULL;
+}
+
+static void threads_agree(const drr_sampler *sampler) {
+    double points[POINTS][DIMS];
+    fill_points(points);
+    CHECK(drr_sampler_query_f64(sampler, POINTS, points[0], expected_values[0]) == DRR_OK);
+    for (uint32_t pool = 1; pool <= 2; pool++) {
+        drr_model *model = opened(pool);
+        drr_sampler *shared = bound(model);
+        pthread_t threads[4];
+        for (int n = 0; n < 4; n++) {
+            CHECK(pthread_create(&threads[n], NULL, query_again, shared) == 0);
+        }
+        for (int n = 0; n < 4; n++) {
+            CHECK(pthread_join(threads[n], NULL) == 0);
+        }
+        drr_sampler_free(shared);
+        drr_model_close(model);
+    }
+}
+
+int main(int count, char **arguments) {
+    if (count < 2) {
+        fprintf(stderr, "usage: capi_use MODEL\n");
+        return 2;
+    }
+    path = arguments[1];
+    versions_and_names();
+    drr_model *model = opened(0);
+    drr_sampler *sampler = bound(model);
+    descriptions(model);
+    layouts_agree(sampler);
+    reasons_belong_to_threads();
+    threads_agree(sampler);
+    drr_model_close(model);
+    layouts_agree(sampler); /* outlives its model */
+    drr_sampler_free(sampler);
+    memory_is_copied();
+    return 0;
+}

@@ -1,0 +1,275 @@
+//! A second reader of the baked file, written from `docs/format.md` alone: as plain and slow as
+//! that page, sharing no code with the library. Panics where a file is not as the page says.
+
+use std::ops::Range;
+
+use half::f16;
+use serde_json::{Map, Value};
+
+/// What happens outside the domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outside {
+    Clamp,
+    Zeros,
+}
+
+/// A file whose container and checksums are in order.
+pub struct File {
+    metadata: Map<String, Value>,
+    tensors: Vec<Tensor>,
+    /// The description.
+    pub spec: Value,
+    /// Byte of the file at which the data starts.
+    pub data_start: usize,
+}
+
+/// One tensor, its numbers in 64 bits.
+pub struct Tensor {
+    pub name: String,
+    pub dtype: String,
+    pub shape: Vec<usize>,
+    /// Where its bytes are, counted from the start of the data.
+    pub range: Range<usize>,
+    pub bytes: Vec<u8>,
+    pub values: Vec<f64>,
+}
+
+impl File {
+    pub fn read(file: &[u8]) -> Self {
+        let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+        let data_start = 8 + length;
+        let mut header: Map<String, Value> =
+            serde_json::from_slice(&file[8..data_start]).expect("a JSON object");
+        let metadata = header["__metadata__"].as_object().expect("an object").clone();
+        header.remove("__metadata__");
+        let data = &file[data_start..];
+        let mut tensors: Vec<_> =
+            header.iter().map(|(name, info)| Tensor::read(name, info, data)).collect();
+        tensors.sort_by_key(|tensor| tensor.range.start);
+        let mut end = 0;
+        for tensor in &tensors {
+            assert_eq!(tensor.range.start, end, "{} leaves a gap", tensor.name);
+            end = tensor.range.end;
+        }
+        assert_eq!(end, data.len(), "data after the last tensor");
+        let spec = metadata["spec"].as_str().expect("text").to_owned();
+        let file = Self {
+            metadata,
+            tensors,
+            spec: serde_json::from_str(&spec).expect("a JSON object"),
+            data_start,
+        };
+        assert_eq!((file.entry("format"), file.entry("version")), ("drr-baked", "1"));
+        assert_eq!(file.entry("crc32.spec"), checksum(spec.as_bytes()));
+        for tensor in &file.tensors {
+            let key = format!("crc32.{}", tensor.name);
+            assert_eq!(file.entry(&key), checksum(&tensor.bytes), "{key}");
+        }
+        file
+    }
+
+    pub fn metadata(&self) -> &Map<String, Value> {
+        &self.metadata
+    }
+
+    /// All tensors in the order of their bytes.
+    pub fn tensors(&self) -> &[Tensor] {
+        &self.tensors
+    }
+
+    pub fn tensor(&self, name: &str) -> &Tensor {
+        self.tensors.iter().find(|tensor| tensor.name == name).expect(name)
+    }
+
+    /// Values at a point for some parameters, all in physical units.
+    pub fn evaluate(&self, point: &[f64], parameters: &[f64], outside: Outside) -> Vec<f64> {
+        let axes = list(&self.spec["axes"]).iter().zip(point);
+        let x: Vec<f64> = axes.map(|(axis, &x)| 2.0 * unit(axis, x) - 1.0).collect();
+        let ranges = list(&self.spec["parameters"]).iter().zip(parameters);
+        let t: Vec<f64> = ranges.map(|(range, &p)| unit(range, p).clamp(0.0, 1.0)).collect();
+        let values = list(&self.spec["values"]).iter().zip(self.normalised(&x, &t, outside));
+        values
+            .map(|(value, v)| {
+                let (min, max) = (number(&value["min"]), number(&value["max"]));
+                let y = v * (max - min) + min;
+                if text(&value["transform"]) == "log" { y.exp() } else { y }
+            })
+            .collect()
+    }
+
+    /// Steps 2 to 4 of the page: from normalised coordinates and parameters to results.
+    fn normalised(&self, x: &[f64], t: &[f64], outside: Outside) -> Vec<f64> {
+        let input = &self.spec["input"];
+        let mut v = vec![0.0; size(&input["width"])];
+        if input["bias"].as_bool().expect("a boolean") {
+            v.copy_from_slice(&self.tensor("input.bias").values);
+        }
+        for (n, grid) in list(&self.spec["grids"]).iter().enumerate() {
+            let coordinates: Vec<_> =
+                list(&grid["axes"]).iter().rev().map(|axis| x[size(axis)]).collect();
+            let shape: Vec<usize> = list(&grid["shape"]).iter().map(size).collect();
+            let p: Vec<f64> = (coordinates.iter().zip(&shape))
+                .map(|(&x, &n)| position((x + 1.0) / 2.0, n, outside))
+                .collect();
+            let tensor = self.tensor(&format!("grid.{n}"));
+            assert_eq!(tensor.shape[..shape.len()], shape);
+            let features = interpolate(tensor, &p);
+            add(&mut v, size(&grid["offset"]), &features[..size(&grid["channels"])]);
+        }
+        for (n, line) in list(&self.spec["lines"]).iter().enumerate() {
+            let vertices = size(&line["vertices"]);
+            let p = position(t[size(&line["parameter"])], vertices, Outside::Clamp);
+            let tensor = self.tensor(&format!("line.{n}"));
+            assert_eq!(tensor.shape, [vertices, size(&line["features"])]);
+            add(&mut v, size(&line["offset"]), &interpolate(tensor, &[p]));
+        }
+        v.iter_mut().for_each(|x| *x = activation(text(&input["activation"]), *x));
+        for (n, layer) in list(&self.spec["layers"]).iter().enumerate() {
+            let weight = self.tensor(&format!("layer.{n}.weight"));
+            let bias = self.tensor(&format!("layer.{n}.bias"));
+            assert_eq!(weight.shape, [size(&layer["outputs"]), size(&layer["inputs"])]);
+            let rows = weight.values.chunks(weight.shape[1]).zip(&bias.values);
+            v = rows
+                .map(|(row, b)| {
+                    let sum: f64 = row.iter().zip(&v).map(|(w, x)| w * x).sum();
+                    activation(text(&layer["activation"]), sum + b)
+                })
+                .collect();
+        }
+        v
+    }
+}
+
+impl Tensor {
+    fn read(name: &str, info: &Value, data: &[u8]) -> Self {
+        let offsets: Vec<usize> = list(&info["data_offsets"]).iter().map(size).collect();
+        let range = offsets[0]..offsets[1];
+        let bytes = data[range.clone()].to_vec();
+        let dtype = text(&info["dtype"]).to_owned();
+        let values: Vec<f64> = match dtype.as_str() {
+            "F32" => bytes
+                .chunks(4)
+                .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+                .map(f64::from)
+                .collect(),
+            "F16" => bytes
+                .chunks(2)
+                .map(|b| f16::from_le_bytes(b.try_into().unwrap()))
+                .map(f64::from)
+                .collect(),
+            other => panic!("{name} is {other}"),
+        };
+        let shape: Vec<usize> = list(&info["shape"]).iter().map(size).collect();
+        assert_eq!(values.len(), shape.iter().product::<usize>(), "{name}");
+        Self { name: name.into(), dtype, shape, range, bytes, values }
+    }
+}
+
+/// CRC-32 bit by bit.
+pub fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 }
+        })
+    })
+}
+
+/// A checksum as it stands in the metadata.
+pub fn checksum(bytes: &[u8]) -> String {
+    format!("{:08x}", crc32(bytes))
+}
+
+impl File {
+    fn entry(&self, key: &str) -> &str {
+        text(&self.metadata[key])
+    }
+}
+
+/// Sum over *all* vertices, most of which have no weight. `p` has one position per dimension.
+fn interpolate(tensor: &Tensor, p: &[f64]) -> Vec<f64> {
+    let row = tensor.shape[p.len()];
+    let mut sums = vec![0.0; row];
+    for (vertex, features) in tensor.values.chunks(row).enumerate() {
+        let mut index = vertex;
+        let mut weight = 1.0;
+        for (p, n) in p.iter().zip(&tensor.shape).rev() {
+            weight *= (1.0 - (p - (index % n) as f64).abs()).max(0.0);
+            index /= n;
+        }
+        if weight > 0.0 {
+            sums.iter_mut().zip(features).for_each(|(sum, f)| *sum += weight * f);
+        }
+    }
+    sums
+}
+
+/// Position in vertices of something at `u` in [0, 1] of an axis with `n` of them.
+fn position(u: f64, n: usize, outside: Outside) -> f64 {
+    if n == 1 {
+        return 0.0;
+    }
+    let last = (n - 1) as f64;
+    match outside {
+        Outside::Clamp => (u * last).clamp(0.0, last),
+        Outside::Zeros => u * last,
+    }
+}
+
+fn add(v: &mut [f64], offset: usize, features: &[f64]) {
+    v[offset..].iter_mut().zip(features).for_each(|(v, f)| *v += f);
+}
+
+fn activation(name: &str, x: f64) -> f64 {
+    match name {
+        "identity" => x,
+        "relu" => x.max(0.0),
+        "elu" => {
+            if x > 0.0 {
+                x
+            } else {
+                x.exp_m1()
+            }
+        }
+        "silu" => x / (1.0 + (-x).exp()),
+        "gelu" => x / 2.0 * (1.0 + erf(x / 2.0f64.sqrt())),
+        "sigmoid" => 1.0 / (1.0 + (-x).exp()),
+        "tanh" => x.tanh(),
+        "sine" => x.sin(),
+        other => panic!("activation {other}"),
+    }
+}
+
+/// Abramowitz and Stegun 7.1.6, whose terms all have the same sign.
+fn erf(x: f64) -> f64 {
+    if x.abs() > 6.0 {
+        return x.signum();
+    }
+    let mut term = x;
+    let mut sum = x;
+    for n in 1..200 {
+        term *= 2.0 * x * x / f64::from(2 * n + 1);
+        sum += term;
+    }
+    std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum
+}
+
+fn unit(range: &Value, x: f64) -> f64 {
+    let (min, max) = (number(&range["min"]), number(&range["max"]));
+    (x - min) / (max - min)
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().expect("an array")
+}
+
+fn size(value: &Value) -> usize {
+    value.as_u64().expect("a whole number") as usize
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().expect("a number")
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("text")
+}

@@ -1,0 +1,103 @@
+//! What a baked file says about its data: axes, parameters, values, where it comes from.
+
+use anyhow::{Result, ensure};
+use drr::model::spec::{Axis, Parameter, Transform, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+
+use crate::config::{Config, DatasetConfig, ModelConfig};
+use crate::data::Ensemble;
+
+/// The part of a baked file's description that training data know and a checkpoint does not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// x first.
+    pub axes: Vec<Axis>,
+    /// In the order of the lines.
+    pub parameters: Vec<Parameter>,
+    /// Components of the field; empty if the data did not say.
+    pub values: Vec<Value>,
+    /// Free form.
+    pub provenance: Map<String, serde_json::Value>,
+}
+
+impl Description {
+    /// From the data that a model was trained on.
+    pub fn of(ensemble: &Ensemble) -> Self {
+        let axes = ensemble.axes.iter().map(|a| Axis {
+            name: a.name.clone(),
+            unit: a.unit.clone(),
+            min: a.min,
+            max: a.max,
+        });
+        let parameters = ensemble.parameters.iter().map(|p| Parameter {
+            name: p.name.clone(),
+            unit: p.unit.clone(),
+            min: p.min,
+            // A parameter that never changes has an empty range, which a file may not have.
+            max: if p.max > p.min { p.max } else { p.min + 1.0 },
+        });
+        let n = &ensemble.normalization;
+        let transform = if n.log { Transform::Log } else { Transform::Linear };
+        let values = ensemble.values.iter().map(|v| Value {
+            name: v.name.clone(),
+            unit: v.unit.clone(),
+            min: n.min,
+            max: n.max,
+            transform,
+        });
+        Self {
+            axes: axes.collect(),
+            parameters: parameters.collect(),
+            values: values.collect(),
+            provenance: Map::new(),
+        }
+    }
+
+    /// From a configuration alone: normalised axes and parameters without names.
+    pub fn of_config(config: &Config) -> Self {
+        let (dims, parameters) = match &config.model {
+            ModelConfig::Hdinr(model) => (model.encoder.dims(), model.latent.cond_dim),
+            ModelConfig::Encoder(model) => (model.encoder.dims(), 0),
+        };
+        let axis = |name: &str| Axis { name: name.into(), unit: String::new(), min: -1.0, max: 1.0 };
+        let parameter =
+            |d| Parameter { name: format!("p{d}"), unit: String::new(), min: 0.0, max: 1.0 };
+        Self {
+            axes: ["x", "y", "z"][..dims].iter().copied().map(axis).collect(),
+            parameters: (0..parameters).map(parameter).collect(),
+            values: values_of(&config.dataset),
+            provenance: Map::new(),
+        }
+    }
+
+    /// One value per output of the model.
+    ///
+    /// # Errors
+    /// If the data have another number of components.
+    pub fn values_for(&self, outputs: usize) -> Result<Vec<Value>> {
+        if self.values.len() == outputs {
+            return Ok(self.values.clone());
+        }
+        ensure!(
+            self.values.len() <= 1,
+            "the data have {} components, the model gives {outputs}",
+            self.values.len()
+        );
+        let base = self.values.first().cloned().unwrap_or(Value {
+            name: "value".into(),
+            unit: String::new(),
+            min: 0.0,
+            max: 1.0,
+            transform: Transform::Linear,
+        });
+        let numbered = |k| Value { name: format!("{}{k}", base.name), ..base.clone() };
+        Ok((0..outputs).map(numbered).collect())
+    }
+}
+
+fn values_of(dataset: &DatasetConfig) -> Vec<Value> {
+    let (Some(min), Some(max)) = (dataset.data_min, dataset.data_max) else { return Vec::new() };
+    let transform = if dataset.use_logdata { Transform::Log } else { Transform::Linear };
+    vec![Value { name: "value".into(), unit: String::new(), min, max, transform }]
+}

@@ -1,0 +1,93 @@
+//! `drr-train eval`
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use drr::model::GridPrecision;
+use drr::{OpenOptions, Runtime};
+use serde_json::json;
+
+use crate::config::ModelConfig;
+use crate::data::{Ensemble, LoadOptions};
+use crate::eval::pictures::{Slice, comparison};
+use crate::eval::report::Report;
+use crate::eval::{evaluate, predict};
+use crate::files::write_atomically;
+use crate::progress::Progress;
+use crate::train::run::Run;
+
+/// Judge a run on its training and held-out members.
+///
+/// The last checkpoint is baked and asked through the runtime, as users will. PSNR and SSIM are of
+/// values normalised by the training data (range 1), the relative L2 error of physical values.
+/// Writes tables and pictures to RUN/eval.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Folder of the run
+    run: PathBuf,
+    /// Print a summary as JSON instead of the table
+    #[arg(long)]
+    json: bool,
+    /// Folder of the data, if they moved
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Held-out members to draw
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pictures: usize,
+}
+
+/// # Errors
+/// If the run has no checkpoint, its data are gone, or results cannot be written.
+pub fn run(arguments: Arguments) -> Result<()> {
+    let run = Run::open(&arguments.run)?;
+    let mut config = run.config()?;
+    if let Some(data) = &arguments.data {
+        config.dataset.data = Some(data.clone());
+    }
+    let ModelConfig::Hdinr(model) = &config.model else {
+        anyhow::bail!("model.type: only HDINRBase is evaluated on an ensemble");
+    };
+    let options = LoadOptions { model_dims: model.encoder.dims(), components: model.out_dim };
+    let ensemble = Ensemble::load(&config.dataset, &options)?;
+    let folder = run.path("eval");
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+
+    let checkpoint = run.last_checkpoint()?;
+    let baked = folder.join("model.drr.safetensors");
+    let description = run.description()?;
+    super::bake::bake(&config, &checkpoint.weights(), description, GridPrecision::F32, &baked)?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = Runtime::open(&baked, &OpenOptions { threads, ..Default::default() })?;
+
+    let members: Vec<usize> = ensemble.train().chain(ensemble.test()).collect();
+    ensure!(!members.is_empty(), "the data have no members");
+    let progress = Progress::new("evaluating", "members", members.len() as u64);
+    let scores = evaluate(&runtime, &ensemble, &members, &progress)?;
+    progress.finish();
+    let report = Report::new(&ensemble, &members, &scores);
+    report.write_csv(&folder.join("members.csv"))?;
+    let summary = json!({"steps": checkpoint.steps, "quality": report.json()});
+    write_atomically(&folder.join("summary.json"), &serde_json::to_vec_pretty(&summary)?)?;
+
+    let mut pictures = Vec::new();
+    for member in ensemble.test().take(arguments.pictures) {
+        let prediction = predict(&runtime, &ensemble, member)?;
+        let slice = |values| Slice { values, dims: &ensemble.dims, outputs: ensemble.values.len() };
+        let name = &ensemble.members[member].name;
+        let path = folder.join(format!("slice-{name}.png"));
+        let (truth, prediction) = (slice(&ensemble.fields[member]), slice(&prediction));
+        let title = format!("{}, held-out member {name}, middle slice", ensemble.values[0].name);
+        comparison(&path, &title, &truth, &prediction, |v| ensemble.denormalize(v))?;
+        pictures.push(path);
+    }
+    if arguments.json {
+        println!("{}", report.json());
+        return Ok(());
+    }
+    print!("{}", report.text());
+    println!("\nwritten: {}", folder.join("members.csv").display());
+    for path in pictures {
+        println!("written: {}", path.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! The command line: one module per verb, each a few calls into the library.
+
+mod bake;
+mod eval;
+mod info;
+mod query;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::progress::{Interrupted, catch_interrupts};
+
+/// Train, bake and query neural-field surrogates of simulation ensembles.
+///
+/// The usual way: `train` learns a model from an ensemble of fields into a run's folder, `eval`
+/// judges it on the held-out members, `bake` turns it into one small file, and any program asks
+/// that file through libdrr (or here by `query`).
+#[derive(Parser)]
+#[command(name = "drr-train", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  drr-train train --config examples/cloverleaf3d/model.yaml --data data/cloverleaf3d-32 --out run
+  drr-train eval run
+  drr-train bake run --dtype f16 -o energy.drr.safetensors
+  drr-train info energy.drr.safetensors
+  drr-train query energy.drr.safetensors --grid 32,32,32 \\
+      --params State_1_Density_1=0.24,State_1_Energy_1=1.19,... -o energy.npy
+
+`drr-train VERB --help` has more. Results go to standard output, progress to standard error.
+Exit status: 0 success, 1 error, 2 wrong usage, 130 interrupted.";
+
+#[derive(Subcommand)]
+enum Verb {
+    Train(train::Arguments),
+    Eval(eval::Arguments),
+    Bake(bake::Arguments),
+    Query(query::Arguments),
+    Info(info::InfoArguments),
+    Validate(info::ValidateArguments),
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let run = || {
+        catch_interrupts()?;
+        match arguments.verb {
+            Verb::Train(arguments) => train::run(arguments),
+            Verb::Eval(arguments) => eval::run(arguments),
+            Verb::Bake(arguments) => bake::run(arguments),
+            Verb::Query(arguments) => query::run(arguments),
+            Verb::Info(arguments) => info::info(arguments),
+            Verb::Validate(arguments) => info::validate(arguments),
+        }
+    };
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Interrupted>() => ExitCode::from(130),
+        Err(error) => {
+            eprintln!("drr-train: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

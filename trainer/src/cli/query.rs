@@ -1,0 +1,230 @@
+//! `drr-train query`
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
+use drr::model::spec::Spec;
+use drr::{OpenOptions, Outside, Points, Runtime, Sampler, SamplerOptions, Units, ValuesMut};
+
+use crate::config::hint;
+use crate::data::npy;
+use crate::eval::pictures::{Slice, field};
+use crate::files::write_atomically;
+use crate::progress::Progress;
+
+/// Ask a baked file for values.
+///
+/// Points come from a file (`[N, dims]`, x first) or are a regular grid over the whole domain.
+/// Parameters are given by name in physical units, or as a table with one row per set in the
+/// file's order. The result is `[sets, N, values]`, or `[sets, D, H, W, values]` for a grid.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// The baked file
+    file: PathBuf,
+    /// Points, [N, dims], f32 or f64, order x, y(, z)
+    #[arg(long, value_name = "P.npy", required_unless_present = "grid")]
+    points: Option<PathBuf>,
+    /// Regular grid over the domain, slowest dimension first
+    #[arg(long, value_name = "D,H,W", value_delimiter = ',', conflicts_with = "points")]
+    grid: Option<Vec<usize>>,
+    /// Parameters by name
+    #[arg(long, value_name = "name=value,...", value_delimiter = ',')]
+    params: Vec<String>,
+    /// Parameters as a table, [sets, parameters]
+    #[arg(long, value_name = "C.npy", conflicts_with = "params")]
+    params_npy: Option<PathBuf>,
+    /// Points in [-1, 1], parameters in [0, 1], values before de-normalisation
+    #[arg(long)]
+    normalized: bool,
+    /// What points outside the domain give
+    #[arg(long, default_value = "clamp")]
+    outside: OutsideArgument,
+    /// Result: .npy or .raw (f32), .png (middle slice of a grid)
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum OutsideArgument {
+    /// Value at the nearest point of the border
+    Clamp,
+    /// Features fade to zero within one cell, as in the reference
+    Zeros,
+    /// NaN
+    Nan,
+    /// Fail (parameters out of their ranges too)
+    Error,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  drr-train query f.drr.safetensors --points p.npy --params density=0.2,energy=1.4 -o values.npy
+  drr-train query f.drr.safetensors --grid 1,256,256 --params density=0.2,energy=1.4 -o slice.png";
+
+/// # Errors
+/// If inputs do not fit the file, or the result cannot be written.
+pub fn run(arguments: Arguments) -> Result<()> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime =
+        Runtime::open(&arguments.file, &OpenOptions { threads, ..Default::default() })?;
+    let format = Format::of(&arguments.output, arguments.grid.is_some())?;
+    let spec = runtime.model().spec();
+    let options = options(&arguments);
+    let sets = parameter_sets(&arguments, spec)?;
+    let (shape, coordinates) = points(&arguments, spec)?;
+    let count = coordinates.len() / spec.axes.len();
+    let progress = Progress::new("querying", "points", (sets.len() * count) as u64);
+    let mut values = vec![0.0f32; sets.len() * count * spec.outputs()];
+    for (parameters, values) in
+        sets.iter().zip(values.chunks_mut((count * spec.outputs()).max(1)))
+    {
+        query(&runtime, parameters, &options, &coordinates, values, &progress)?;
+    }
+    progress.finish();
+    let shape: Vec<usize> =
+        std::iter::once(sets.len()).chain(shape).chain([spec.outputs()]).collect();
+    format.write(&arguments.output, &shape, &values, spec)?;
+    println!("{}: {shape:?}", arguments.output.display());
+    Ok(())
+}
+
+fn options(arguments: &Arguments) -> SamplerOptions {
+    let units = if arguments.normalized { Units::Normalized } else { Units::Physical };
+    let outside = match arguments.outside {
+        OutsideArgument::Clamp => Outside::Clamp,
+        OutsideArgument::Zeros => Outside::Zeros,
+        OutsideArgument::Nan => Outside::Nan,
+        OutsideArgument::Error => Outside::Error,
+    };
+    let outside_parameters = match outside {
+        Outside::Zeros => Outside::Clamp,
+        other => other,
+    };
+    SamplerOptions { units, outside, outside_parameters }
+}
+
+/// Values of one parameter set, in pieces so that progress shows and Ctrl-C works.
+fn query(
+    runtime: &Arc<Runtime>,
+    parameters: &[f64],
+    options: &SamplerOptions,
+    coordinates: &[f64],
+    values: &mut [f32],
+    progress: &Progress,
+) -> Result<()> {
+    const PIECE: usize = 1 << 18;
+    let spec = runtime.model().spec();
+    let (dims, outputs) = (spec.axes.len(), spec.outputs());
+    let sampler = Sampler::new(runtime, parameters, options)?;
+    let pieces = coordinates.chunks(PIECE * dims).zip(values.chunks_mut(PIECE * outputs));
+    for (piece, (points, values)) in pieces.enumerate() {
+        progress.check_interrupt()?;
+        let first = piece * PIECE;
+        sampler
+            .query(&Points::packed(points, dims)?, &mut ValuesMut::packed(values, outputs)?)
+            .with_context(|| format!("points from {first} on"))?;
+        progress.advance((points.len() / dims) as u64);
+    }
+    Ok(())
+}
+
+/// The shape of the points (without coordinates) and their coordinates, in the sampler's units.
+fn points(arguments: &Arguments, spec: &Spec) -> Result<(Vec<usize>, Vec<f64>)> {
+    let dims = spec.axes.len();
+    if let Some(path) = &arguments.points {
+        let array = npy::read::<f64>(path)?;
+        let [count, columns] = array.shape[..] else {
+            bail!("{}: shape {:?}, expected [points, {dims}]", path.display(), array.shape);
+        };
+        ensure!(columns == dims, "{}: points of {columns} coordinates, the file has {dims} axes", path.display());
+        return Ok((vec![count], array.data));
+    }
+    let shape = arguments.grid.clone().unwrap_or_default();
+    ensure!(
+        shape.len() == dims && shape.iter().all(|&n| n > 0),
+        "--grid {shape:?}: expected {dims} sizes of 1 or more, slowest dimension first"
+    );
+    let ranges: Vec<(f64, f64)> = (spec.axes.iter())
+        .map(|axis| if arguments.normalized { (-1.0, 1.0) } else { (axis.min, axis.max) })
+        .collect();
+    let count = shape.iter().try_fold(dims, |n, &size| n.checked_mul(size)).context("--grid is too large")?;
+    let mut coordinates = Vec::with_capacity(count);
+    for index in 0..count / dims {
+        let mut rest = index;
+        for (&(min, max), &size) in ranges.iter().zip(shape.iter().rev()) {
+            let i = rest % size;
+            rest /= size;
+            // A grid of one sample sits in the middle.
+            let t = if size == 1 { 0.5 } else { i as f64 / (size - 1) as f64 };
+            coordinates.push(min + t * (max - min));
+        }
+    }
+    Ok((shape, coordinates))
+}
+
+fn parameter_sets(arguments: &Arguments, spec: &Spec) -> Result<Vec<Vec<f64>>> {
+    let count = spec.parameters.len();
+    if let Some(path) = &arguments.params_npy {
+        let array = npy::read::<f64>(path)?;
+        let [sets, columns] = array.shape[..] else {
+            bail!("{}: shape {:?}, expected [sets, {count}]", path.display(), array.shape);
+        };
+        ensure!(columns == count, "{}: {columns} parameters per set, the file has {count}", path.display());
+        return Ok((0..sets).map(|set| array.data[set * count..][..count].to_vec()).collect());
+    }
+    let names: Vec<&str> = spec.parameters.iter().map(|p| p.name.as_str()).collect();
+    let mut values = vec![None; count];
+    for assignment in &arguments.params {
+        let (name, value) = assignment
+            .split_once('=')
+            .with_context(|| format!("--params {assignment}: expected name=value"))?;
+        let index = (names.iter().position(|&known| known == name))
+            .with_context(|| format!("--params {name}: no such parameter; {}", hint(name, &names)))?;
+        let value: f64 =
+            value.parse().with_context(|| format!("--params {name}={value}: not a number"))?;
+        ensure!(values[index].replace(value).is_none(), "--params {name} is given twice");
+    }
+    let missing = names.iter().zip(&values).filter(|(_, value)| value.is_none());
+    let missing: Vec<_> = missing.map(|(&name, _)| name).collect();
+    ensure!(missing.is_empty(), "--params: {} missing", missing.join(", "));
+    Ok(vec![values.into_iter().flatten().collect()])
+}
+
+/// The form of the result, by the file's extension.
+#[derive(Clone, Copy, PartialEq)]
+enum Format {
+    Npy,
+    Raw,
+    Png,
+}
+
+impl Format {
+    fn of(path: &Path, is_grid: bool) -> Result<Self> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("npy") => Ok(Self::Npy),
+            Some("raw") => Ok(Self::Raw),
+            Some("png") if is_grid => Ok(Self::Png),
+            Some("png") => bail!("{}: pictures are of a --grid", path.display()),
+            _ => bail!("{}: expected a name that ends in .npy, .raw or .png", path.display()),
+        }
+    }
+
+    fn write(self, path: &Path, shape: &[usize], values: &[f32], spec: &Spec) -> Result<()> {
+        match self {
+            Self::Npy => npy::write(path, shape, values),
+            Self::Raw => {
+                let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+                write_atomically(path, &bytes)
+            }
+            Self::Png => {
+                let [sets, dims @ .., outputs] = shape else { bail!("nothing to draw") };
+                ensure!(*sets == 1 && dims.len() >= 2, "a picture is of one set and two or three dimensions");
+                let name = spec.values.first().map_or("value", |value| value.name.as_str());
+                field(path, name, &Slice { values, dims, outputs: *outputs })
+            }
+        }
+    }
+}

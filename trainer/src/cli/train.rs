@@ -1,0 +1,109 @@
+//! `drr-train train`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::config;
+
+/// Learn a model from an ensemble.
+///
+/// The configuration is YAML in the form of the reference's files: a list of entries, each with
+/// `model` and, optionally, `optim`, `scheduler`, `dataset` and `train`. The data are a folder
+/// with `params.csv` (columns `file`, `split`, then the parameters) and the field files that it
+/// names, or the reference's `cond.npy`, `cond_split.npy` and raw files.
+///
+/// The run's folder explains itself: resolved configuration, log, metrics, checkpoints, loss
+/// curve. Ctrl-C stores a checkpoint and stops; `--resume` goes on to the same result.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// Configuration file
+    #[arg(long, value_name = "FILE.yaml", required_unless_present = "resume")]
+    config: Option<PathBuf>,
+    /// Which entry of the file
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    config_id: usize,
+    /// Folder of the data
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Folder of the run; made, must be new or empty
+    #[arg(long, value_name = "RUN", required_unless_present = "resume")]
+    out: Option<PathBuf>,
+    /// Go on with a run
+    #[arg(long, value_name = "RUN", exclusive = true)]
+    resume: Option<PathBuf>,
+    /// Steps of the optimiser [default: from the configuration, else 2000]
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Learning rate at the first step [default: from the configuration, else 1e-3]
+    #[arg(long, value_name = "X")]
+    lr: Option<f64>,
+    /// Members of the ensemble in a batch [default: from the configuration, else 8]
+    #[arg(long, value_name = "N")]
+    batch_members: Option<usize>,
+    /// Points of each member in a batch [default: from the configuration, else 4096]
+    #[arg(long, value_name = "N")]
+    batch_points: Option<usize>,
+    /// Seed of everything random [default: from the configuration, else 0]
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// cpu, cuda, cuda:N or auto [default: from the configuration, else auto]
+    #[arg(long, value_name = "D")]
+    device: Option<String>,
+    /// Shape of the fields where files do not tell, slowest dimension first
+    #[arg(long, value_name = "D,H,W", value_delimiter = ',')]
+    dims: Option<Vec<usize>>,
+    /// Override anything in the configuration, for instance model.param.hidden_dim=128
+    #[arg(long, value_name = "a.b=c")]
+    set: Vec<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  drr-train train --config model.yaml --data ensemble/ --out run --steps 5000 --lr 1e-3
+  drr-train train --config drrnet.yaml --config-id 0 --out run --set dataset.param.data_dir=raw/ \\
+      --set dataset.param.cond_path=cond.npy --set dataset.param.cond_split_path=split.npy
+  drr-train train --resume run";
+
+/// # Errors
+/// See [`crate::train`].
+pub fn run(arguments: Arguments) -> Result<()> {
+    if let Some(folder) = &arguments.resume {
+        return crate::train::resume(folder);
+    }
+    let entry = entry(&arguments)?;
+    let out = arguments.out.as_deref().context("--out is missing")?;
+    crate::train::start(&entry, out)
+}
+
+/// The configuration with what the command line says put over it.
+fn entry(arguments: &Arguments) -> Result<Value> {
+    let path = arguments.config.as_deref().context("--config is missing")?;
+    let mut entry = config::load_entry(path, arguments.config_id)?;
+    let mut set = |key: &str, value: Option<String>| match value {
+        Some(value) => config::apply_override(&mut entry, &format!("{key}={value}")),
+        None => Ok(()),
+    };
+    let text = |value: Option<u64>| value.map(|n| n.to_string());
+    set("train.steps", text(arguments.steps))?;
+    set("train.seed", text(arguments.seed))?;
+    set("train.device", arguments.device.clone())?;
+    set("optim.param.lr", arguments.lr.map(|lr| format!("{lr:e}")))?;
+    set("dataset.param.cond_batch", arguments.batch_members.map(|n| n.to_string()))?;
+    set("dataset.param.batch_points", arguments.batch_points.map(|n| n.to_string()))?;
+    set("dataset.param.dims", arguments.dims.as_ref().map(|dims| format!("{dims:?}")))?;
+    set("dataset.param.data", arguments.data.as_deref().map(absolute).transpose()?)?;
+    for assignment in &arguments.set {
+        config::apply_override(&mut entry, assignment)?;
+    }
+    Ok(entry)
+}
+
+/// Runs must find their data from any working directory. Quoted: paths may look like anything.
+fn absolute(path: &Path) -> Result<String> {
+    let path = std::fs::canonicalize(path)
+        .with_context(|| format!("--data {}: no such folder", path.display()))?;
+    Ok(serde_json::to_string(&path)?)
+}

@@ -1,0 +1,269 @@
+//! The `dataset` part of an entry: where the data are and how batches are drawn from them.
+//!
+//! Opens nothing; whether a kind of data set can be trained on is decided by its reader.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use super::section::{Section, hint, optional_positive};
+
+/// A kind of data set, under its name in the reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatasetKind {
+    /// `HDFieldDataset`: an ensemble of fields on a regular lattice.
+    HdField,
+    /// `HDCurviFieldDataset`: an ensemble of fields on scattered points.
+    HdCurviField,
+    /// `FieldDataset`: one field or image.
+    Field,
+}
+
+/// Where the data are and how batches are drawn from them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DatasetConfig {
+    /// The kind of data set.
+    pub kind: DatasetKind,
+    /// Ours: the folder of the data, whatever form they have; goes before the reference's paths.
+    pub data: Option<PathBuf>,
+    /// Folder of the members' files.
+    pub data_dir: Option<PathBuf>,
+    /// The single field of a [`DatasetKind::Field`].
+    pub data_path: Option<PathBuf>,
+    /// Point positions of a [`DatasetKind::HdCurviField`].
+    pub coord_path: Option<PathBuf>,
+    /// Table of parameters (`cond.npy`).
+    pub cond_path: Option<PathBuf>,
+    /// Which members are for training (`cond_split.npy`).
+    pub cond_split_path: Option<PathBuf>,
+    /// Value that becomes 0 (its logarithm, with `use_logdata`); from the training members if absent.
+    pub data_min: Option<f64>,
+    /// Value that becomes 1 (its logarithm, with `use_logdata`); from the training members if absent.
+    pub data_max: Option<f64>,
+    /// Shape of a member, `[D, H, W]` or `[H, W]`.
+    pub dims: Option<Vec<usize>>,
+    /// Whether the logarithm of the values is what is learned.
+    pub use_logdata: bool,
+    /// Members in a batch.
+    pub cond_batch: Option<usize>,
+    /// Points of each member in a batch, as a power of 2.
+    pub spatial_log2batch: Option<u32>,
+    /// Ours: points of each member in a batch, any number; goes before `spatial_log2batch`.
+    pub batch_points: Option<usize>,
+    /// Ours: whether all members of a batch are seen at the same points.
+    pub shared_points: bool,
+    /// Points in a batch of a [`DatasetKind::Field`], as a power of 2.
+    pub log2batch: Option<u32>,
+    /// Factor on the shape of the data; only 1 is supported when training.
+    pub dim_scale_factor: f64,
+    /// Variational Pairs: spread of the noise on coordinates (one number, or one for each axis).
+    pub x_noise_std: Option<Vec<f64>>,
+    /// Where the noise on coordinates is cut off.
+    pub x_noise_threshold: Option<Vec<f64>>,
+    /// Variational Pairs: spread of the noise on parameters (one number, or one for each).
+    pub cond_noise_std: Option<Vec<f64>>,
+    /// Where the noise on parameters is cut off.
+    pub cond_noise_threshold: Option<Vec<f64>>,
+    /// Whether the target of a noisy point is interpolated.
+    pub noise_interp_value: bool,
+    /// Weights for importance sampling of points.
+    pub impsmp_coord_path: Option<PathBuf>,
+    /// Weights for importance sampling of members.
+    pub impsmp_cond_path: Option<PathBuf>,
+}
+
+/// Why the noise of the reference has no effect.
+pub(super) const PAIRS: &str = "Variational Pairs are not supported yet: training without them";
+const IMPORTANCE: &str = "importance sampling is not supported yet: points are drawn uniformly";
+
+impl DatasetKind {
+    const ALL: [Self; 3] = [Self::HdField, Self::HdCurviField, Self::Field];
+
+    /// Its name in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HdField => "HDFieldDataset",
+            Self::HdCurviField => "HDCurviFieldDataset",
+            Self::Field => "FieldDataset",
+        }
+    }
+}
+
+impl fmt::Display for DatasetKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Default for DatasetConfig {
+    fn default() -> Self {
+        Self {
+            kind: DatasetKind::HdField,
+            data: None,
+            data_dir: None,
+            data_path: None,
+            coord_path: None,
+            cond_path: None,
+            cond_split_path: None,
+            data_min: None,
+            data_max: None,
+            dims: None,
+            use_logdata: false,
+            cond_batch: None,
+            spatial_log2batch: None,
+            batch_points: None,
+            shared_points: false,
+            log2batch: None,
+            dim_scale_factor: 1.0,
+            x_noise_std: None,
+            x_noise_threshold: None,
+            cond_noise_std: None,
+            cond_noise_threshold: None,
+            noise_interp_value: false,
+            impsmp_coord_path: None,
+            impsmp_cond_path: None,
+        }
+    }
+}
+
+impl DatasetConfig {
+    pub(super) fn read(s: Section, notes: &mut Vec<String>) -> Result<Self> {
+        let default = Self::default();
+        let (name, mut s) = s.into_typed(Some(default.kind.name()))?;
+        let config = Self {
+            kind: read_kind(&name)?,
+            data: s.take("data")?,
+            data_dir: s.take("data_dir")?,
+            data_path: s.take("data_path")?,
+            coord_path: s.take("coord_path")?,
+            cond_path: s.take("cond_path")?,
+            cond_split_path: s.take("cond_split_path")?,
+            data_min: s.take("data_min")?,
+            data_max: s.take("data_max")?,
+            dims: s.take("dims")?,
+            use_logdata: s.take_or("use_logdata", default.use_logdata)?,
+            cond_batch: optional_positive(&mut s, "cond_batch")?,
+            spatial_log2batch: read_log2(&mut s, "spatial_log2batch")?,
+            batch_points: optional_positive(&mut s, "batch_points")?,
+            shared_points: s.take_or("shared_points", default.shared_points)?,
+            log2batch: read_log2(&mut s, "log2batch")?,
+            dim_scale_factor: read_scale(&mut s)?.unwrap_or(default.dim_scale_factor),
+            x_noise_std: read_noise(&mut s, "x_noise_std")?,
+            x_noise_threshold: read_noise(&mut s, "x_noise_threshold")?,
+            cond_noise_std: read_noise(&mut s, "cond_noise_std")?,
+            cond_noise_threshold: read_noise(&mut s, "cond_noise_threshold")?,
+            noise_interp_value: s.take_or("noise_interp_value", default.noise_interp_value)?,
+            impsmp_coord_path: s.take("impsmp_coord_path")?,
+            impsmp_cond_path: s.take("impsmp_cond_path")?,
+        };
+        config.check(&s)?;
+        config.note_unsupported(&s, notes);
+        s.finish()?;
+        Ok(config)
+    }
+
+    /// Steps in an epoch of the reference, for `members` training members of `points` points each.
+    ///
+    /// `None` if the batch sizes are not given. At least 1.
+    pub fn steps_per_epoch(&self, members: usize, points: usize) -> Option<usize> {
+        let per_member = match self.batch_points {
+            Some(batch) => points.checked_div(batch)?,
+            None => points >> self.spatial_log2batch?,
+        };
+        let batches = members.checked_mul(per_member)?;
+        Some(batches.div_ceil(self.cond_batch?).max(1))
+    }
+
+    fn check(&self, s: &Section) -> Result<()> {
+        if let (Some(min), Some(max)) = (self.data_min, self.data_max)
+            && min >= max
+        {
+            bail!("{}: given {min}, expected less than data_max, {max}", s.at("data_min"));
+        }
+        if let Some(dims) = &self.dims
+            && (dims.is_empty() || dims.contains(&0))
+        {
+            bail!("{}: given {dims:?}, expected sizes of 1 or more", s.at("dims"));
+        }
+        Ok(())
+    }
+
+    fn note_unsupported(&self, s: &Section, notes: &mut Vec<String>) {
+        let given = [
+            ("x_noise_std", self.x_noise_std.is_some(), PAIRS),
+            ("cond_noise_std", self.cond_noise_std.is_some(), PAIRS),
+            ("noise_interp_value", self.noise_interp_value, PAIRS),
+            ("impsmp_coord_path", self.impsmp_coord_path.is_some(), IMPORTANCE),
+            ("impsmp_cond_path", self.impsmp_cond_path.is_some(), IMPORTANCE),
+        ];
+        for why in [PAIRS, IMPORTANCE] {
+            let keys: Vec<_> = given
+                .iter()
+                .filter(|(_, there, reason)| *there && *reason == why)
+                .map(|(key, ..)| s.at(key))
+                .collect();
+            if !keys.is_empty() {
+                notes.push(format!("{}: {why}", keys.join(", ")));
+            }
+        }
+    }
+}
+
+fn read_kind(name: &str) -> Result<DatasetKind> {
+    match DatasetKind::ALL.into_iter().find(|kind| kind.name() == name) {
+        Some(kind) => Ok(kind),
+        None => bail!(
+            "dataset.type: unknown type `{name}`; {}",
+            hint(name, &DatasetKind::ALL.map(DatasetKind::name))
+        ),
+    }
+}
+
+fn read_log2(s: &mut Section, key: &'static str) -> Result<Option<u32>> {
+    match s.take::<usize>(key)? {
+        Some(log2 @ 0..=40) => Ok(Some(log2 as u32)),
+        Some(log2) => bail!("{}: given {log2}, expected 0 to 40 (a power of 2)", s.at(key)),
+        None => Ok(None),
+    }
+}
+
+/// The reference spells it in two ways.
+fn read_scale(s: &mut Section) -> Result<Option<f64>> {
+    let plural = s.take("dims_scale_factor")?;
+    Ok(s.take("dim_scale_factor")?.or(plural))
+}
+
+/// One number or a list of numbers, none below 0.
+fn read_noise(s: &mut Section, key: &'static str) -> Result<Option<Vec<f64>>> {
+    let Some(value) = s.take_value(key) else {
+        return Ok(None);
+    };
+    let numbers: Option<Vec<f64>> = match &value {
+        serde_json::Value::Array(items) => items.iter().map(|item| item.as_f64()).collect(),
+        single => single.as_f64().map(|number| vec![number]),
+    };
+    match numbers {
+        Some(numbers) if !numbers.is_empty() && numbers.iter().all(|&n| n >= 0.0) => {
+            Ok(Some(numbers))
+        }
+        _ => bail!("{}: given {value}, expected numbers of 0 or more", s.at(key)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_sees_every_member_about_once_over() {
+        let mut config = DatasetConfig { cond_batch: Some(3), ..DatasetConfig::default() };
+        assert_eq!(config.steps_per_epoch(10, 100), None);
+        config.spatial_log2batch = Some(5);
+        assert_eq!(config.steps_per_epoch(10, 100), Some(10));
+        config.batch_points = Some(40);
+        assert_eq!(config.steps_per_epoch(10, 100), Some(7));
+        config.batch_points = Some(1000);
+        assert_eq!(config.steps_per_epoch(10, 100), Some(1));
+    }
+}

@@ -1,0 +1,82 @@
+//! Configurations: the reference's YAML, taken as it is, and our own additions to it.
+//!
+//! [`load_entry`] gives the resolved entry (what a run directory stores), [`Config::from_value`]
+//! its meaning. Nothing here opens data or builds networks.
+//!
+//! - `load`: YAML to an entry, overrides
+//! - `section`: reading a mapping, unknown keys, wrong types
+//! - `layers`, `encoder`, `model`: the model
+//! - `dataset`, `run`: data, optimiser, schedule, training, evaluation
+
+mod dataset;
+mod encoder;
+mod layers;
+mod load;
+mod model;
+mod run;
+mod section;
+
+use anyhow::Result;
+use serde_json::Value;
+
+/// An activation function, by its name in `torch.nn` (and `Sine`); the runtime's own type.
+pub use drr::model::spec::Activation;
+
+pub use dataset::{DatasetConfig, DatasetKind};
+pub use encoder::EncoderConfig;
+pub use layers::{FeatMlpConfig, GluConfig, RefinerConfig};
+pub use load::{apply_override, load_entry, parse_yaml, to_yaml};
+pub use model::{EncoderOnlyConfig, HdinrConfig, Head, LatentConfig, ModelConfig};
+pub use run::{OptimConfig, SchedulerConfig, TestConfig, TrainConfig};
+pub use section::{FromConfig, Section, hint};
+
+/// One entry, understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The network.
+    pub model: ModelConfig,
+    /// The optimiser.
+    pub optim: OptimConfig,
+    /// The learning rate over time.
+    pub scheduler: SchedulerConfig,
+    /// The data.
+    pub dataset: DatasetConfig,
+    /// The training.
+    pub train: TrainConfig,
+    /// The evaluation.
+    pub test: TestConfig,
+    /// What the entry asks for and does not get; each names its keys.
+    pub notes: Vec<String>,
+}
+
+impl Config {
+    /// Reads a resolved entry. Only `model` has to be there.
+    ///
+    /// # Errors
+    /// Unknown keys (with the nearest known one), wrong types, sizes that do not fit each other,
+    /// and what the reference has and is not supported yet. The dotted path is always named.
+    pub fn from_value(entry: &Value) -> Result<Self> {
+        let mut root = Section::new("", entry.clone())?;
+        let mut notes = Vec::new();
+        let model = root
+            .typed("model")?
+            .ok_or_else(|| root.missing("model", "{type: HDINRBase, param: {...}}"))?;
+        let mut part = |key| {
+            let section = root.section(key)?;
+            anyhow::Ok(section.unwrap_or_else(|| Section::empty(key)))
+        };
+        let (optim, scheduler) = (part("optim")?, part("scheduler")?);
+        let (dataset, train, test) = (part("dataset")?, part("train")?, part("test")?);
+        root.finish()?;
+        let optim = OptimConfig::read(optim)?;
+        Ok(Self {
+            model: ModelConfig::read(model)?,
+            scheduler: SchedulerConfig::read(scheduler, optim.lr)?,
+            optim,
+            dataset: DatasetConfig::read(dataset, &mut notes)?,
+            train: TrainConfig::read(train, &mut notes)?,
+            test: TestConfig::read(test, &mut notes)?,
+            notes,
+        })
+    }
+}

@@ -1,0 +1,376 @@
+//! The `model` part of an entry: which network, of which sizes.
+//!
+//! What loads here is consistent: every width fits the next. Networks are built elsewhere.
+
+use anyhow::{Result, anyhow, bail};
+use drr::model::spec::Activation;
+use serde_json::Value;
+
+use super::encoder::{EncoderConfig, check_residual};
+use super::layers::{FeatMlpConfig, GluConfig, RefinerConfig, activation};
+use super::section::{Section, hint, positive};
+
+/// A model that can be built.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ModelConfig {
+    /// `HDINRBase`, the DRR-Net for ensembles: grid, lines, decoder.
+    Hdinr(HdinrConfig),
+    /// `DRRINR` or `DRRGridRadianceField`, of which the encoder is supported.
+    Encoder(EncoderOnlyConfig),
+}
+
+/// An `HDINRBase`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HdinrConfig {
+    /// Values per point.
+    pub out_dim: usize,
+    /// Width of the fused features.
+    pub hidden_dim: usize,
+    /// Channels that come from the encoder.
+    pub spatial_fdim: usize,
+    /// Activation after the fusion layer.
+    pub default_act: Activation,
+    /// Activation of the output.
+    pub out_act: Option<Activation>,
+    /// The grids.
+    pub encoder: EncoderConfig,
+    /// From fused features to values.
+    pub decoder: FeatMlpConfig,
+    /// The parameter lines.
+    pub latent: LatentConfig,
+    /// Whether the refiners that are there are used.
+    pub if_refine: bool,
+    /// Refiner of the grid, used if [`refines_grid`](Self::refines_grid).
+    pub spatial_refiner: Option<GluConfig>,
+    /// Refiner of the lines, used if [`refines_lines`](Self::refines_lines).
+    pub cond_refiner: Option<GluConfig>,
+    /// Whether a linear layer follows the decoder.
+    pub use_out_proj: bool,
+}
+
+/// A model of which only grid and refiner are supported so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EncoderOnlyConfig {
+    /// Channels that come from the encoder.
+    pub spatial_fdim: usize,
+    /// The grids.
+    pub encoder: EncoderConfig,
+    /// Whether the refiner is used.
+    pub if_refine: bool,
+    /// The refiner, used if `if_refine`.
+    pub refiner: Option<RefinerConfig>,
+    /// What stands behind the encoder.
+    pub head: Head,
+}
+
+/// What stands behind the encoder in an [`EncoderOnlyConfig`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Head {
+    /// `DRRINR`: a small network to `out_dim` values.
+    Field {
+        /// Values per point.
+        out_dim: usize,
+        /// Width of its hidden layers.
+        hidden_dim: usize,
+        /// Number of its hidden layers.
+        hidden_layers: usize,
+    },
+    /// `DRRGridRadianceField`: colour and density inside a box.
+    Radiance {
+        /// The box: lower corner, then upper corner.
+        aabb: Vec<f64>,
+    },
+}
+
+/// The parameter lines (`MultiCondLatentLines`, `CondLatentLines`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct LatentConfig {
+    /// Whether there are several scales as a matter of type, which decides the checkpoint's names.
+    pub multi: bool,
+    /// Entries of each line, `[scale][parameter]`.
+    pub line_dims: Vec<Vec<usize>>,
+    /// Number of parameters.
+    pub cond_dim: usize,
+    /// Features of a line entry.
+    pub features: usize,
+    /// Range of the uniform initial values.
+    pub init_range: (f64, f64),
+}
+
+/// Types of the reference that cannot be built yet.
+const NOT_YET: [&str; 6] = [
+    "KPlaneField",
+    "INR_FG",
+    "KVMemoryModel",
+    "Siren",
+    "NGPRadianceField",
+    "VanillaNeRFRadianceField",
+];
+
+const SUPPORTED: [&str; 3] = ["HDINRBase", "DRRINR", "DRRGridRadianceField"];
+
+impl ModelConfig {
+    /// Reads a model of type `kind`.
+    pub(super) fn read((kind, param): (String, Section)) -> Result<Self> {
+        match kind.as_str() {
+            "HDINRBase" => HdinrConfig::read(param).map(Self::Hdinr),
+            "DRRINR" | "DRRGridRadianceField" => {
+                EncoderOnlyConfig::read(&kind, param).map(Self::Encoder)
+            }
+            known if NOT_YET.contains(&known) => {
+                bail!("model.type: {known} is known to the reference, not supported yet")
+            }
+            other => {
+                let known: Vec<_> = SUPPORTED.into_iter().chain(NOT_YET).collect();
+                bail!("model.type: unknown type `{other}`; {}", hint(other, &known))
+            }
+        }
+    }
+
+    /// The grids of the model.
+    pub fn encoder(&self) -> &EncoderConfig {
+        match self {
+            Self::Hdinr(config) => &config.encoder,
+            Self::Encoder(config) => &config.encoder,
+        }
+    }
+}
+
+impl HdinrConfig {
+    fn read(mut s: Section) -> Result<Self> {
+        let (kind, encoder) = require_typed(&mut s, "encoder_kwargs")?;
+        if kind == "TriPlane" {
+            bail!("{}: TriPlane in HDINRBase is not supported yet", encoder.path());
+        }
+        let config = Self {
+            out_dim: positive(&mut s, "out_dim")?,
+            hidden_dim: positive(&mut s, "hidden_dim")?,
+            spatial_fdim: positive(&mut s, "spatial_fdim")?,
+            default_act: activation(&mut s, "default_act")?.unwrap_or(Activation::ELU),
+            out_act: read_out_act(&mut s)?,
+            encoder: EncoderConfig::read(&kind, encoder)?,
+            decoder: FeatMlpConfig::read(require_typed(&mut s, "decoder_kwargs")?)?,
+            latent: LatentConfig::read(require_typed(&mut s, "latent_kwargs")?)?,
+            if_refine: s.take_or("if_refine", false)?,
+            spatial_refiner: s
+                .typed("spatial_trans_kwargs")?
+                .map(GluConfig::read_typed)
+                .transpose()?,
+            cond_refiner: s.typed("cond_trans_kwargs")?.map(GluConfig::read_typed).transpose()?,
+            use_out_proj: s.take_or("use_out_proj", false)?,
+        };
+        // Progress messages of the reference: nothing to compute.
+        s.take::<bool>("verbose")?;
+        config.check(&s)?;
+        s.finish()?;
+        Ok(config)
+    }
+
+    /// Whether the grid is refined; without it there is no positional encoding either.
+    pub fn refines_grid(&self) -> bool {
+        self.if_refine && self.spatial_refiner.is_some()
+    }
+
+    /// Whether the lines are refined; it decides the order of their features.
+    pub fn refines_lines(&self) -> bool {
+        self.if_refine && self.cond_refiner.is_some()
+    }
+
+    fn check(&self, s: &Section) -> Result<()> {
+        let refiner = self.spatial_refiner.clone().filter(|_| self.if_refine);
+        let refiner = refiner.map(RefinerConfig::One);
+        self.encoder.check_widths(self.spatial_fdim, refiner.as_ref(), s.path())?;
+        if let (true, Some(glu)) = (self.if_refine, &self.cond_refiner) {
+            let path = s.at("cond_trans_kwargs.param");
+            let input = "cond_dim x scales x latent_shape";
+            check_residual(glu, self.latent.width(), input, &path)?;
+        }
+        let decoder = s.at("decoder_kwargs.param");
+        if self.decoder.feat_dim != self.hidden_dim {
+            bail!(
+                "{decoder}.feat_dim: given {}, expected hidden_dim, {}",
+                self.decoder.feat_dim,
+                self.hidden_dim
+            );
+        }
+        if !self.use_out_proj && self.decoder.out_dim != self.out_dim {
+            bail!(
+                "{decoder}.out_dim: given {}, expected the model's out_dim, {} (or use_out_proj: true)",
+                self.decoder.out_dim,
+                self.out_dim
+            );
+        }
+        Ok(())
+    }
+}
+
+impl EncoderOnlyConfig {
+    fn read(kind: &str, mut s: Section) -> Result<Self> {
+        let (encoder_kind, mut encoder) = require_typed(&mut s, "encoder_kwargs")?;
+        if encoder_kind != "DRRGrid" {
+            let note = match encoder_kind.as_str() {
+                "HashGrid" => "is known to the reference, not supported yet",
+                _ => "is unknown, expected DRRGrid",
+            };
+            bail!("{}: encoder type {encoder_kind} {note}", encoder.path());
+        }
+        let grid_kind: String = encoder.require("grid_type")?;
+        let grid = encoder.section("grid_kwargs")?;
+        let grid = grid.unwrap_or_else(|| Section::empty(encoder.at("grid_kwargs")));
+        let config = Self {
+            spatial_fdim: positive(&mut s, "spatial_fdim")?,
+            encoder: EncoderConfig::read(&grid_kind, grid)?,
+            if_refine: encoder.take_or("if_refine", false)?,
+            refiner: encoder.typed("refiner_kwargs")?.map(RefinerConfig::read).transpose()?,
+            head: Head::read(kind, &mut s)?,
+        };
+        encoder.finish()?;
+        let used = config.refiner.as_ref().filter(|_| config.if_refine);
+        config.encoder.check_widths(config.spatial_fdim, used, s.path())?;
+        config.check_dims(&s)?;
+        s.finish()?;
+        Ok(config)
+    }
+
+    /// Whether the grid is refined; without it there is no positional encoding either.
+    pub fn refines_grid(&self) -> bool {
+        self.if_refine && self.refiner.is_some()
+    }
+
+    fn check_dims(&self, s: &Section) -> Result<()> {
+        let Head::Radiance { aabb } = &self.head else {
+            return Ok(());
+        };
+        let dims = self.encoder.dims();
+        if aabb.len() != 2 * dims {
+            bail!(
+                "{}: {} numbers for a grid of {dims} dimensions, expected lower and upper corner",
+                s.at("aabb"),
+                aabb.len()
+            );
+        }
+        if let Some(axis) = (0..dims).find(|&axis| aabb[axis] >= aabb[axis + dims]) {
+            bail!("{}: the box is empty along axis {axis}", s.at("aabb"));
+        }
+        Ok(())
+    }
+}
+
+impl Head {
+    fn read(kind: &str, s: &mut Section) -> Result<Self> {
+        if kind == "DRRINR" {
+            return Ok(Self::Field {
+                out_dim: positive(s, "out_dim")?,
+                hidden_dim: s.take_or("decoder_hidden_dim", 64)?,
+                hidden_layers: s.take_or("decoder_n_hidden_layers", 2)?,
+            });
+        }
+        let aabb: Vec<f64> = s.require("aabb")?;
+        let dims = s.take_or("num_dim", 3)?;
+        if aabb.len() != dims * 2 {
+            bail!("{}: {} numbers for num_dim {dims}", s.at("aabb"), aabb.len());
+        }
+        Ok(Self::Radiance { aabb })
+    }
+}
+
+impl LatentConfig {
+    fn read((kind, mut s): (String, Section)) -> Result<Self> {
+        let multi = match kind.as_str() {
+            "MultiCondLatentLines" => true,
+            "CondLatentLines" => false,
+            other => {
+                let advice = hint(other, &["MultiCondLatentLines", "CondLatentLines"]);
+                bail!("{}: unknown type `{other}`; {advice}", s.path())
+            }
+        };
+        s.refuse(&["pre_refiner_proj_kwargs"])?;
+        let line_dims: Vec<Vec<usize>> = match multi {
+            true => s.require("line_dims_list")?,
+            false => vec![s.require("line_dims")?],
+        };
+        let config = Self {
+            multi,
+            cond_dim: positive(&mut s, "cond_dim")?,
+            line_dims,
+            features: read_features(&mut s)?,
+            init_range: read_init(&mut s)?,
+        };
+        config.check(s.path())?;
+        s.finish()?;
+        Ok(config)
+    }
+
+    /// Number of scales.
+    pub fn scales(&self) -> usize {
+        self.line_dims.len()
+    }
+
+    /// Features of all parameters and scales together.
+    pub fn width(&self) -> usize {
+        self.cond_dim * self.scales() * self.features
+    }
+
+    fn check(&self, path: &str) -> Result<()> {
+        if self.line_dims.is_empty() {
+            bail!("{path}.line_dims_list: empty, expected one row for each scale");
+        }
+        for (scale, row) in self.line_dims.iter().enumerate() {
+            if row.len() != self.cond_dim {
+                bail!(
+                    "{path}: scale {scale} has {} lines, expected cond_dim, {}",
+                    row.len(),
+                    self.cond_dim
+                );
+            }
+            if row.contains(&0) {
+                bail!("{path}: scale {scale} has a line without entries");
+            }
+        }
+        let longest = self.line_dims.iter().flatten().copied().max().unwrap_or(1);
+        [self.scales(), self.features, longest, size_of::<f64>()]
+            .into_iter()
+            .try_fold(self.cond_dim, usize::checked_mul)
+            .filter(|&bytes| bytes <= isize::MAX as usize)
+            .map(|_| ())
+            .ok_or_else(|| anyhow!("{path}: lines of this size fit no memory"))
+    }
+}
+
+fn require_typed(s: &mut Section, key: &'static str) -> Result<(String, Section)> {
+    s.typed(key)?.ok_or_else(|| s.missing(key, "{type: ..., param: {...}}"))
+}
+
+/// Python's `None` is no YAML null, but people write it.
+fn read_out_act(s: &mut Section) -> Result<Option<Activation>> {
+    match s.peek("out_act").and_then(Value::as_str) {
+        Some("None") => Ok(s.take_value("out_act").and(None)),
+        _ => activation(s, "out_act"),
+    }
+}
+
+fn read_features(s: &mut Section) -> Result<usize> {
+    match s.require::<Vec<usize>>("latent_shape")?.as_slice() {
+        [features] if *features > 0 => Ok(*features),
+        other => bail!(
+            "{}: given {other:?}, expected one number, 1 or more, in a list",
+            s.at("latent_shape")
+        ),
+    }
+}
+
+fn read_init(s: &mut Section) -> Result<(f64, f64)> {
+    let kind = s.take_or("latent_init", "uniform".to_owned())?;
+    if kind != "uniform" {
+        bail!("{}: given {kind}, only `uniform` is supported", s.at("latent_init"));
+    }
+    let Some(mut range) = s.section("latent_init_kwargs")? else {
+        return Ok((-1e-3, 1e-3));
+    };
+    let (low, high) = (range.take_or("a", -1e-3)?, range.take_or("b", 1e-3)?);
+    if low > high {
+        bail!("{}: a = {low} is above b = {high}", range.path());
+    }
+    range.finish()?;
+    Ok((low, high))
+}

@@ -1,0 +1,23 @@
+//! Ensembles of simulation fields: reading, checking, normalising, drawing batches.
+//!
+//! Everything is in host memory; tensors are made elsewhere.
+//!
+//! - `ensemble`: the result; `table` and `reference` list its members, `field` reads their values,
+//!   `info` is `field.yaml`
+//! - `batch`: what a training step sees
+//! - `npy`, `pickle` (and `pickle_numpy`), `raw`: file formats
+
+mod batch;
+mod ensemble;
+mod field;
+mod info;
+pub mod npy;
+mod pickle;
+mod pickle_numpy;
+mod raw;
+mod reference;
+mod table;
+
+pub use batch::{Batch, BatchPlan, lattice_points, push_coordinates};
+pub use ensemble::{Axis, Ensemble, LoadOptions, Member, Normalization, Parameter, Split, Value};
+pub use pickle::read_index_lists;

@@ -1,0 +1,175 @@
+//! Quality of a predicted field: mean squared error, PSNR, SSIM, relative L2.
+
+/// How well one field was predicted. Values are min-max-normalised by the training data, except
+/// for the relative L2 error, which is of physical values.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Score {
+    /// Mean squared error.
+    pub mse: f64,
+    /// Structural similarity, data range 1; mean over components.
+    pub ssim: f64,
+    /// Sum of squared differences of physical values.
+    pub squared_error: f64,
+    /// Sum of squares of the true physical values.
+    pub squared_norm: f64,
+}
+
+impl Score {
+    /// `-10 log10(mse)`: the data range is 1.
+    pub fn psnr(&self) -> f64 {
+        psnr(self.mse)
+    }
+
+    /// `|prediction - truth| / |truth|`, both as vectors of physical values.
+    pub fn relative_l2(&self) -> f64 {
+        relative(self.squared_error, self.squared_norm)
+    }
+}
+
+/// Scores of several fields together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Summary {
+    /// Number of fields.
+    pub fields: usize,
+    /// PSNR of the mean squared error over all fields.
+    pub psnr: f64,
+    /// Mean of the fields' PSNR.
+    pub psnr_mean: f64,
+    /// Mean of the fields' SSIM.
+    pub ssim: f64,
+    /// Relative L2 error over all fields as one vector.
+    pub rel_l2: f64,
+}
+
+impl Summary {
+    /// Of at least one field; `None` without any.
+    pub fn of(scores: &[Score]) -> Option<Self> {
+        let fields = scores.len();
+        if fields == 0 {
+            return None;
+        }
+        let mean = |f: fn(&Score) -> f64| scores.iter().map(f).sum::<f64>() / fields as f64;
+        let sum = |f: fn(&Score) -> f64| scores.iter().map(f).sum::<f64>();
+        Some(Self {
+            fields,
+            psnr: psnr(mean(|s| s.mse)),
+            psnr_mean: mean(Score::psnr),
+            ssim: mean(|s| s.ssim),
+            rel_l2: relative(sum(|s| s.squared_error), sum(|s| s.squared_norm)),
+        })
+    }
+}
+
+/// PSNR in dB for values of range 1; a perfect prediction counts as 1e-20.
+pub fn psnr(mse: f64) -> f64 {
+    -10.0 * mse.max(1e-20).log10()
+}
+
+fn relative(squared_error: f64, squared_norm: f64) -> f64 {
+    (squared_error / squared_norm.max(f64::MIN_POSITIVE)).sqrt()
+}
+
+/// Mean squared difference.
+pub fn mean_squared_error(a: &[f32], b: &[f32]) -> f64 {
+    let squares = a.iter().zip(b).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2));
+    squares.sum::<f64>() / a.len().max(1) as f64
+}
+
+/// Structural similarity (Wang et al. 2004) of two fields of shape `dims`, data range 1: Gaussian
+/// window of 11 samples and sigma 1.5 along each axis, only where it fits, K1 = 0.01, K2 = 0.03.
+/// An axis shorter than the window is left out of the window.
+pub fn ssim(a: &[f64], b: &[f64], dims: &[usize]) -> f64 {
+    const C1: f64 = 0.01 * 0.01;
+    const C2: f64 = 0.03 * 0.03;
+    let product = |x: &[f64], y: &[f64]| -> Vec<f64> { x.iter().zip(y).map(|(x, y)| x * y).collect() };
+    let (mean_a, mean_b) = (blur(a, dims), blur(b, dims));
+    let (aa, bb, ab) =
+        (blur(&product(a, a), dims), blur(&product(b, b), dims), blur(&product(a, b), dims));
+    let local = |i: usize| {
+        let (ma, mb) = (mean_a[i], mean_b[i]);
+        let (va, vb, cov) = (aa[i] - ma * ma, bb[i] - mb * mb, ab[i] - ma * mb);
+        (2.0 * ma * mb + C1) / (ma * ma + mb * mb + C1) * (2.0 * cov + C2) / (va + vb + C2)
+    };
+    (0..mean_a.len()).map(local).sum::<f64>() / mean_a.len().max(1) as f64
+}
+
+/// Weighted means under the window wherever it fits.
+fn blur(values: &[f64], dims: &[usize]) -> Vec<f64> {
+    const WINDOW: usize = 11;
+    let window: [f64; WINDOW] = std::array::from_fn(|i| {
+        let distance = (i as f64 - 5.0) / 1.5;
+        (-0.5 * distance * distance).exp()
+    });
+    let total: f64 = window.iter().sum();
+    let mut values = values.to_vec();
+    let mut dims = dims.to_vec();
+    for axis in 0..dims.len() {
+        let size = dims[axis];
+        if size < WINDOW {
+            continue;
+        }
+        let inner: usize = dims[axis + 1..].iter().product();
+        let valid = size - WINDOW + 1;
+        let mut next = Vec::with_capacity(values.len() / size * valid);
+        for block in values.chunks_exact(size * inner) {
+            for start in 0..valid {
+                next.extend((0..inner).map(|i| {
+                    let weighted =
+                        window.iter().enumerate().map(|(k, w)| w * block[(start + k) * inner + i]);
+                    weighted.sum::<f64>() / total
+                }));
+            }
+        }
+        values = next;
+        dims[axis] = valid;
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wave(n: usize, phase: f64) -> Vec<f64> {
+        (0..n).map(|i| 0.5 + 0.4 * (i as f64 * 0.37 + phase).sin()).collect()
+    }
+
+    #[test]
+    fn equal_fields_are_perfectly_similar() {
+        let a = wave(12 * 13 * 14, 0.0);
+        assert!((ssim(&a, &a, &[12, 13, 14]) - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn one_window_by_hand() {
+        // A single position of the window in one dimension: weighted moments written out.
+        let (a, b) = (wave(11, 0.0), wave(11, 0.3));
+        let w: Vec<f64> = (0..11).map(|i| (-((i as f64 - 5.0) / 1.5).powi(2) / 2.0).exp()).collect();
+        let total: f64 = w.iter().sum();
+        let m = |f: &dyn Fn(usize) -> f64| (0..11).map(|i| w[i] * f(i)).sum::<f64>() / total;
+        let (ma, mb) = (m(&|i| a[i]), m(&|i| b[i]));
+        let va = m(&|i| (a[i] - ma).powi(2));
+        let vb = m(&|i| (b[i] - mb).powi(2));
+        let cov = m(&|i| (a[i] - ma) * (b[i] - mb));
+        let expected = (2.0 * ma * mb + 1e-4) * (2.0 * cov + 9e-4)
+            / ((ma * ma + mb * mb + 1e-4) * (va + vb + 9e-4));
+        assert!((ssim(&a, &b, &[11]) - expected).abs() < 1e-12);
+    }
+
+    #[test]
+    fn axes_shorter_than_the_window_are_left_out() {
+        let (a, b) = (wave(3 * 20, 0.0), wave(3 * 20, 0.2));
+        let rows = (0..3).map(|r| ssim(&a[r * 20..][..20], &b[r * 20..][..20], &[20]));
+        let mean = rows.sum::<f64>() / 3.0;
+        assert!((ssim(&a, &b, &[3, 20]) - mean).abs() < 1e-12);
+    }
+
+    #[test]
+    fn summaries_tell_the_mean_of_errors_from_the_mean_of_psnr() {
+        let score = |mse| Score { mse, ssim: 0.5, squared_error: mse, squared_norm: 1.0 };
+        let summary = Summary::of(&[score(1e-2), score(1e-4)]).unwrap();
+        assert!((summary.psnr - psnr(0.00505)).abs() < 1e-12);
+        assert!((summary.psnr_mean - 30.0).abs() < 1e-9);
+        assert!(Summary::of(&[]).is_none());
+    }
+}

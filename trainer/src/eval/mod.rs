@@ -1,0 +1,84 @@
+//! Quality of a baked model on the members of an ensemble, asked through the runtime that users
+//! query; tables and pictures of it.
+
+pub mod metrics;
+pub mod pictures;
+pub mod report;
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use drr::{Points, Runtime, Sampler, SamplerOptions, Units, ValuesMut};
+
+use crate::data::{Ensemble, lattice_points};
+use crate::progress::Progress;
+use metrics::{Score, mean_squared_error, ssim};
+
+/// One member's prediction, normalised, `[D, H, W, out]`.
+pub fn predict(runtime: &Arc<Runtime>, ensemble: &Ensemble, member: usize) -> Result<Vec<f32>> {
+    let member = &ensemble.members[member];
+    let parameters: Vec<f64> = member.normalized.iter().map(|&p| f64::from(p)).collect();
+    let options = SamplerOptions { units: Units::Normalized, ..Default::default() };
+    let sampler = Sampler::new(runtime, &parameters, &options)?;
+    let outputs = runtime.model().spec().outputs();
+    let points = lattice_points(&ensemble.dims);
+    let mut values = vec![0.0f32; points.len() / ensemble.dims.len() * outputs];
+    let points = Points::packed(&points, ensemble.dims.len())?;
+    sampler.query(&points, &mut ValuesMut::packed(&mut values, outputs)?)?;
+    Ok(values)
+}
+
+/// Score of one member.
+pub fn score(ensemble: &Ensemble, member: usize, prediction: &[f32]) -> Score {
+    let truth = &ensemble.fields[member];
+    let outputs = ensemble.values.len();
+    let component = |values: &[f32], k: usize| -> Vec<f64> {
+        values.iter().skip(k).step_by(outputs).map(|&v| f64::from(v)).collect()
+    };
+    let similarity = (0..outputs)
+        .map(|k| ssim(&component(prediction, k), &component(truth, k), &ensemble.dims))
+        .sum::<f64>();
+    let physical = |&v: &f32| ensemble.denormalize(v);
+    let pairs = prediction.iter().map(physical).zip(truth.iter().map(physical));
+    let (mut squared_error, mut squared_norm) = (0.0, 0.0);
+    for (p, t) in pairs {
+        squared_error += (p - t) * (p - t);
+        squared_norm += t * t;
+    }
+    let mse = mean_squared_error(prediction, truth);
+    Score { mse, ssim: similarity / outputs as f64, squared_error, squared_norm }
+}
+
+/// Scores of `members`, in order.
+///
+/// # Errors
+/// If the model does not fit the ensemble, or the user interrupts.
+pub fn evaluate(
+    runtime: &Arc<Runtime>,
+    ensemble: &Ensemble,
+    members: &[usize],
+    progress: &Progress,
+) -> Result<Vec<Score>> {
+    check(runtime, ensemble)?;
+    members
+        .iter()
+        .map(|&member| {
+            progress.check_interrupt()?;
+            let prediction = predict(runtime, ensemble, member)
+                .with_context(|| format!("member {}", ensemble.members[member].name))?;
+            progress.advance(1);
+            Ok(score(ensemble, member, &prediction))
+        })
+        .collect()
+}
+
+fn check(runtime: &Runtime, ensemble: &Ensemble) -> Result<()> {
+    let spec = runtime.model().spec();
+    let model = (spec.axes.len(), spec.parameters.len(), spec.outputs());
+    let data = (ensemble.dims.len(), ensemble.parameters.len(), ensemble.values.len());
+    ensure!(
+        model == data,
+        "the model has (axes, parameters, values) {model:?}, the data have {data:?}"
+    );
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! Train DRR-Net surrogates of simulation ensembles, bake them for the runtime, measure them.
+//!
+//! The binary `drr-train` is a thin shell around this library. Modules, lower ones first:
+//! [`config`] and [`data`] know nothing of libtorch; [`models`] is the networks, [`train`] the
+//! loop, [`bake`] writes what the runtime (crate `drr`) reads, [`eval`] asks the runtime and
+//! judges it, [`cli`] is the command line.
+
+pub mod bake;
+pub mod cli;
+pub mod config;
+pub mod data;
+pub mod device;
+pub mod eval;
+pub mod files;
+pub mod models;
+pub mod progress;
+pub mod train;

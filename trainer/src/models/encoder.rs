@@ -1,0 +1,237 @@
+//! Spatial encoders: trainable grids, resampled and refined at the vertices of one target grid.
+//!
+//! `MultiDenseFeatGrid` and `DenseFeatGrid` have one such *part*, a tri-plane has three, each
+//! seeing two of the coordinates, that are summed.
+
+use anyhow::Result;
+use tch::{Kind, Tensor};
+
+use super::layers::{Refiner, encoding_coefficients, positional_encoding};
+use super::parameters::{Init, Parameters};
+use super::vertices::Touched;
+use crate::config::{EncoderConfig, RefinerConfig};
+
+/// Grids start uniform within this of zero (as in the reference).
+const INIT: Init = Init::Uniform(-0.001, 0.001);
+
+/// Coordinate pairs of the three planes.
+const PLANE_AXES: [[usize; 2]; 3] = [[1, 2], [0, 2], [0, 1]];
+
+/// A spatial encoder with its refiner, if it has one and uses it.
+pub struct Encoder {
+    parts: Vec<Part>,
+}
+
+/// Grids that are refined together into one.
+pub struct Part {
+    /// Coordinates that it sees; the first moves along the last dimension.
+    pub axes: Vec<usize>,
+    /// Vertices of the refined grid, slowest first.
+    pub shape: Vec<usize>,
+    /// `[1, features, ...shape]` each.
+    grids: Vec<Tensor>,
+    /// Where `grids` are sampled for refinement, `[vertices, dims]`; `None`: at their own
+    /// vertices.
+    coords: Option<Tensor>,
+    coeff: Option<Tensor>,
+    refiner: Option<Refiner>,
+}
+
+impl Encoder {
+    /// Builds the encoder under `name` and its refiner under `refiner_name`. The refiner's weights
+    /// exist whenever it is configured; it is used if `refine`.
+    pub fn new(
+        parameters: &mut Parameters,
+        name: &str,
+        config: &EncoderConfig,
+        refiner_name: &str,
+        refiner: Option<&RefinerConfig>,
+        refine: bool,
+    ) -> Result<Self> {
+        let mut parts = match config {
+            EncoderConfig::MultiDense { grid_shapes, num_feat, refine_res, pe } => {
+                vec![multi_dense(parameters, name, grid_shapes, *num_feat, refine_res, *pe)?]
+            }
+            EncoderConfig::Dense { grid_shape, num_feat, refine_res, pe } => {
+                vec![dense(parameters, name, grid_shape, *num_feat, refine_res, *pe)?]
+            }
+            EncoderConfig::TriPlane { plane_res, num_feat, pe } => {
+                tri_plane(parameters, name, *plane_res, *num_feat, *pe)?
+            }
+        };
+        for (i, part) in parts.iter_mut().enumerate() {
+            let refiner = match refiner {
+                Some(RefinerConfig::One(glu)) => Refiner::new(parameters, refiner_name, glu)?,
+                Some(RefinerConfig::PerPlane(glu)) => {
+                    Refiner::new(parameters, &format!("{refiner_name}.net.{i}"), glu)?
+                }
+                None => continue,
+            };
+            part.refiner = refine.then_some(refiner);
+        }
+        Ok(Self { parts })
+    }
+
+    /// Features at `points`, `[points, dims]` in [-1, 1]: `[points, channels]`. Refines the
+    /// vertices that the points touch.
+    pub fn forward(&self, points: &Tensor) -> Tensor {
+        let parts = self.parts.iter().map(|part| part.forward(points));
+        parts.reduce(|a, b| a + b).unwrap_or_else(|| points.zeros_like())
+    }
+
+    /// The parts, whose sum is the encoding.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+}
+
+impl Part {
+    /// Whether its grids are refined into one.
+    pub fn is_refined(&self) -> bool {
+        self.refiner.is_some()
+    }
+
+    /// The trainable grids, `[1, features, ...]` each.
+    pub fn grids(&self) -> &[Tensor] {
+        &self.grids
+    }
+
+    /// Refined features of some vertices (row-major indices), `[vertices, channels]`; of an
+    /// unrefined part, the plain concatenation.
+    pub fn vertex_features(&self, vertices: &Tensor) -> Tensor {
+        let features = match &self.coords {
+            Some(coords) => self.sample(&coords.index_select(0, vertices)),
+            None => {
+                let grid = &self.grids[0];
+                grid.flatten(2, -1).squeeze_dim(0).index_select(1, vertices).transpose(0, 1)
+            }
+        };
+        let Some(refiner) = &self.refiner else { return features };
+        refiner.refine(&match &self.coeff {
+            Some(coeff) => positional_encoding(&features, coeff),
+            None => features.contiguous(),
+        })
+    }
+
+    fn forward(&self, points: &Tensor) -> Tensor {
+        let axes: Vec<i64> = self.axes.iter().map(|&axis| axis as i64).collect();
+        let points = points.index_select(1, &Tensor::from_slice(&axes).to_device(points.device()));
+        let kind = self.grids[0].kind();
+        if self.refiner.is_none() {
+            return self.sample(&points.to_kind(kind));
+        }
+        let touched = Touched::new(&points, &self.shape, kind);
+        touched.interpolate(&self.vertex_features(&touched.vertices))
+    }
+
+    /// Concatenation of all grids sampled at `points`, `[points, grids * features]`.
+    fn sample(&self, points: &Tensor) -> Tensor {
+        let mut shape = vec![1i64; points.size()[1] as usize];
+        shape.extend(points.size());
+        let points = points.view(&shape[..]);
+        let sampled: Vec<_> = (self.grids.iter())
+            .map(|grid| {
+                const BILINEAR: i64 = 0;
+                const ZEROS: i64 = 0;
+                let features = grid.grid_sampler(&points, BILINEAR, ZEROS, true);
+                features.view([grid.size()[1], -1]).transpose(0, 1)
+            })
+            .collect();
+        Tensor::cat(&sampled, 1)
+    }
+}
+
+fn multi_dense(
+    parameters: &mut Parameters,
+    name: &str,
+    shapes: &[Vec<usize>],
+    features: usize,
+    refine_res: &Option<Vec<usize>>,
+    g: Option<usize>,
+) -> Result<Part> {
+    let grids = (shapes.iter().enumerate())
+        .map(|(i, shape)| {
+            grid(parameters, format!("{name}.feature_grids.{i}.feature_grid"), features, shape)
+        })
+        .collect::<Result<_>>()?;
+    let shape = refine_res.clone().or_else(|| shapes.last().cloned()).unwrap_or_default();
+    let coords = parameters.buffer(format!("{name}.high_res_coords"), vertex_coordinates(&shape))?;
+    let coeff = coefficients(parameters, format!("{name}.prerefine_pe.coeff"), g)?;
+    let axes = (0..shape.len()).collect();
+    Ok(Part { axes, shape, grids, coords: Some(coords), coeff, refiner: None })
+}
+
+fn dense(
+    parameters: &mut Parameters,
+    name: &str,
+    shape: &[usize],
+    features: usize,
+    refine_res: &Option<Vec<usize>>,
+    g: Option<usize>,
+) -> Result<Part> {
+    let grids = vec![grid(parameters, format!("{name}.feature_grid"), features, shape)?];
+    let coords = match refine_res {
+        Some(res) => {
+            Some(parameters.buffer(format!("{name}.x_highest_res"), vertex_coordinates(res))?)
+        }
+        None => None,
+    };
+    let coeff = coefficients(parameters, format!("{name}.prerefine_pe.coeff"), g)?;
+    let shape = refine_res.clone().unwrap_or_else(|| shape.to_vec());
+    let axes = (0..shape.len()).collect();
+    Ok(Part { axes, shape, grids, coords, coeff, refiner: None })
+}
+
+fn tri_plane(
+    parameters: &mut Parameters,
+    name: &str,
+    res: [usize; 2],
+    features: usize,
+    g: Option<usize>,
+) -> Result<Vec<Part>> {
+    let shape = [3, features as i64, res[0] as i64, res[1] as i64];
+    let planes = parameters.trainable(format!("{name}.planes"), &shape, INIT)?;
+    // The planes are refined at their own vertices.
+    parameters.unused_buffer(format!("{name}.high_res_x"), vertex_coordinates(&res))?;
+    let coeff = coefficients(parameters, format!("{name}.prerefine_PE_grid.coeff"), g)?;
+    let part = |(i, axes): (usize, &[usize; 2])| Part {
+        axes: axes.to_vec(),
+        shape: res.to_vec(),
+        grids: vec![planes.narrow(0, i as i64, 1)],
+        coords: None,
+        coeff: coeff.as_ref().map(Tensor::shallow_clone),
+        refiner: None,
+    };
+    Ok(PLANE_AXES.iter().enumerate().map(part).collect())
+}
+
+fn grid(
+    parameters: &mut Parameters,
+    name: String,
+    features: usize,
+    shape: &[usize],
+) -> Result<Tensor> {
+    let mut dims = vec![1, features as i64];
+    dims.extend(shape.iter().map(|&n| n as i64));
+    parameters.trainable(name, &dims, INIT)
+}
+
+fn coefficients(
+    parameters: &mut Parameters,
+    name: String,
+    g: Option<usize>,
+) -> Result<Option<Tensor>> {
+    g.map(|g| parameters.buffer(name, encoding_coefficients(g))).transpose()
+}
+
+/// Coordinates of all vertices of a grid in row-major order, `[vertices, dims]`, x first, in 32
+/// bits as the reference stores them.
+fn vertex_coordinates(shape: &[usize]) -> Tensor {
+    let axes: Vec<_> = (shape.iter())
+        .map(|&n| Tensor::linspace(-1.0, 1.0, n as i64, (Kind::Float, tch::Device::Cpu)))
+        .collect();
+    let mut columns: Vec<_> =
+        Tensor::meshgrid_indexing(&axes, "ij").iter().map(|axis| axis.flatten(0, -1)).collect();
+    columns.reverse();
+    Tensor::stack(&columns, 1)
+}

@@ -1,0 +1,16 @@
+//! DRR-Net and its parts in libtorch, for training and for evaluation at vertices when baking.
+//! Tensors have the reference's names; shapes and orders are those of its checkpoints.
+
+pub mod encoder;
+pub mod encoder_only;
+pub mod hdinr;
+pub mod layers;
+pub mod lines;
+pub mod parameters;
+mod vertices;
+
+pub use encoder::Encoder;
+pub use encoder_only::EncoderOnly;
+pub use hdinr::Hdinr;
+pub use lines::Lines;
+pub use parameters::Parameters;

@@ -1,0 +1,167 @@
+//! Named tensors of a model under the reference's names: made new, or taken from a checkpoint.
+//!
+//! A model asks for each of its tensors by name while it is built; what a checkpoint holds beyond
+//! that, or lacks, is an error that names it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use safetensors::{Dtype, SafeTensors};
+use tch::{Device, Kind, Tensor};
+
+/// How a new trainable tensor starts.
+#[derive(Debug, Clone, Copy)]
+pub enum Init {
+    /// Uniform between two bounds.
+    Uniform(f64, f64),
+    /// All ones.
+    Ones,
+}
+
+/// The tensors of one model.
+pub struct Parameters {
+    device: Device,
+    kind: Kind,
+    tensors: BTreeMap<String, Entry>,
+    checkpoint: Option<BTreeMap<String, Tensor>>,
+}
+
+struct Entry {
+    tensor: Tensor,
+    trainable: bool,
+}
+
+impl Parameters {
+    /// New 32-bit tensors, drawn from torch's generator (see `tch::manual_seed`).
+    pub fn new(device: Device) -> Self {
+        Self { device, kind: Kind::Float, tensors: BTreeMap::new(), checkpoint: None }
+    }
+
+    /// Tensors from a checkpoint in safetensors form, converted to `kind`.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is none.
+    pub fn from_checkpoint(path: &Path, device: Device, kind: Kind) -> Result<Self> {
+        let checkpoint = Some(read_safetensors(path)?);
+        Ok(Self { device, kind, tensors: BTreeMap::new(), checkpoint })
+    }
+
+    /// A trainable tensor.
+    pub fn trainable(&mut self, name: String, shape: &[i64], init: Init) -> Result<Tensor> {
+        let tensor = match self.take(&name, shape)? {
+            Some(tensor) => tensor,
+            None if self.checkpoint.is_some() => {
+                bail!("the checkpoint lacks {name} {shape:?}: was it made with this configuration?")
+            }
+            None => match init {
+                Init::Uniform(low, high) => {
+                    Tensor::empty(shape, (Kind::Float, Device::Cpu)).uniform_(low, high)
+                }
+                Init::Ones => Tensor::ones(shape, (Kind::Float, Device::Cpu)),
+            },
+        };
+        self.add(name, tensor, true)
+    }
+
+    /// A buffer that training leaves alone; `value` where the checkpoint has none.
+    pub fn buffer(&mut self, name: String, value: Tensor) -> Result<Tensor> {
+        let tensor = self.take(&name, &value.size())?.unwrap_or(value);
+        self.add(name, tensor, false)
+    }
+
+    /// A buffer that the reference stores and nothing here reads: kept, so that checkpoints have
+    /// the same names.
+    pub fn unused_buffer(&mut self, name: String, value: Tensor) -> Result<()> {
+        self.buffer(name, value).map(|_| ())
+    }
+
+    /// Ends building.
+    ///
+    /// # Errors
+    /// If the checkpoint holds tensors that the model does not have.
+    pub fn finish(&mut self) -> Result<()> {
+        let left = self.checkpoint.take().unwrap_or_default();
+        // `torch.save` writes a linear layer of the decoder a second time, as part of a sequence.
+        let unknown: Vec<_> = left.into_keys().filter(|name| !name.contains(".fwd.0.")).collect();
+        ensure!(
+            unknown.is_empty(),
+            "the checkpoint holds tensors that this configuration does not have: {}",
+            unknown.join(", ")
+        );
+        Ok(())
+    }
+
+    /// All tensors by name.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.tensors.iter().map(|(name, entry)| (name.as_str(), &entry.tensor))
+    }
+
+    /// Trainable tensors by name.
+    pub fn trainables(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        let trainable = self.tensors.iter().filter(|(_, entry)| entry.trainable);
+        trainable.map(|(name, entry)| (name.as_str(), &entry.tensor))
+    }
+
+    /// Number of trainable numbers.
+    pub fn count(&self) -> usize {
+        self.trainables().map(|(_, tensor)| tensor.numel()).sum()
+    }
+
+    /// Kind of the tensors.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Where the tensors are.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    fn take(&mut self, name: &str, shape: &[i64]) -> Result<Option<Tensor>> {
+        let found = self.checkpoint.as_mut().and_then(|checkpoint| checkpoint.remove(name));
+        if let Some(tensor) = &found {
+            ensure!(
+                tensor.size() == shape,
+                "the checkpoint's {name} has shape {:?}, the configuration asks for {shape:?}",
+                tensor.size()
+            );
+        }
+        Ok(found)
+    }
+
+    fn add(&mut self, name: String, tensor: Tensor, trainable: bool) -> Result<Tensor> {
+        let tensor = tensor.to_kind(self.kind).to_device(self.device).set_requires_grad(trainable);
+        let entry = Entry { tensor: tensor.shallow_clone(), trainable };
+        ensure!(self.tensors.insert(name.clone(), entry).is_none(), "{name} was asked for twice");
+        Ok(tensor)
+    }
+}
+
+/// Reads all tensors of a safetensors file.
+///
+/// # Errors
+/// If the file cannot be read, is damaged, or holds other types than 16-, 32- and 64-bit floating
+/// point, 64-bit integers and booleans.
+pub fn read_safetensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| {
+        anyhow::anyhow!("{} is not a complete safetensors file: {error}", path.display())
+    })?;
+    file.tensors()
+        .into_iter()
+        .map(|(name, view)| {
+            let kind = match view.dtype() {
+                Dtype::F16 => Kind::Half,
+                Dtype::BF16 => Kind::BFloat16,
+                Dtype::F32 => Kind::Float,
+                Dtype::F64 => Kind::Double,
+                Dtype::I64 => Kind::Int64,
+                Dtype::BOOL => Kind::Bool,
+                other => bail!("{}: tensors of type {other:?} ({name}) are not supported", path.display()),
+            };
+            let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
+            Ok((name, Tensor::f_from_data_size(view.data(), &shape, kind)?))
+        })
+        .collect()
+}

@@ -1,0 +1,73 @@
+//! `metrics.csv`: one row per report.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::files::write_atomically;
+
+/// What a report says.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Row {
+    /// Steps done.
+    pub step: u64,
+    /// Mean squared error since the last report.
+    pub loss: f64,
+    /// The same as PSNR.
+    pub psnr: f64,
+    /// Steps per second since the last report.
+    #[serde(rename = "steps_per_s")]
+    pub rate: f64,
+    /// Points (members times points of a batch) per second.
+    pub points_per_s: f64,
+    /// Seconds of training in all.
+    pub seconds: f64,
+}
+
+/// The open file and what it holds.
+pub struct Metrics {
+    path: PathBuf,
+    rows: Vec<Row>,
+}
+
+impl Metrics {
+    /// A new file.
+    pub fn create(path: &Path) -> Result<Self> {
+        let header = "step,loss,psnr,steps_per_s,points_per_s,seconds\n";
+        write_atomically(path, header.as_bytes())?;
+        Ok(Self { path: path.to_owned(), rows: Vec::new() })
+    }
+
+    /// The file of a run that goes on after `step`: later rows are dropped.
+    pub fn resume(path: &Path, step: u64) -> Result<Self> {
+        let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let rows: Vec<Row> = csv::Reader::from_reader(&text[..])
+            .deserialize::<Row>()
+            .map_while(Result::ok)
+            .take_while(|row| row.step <= step)
+            .collect();
+        let mut metrics = Self::create(path)?;
+        for row in &rows {
+            metrics.add(row)?;
+        }
+        Ok(metrics)
+    }
+
+    /// Appends a row.
+    pub fn add(&mut self, row: &Row) -> Result<()> {
+        self.rows.push(*row);
+        let mut line = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+        line.serialize(row)?;
+        let bytes = line.into_inner()?;
+        let append = || OpenOptions::new().append(true).open(&self.path)?.write_all(&bytes);
+        append().with_context(|| format!("cannot write {}", self.path.display()))
+    }
+
+    /// `(step, loss)` of all rows.
+    pub fn losses(&self) -> Vec<(u64, f64)> {
+        self.rows.iter().map(|row| (row.step, row.loss)).collect()
+    }
+}

@@ -1,0 +1,275 @@
+//! The training loop: batches, Adam with cosine decay, checkpoints, metrics; stops when asked and
+//! goes on exactly where it stopped.
+
+pub mod adam;
+mod metrics;
+pub mod run;
+mod settings;
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use tch::{Device, Kind, Reduction, Tensor};
+
+use crate::bake::Description;
+use crate::config::{Config, HdinrConfig, ModelConfig};
+use crate::data::{Batch, BatchPlan, Ensemble, LoadOptions};
+use crate::device;
+use crate::eval::metrics::psnr;
+use crate::eval::pictures;
+use crate::models::{Hdinr, Parameters};
+use crate::progress::{Interrupted, Progress, is_interrupted};
+use adam::{Adam, cosine};
+use metrics::{Metrics, Row};
+use run::Run;
+pub use settings::Settings;
+
+/// A training in progress.
+struct Trainer {
+    run: Run,
+    settings: Settings,
+    ensemble: Ensemble,
+    plan: BatchPlan,
+    device: Device,
+    model: Hdinr,
+    adam: Adam,
+    metrics: Metrics,
+    /// Steps that are done.
+    step: u64,
+    /// Seconds that training took before this session.
+    seconds_before: f64,
+}
+
+/// Starts a run in the new folder `out`.
+///
+/// # Errors
+/// For unusable configuration or data, an unwritable folder, a loss that is not finite, or
+/// [`Interrupted`] (after a checkpoint).
+pub fn start(entry: &Value, out: &Path) -> Result<()> {
+    let config = Config::from_value(entry)?;
+    let (ensemble, settings) = prepare(&config)?;
+    let run = Run::create(out)?;
+    run.write_config(&settings.resolved(entry.clone()))?;
+    run.write_description(&Description::of(&ensemble))?;
+    let metrics = Metrics::create(&run.path("metrics.csv"))?;
+    let device = device::parse(&settings.device)?;
+    let model = Hdinr::new(hdinr(&config.model)?, device, settings.seed)?;
+    let adam = Adam::new(&model.parameters, &settings.optim);
+    let plan = settings.plan();
+    let mut trainer = Trainer {
+        run, settings, ensemble, plan, device, model, adam, metrics, step: 0, seconds_before: 0.0,
+    };
+    trainer.announce(&config)?;
+    trainer.train()
+}
+
+/// Goes on with the run in `folder` from its last checkpoint.
+///
+/// # Errors
+/// As [`start`], and if there is no run or no checkpoint, or it is damaged.
+pub fn resume(folder: &Path) -> Result<()> {
+    let run = Run::open(folder)?;
+    let config = run.config()?;
+    let checkpoint = run.last_checkpoint()?;
+    let (ensemble, settings) = prepare(&config)?;
+    let device = device::parse(&settings.device)?;
+    let parameters = Parameters::from_checkpoint(&checkpoint.weights(), device, Kind::Float)?;
+    let model = Hdinr::build(hdinr(&config.model)?, parameters)
+        .with_context(|| format!("cannot load {}", checkpoint.weights().display()))?;
+    let mut adam = Adam::new(&model.parameters, &settings.optim);
+    let seconds_before = checkpoint.restore(&mut adam)?;
+    let step = checkpoint.steps;
+    let metrics = Metrics::resume(&run.path("metrics.csv"), step)?;
+    let plan = settings.plan();
+    let mut trainer = Trainer {
+        run, settings, ensemble, plan, device, model, adam, metrics, step, seconds_before,
+    };
+    trainer.say(&format!("going on after step {step}"))?;
+    trainer.train()
+}
+
+fn prepare(config: &Config) -> Result<(Ensemble, Settings)> {
+    let model = hdinr(&config.model)?;
+    let options = LoadOptions { model_dims: model.encoder.dims(), components: model.out_dim };
+    let ensemble = Ensemble::load(&config.dataset, &options)?;
+    ensemble.check_parameters(model.latent.cond_dim)?;
+    let settings = Settings::new(config, &ensemble)?;
+    Ok((ensemble, settings))
+}
+
+fn hdinr(model: &ModelConfig) -> Result<&HdinrConfig> {
+    match model {
+        ModelConfig::Hdinr(config) => Ok(config),
+        ModelConfig::Encoder(_) => bail!(
+            "model.type: training of image and radiance-field models is not supported yet, \
+             only of HDINRBase"
+        ),
+    }
+}
+
+impl Trainer {
+    fn train(&mut self) -> Result<()> {
+        let steps = self.settings.steps;
+        let progress = Progress::new("training", "steps", steps);
+        progress.start_at(self.step);
+        let began = Instant::now();
+        let mut interval = Interval::new(self.step);
+        let mut saved = None;
+        while self.step < steps {
+            let loss = self.one_step();
+            interval.add(&loss);
+            progress.advance(1);
+            let last = self.step == steps;
+            if self.step.is_multiple_of(self.settings.report_steps) || last || is_interrupted() {
+                self.report(&mut interval, &progress, self.seconds_before + began.elapsed().as_secs_f64())?;
+            }
+            if self.step.is_multiple_of(self.settings.checkpoint_steps) || last || is_interrupted() {
+                let seconds = self.seconds_before + began.elapsed().as_secs_f64();
+                saved = Some(self.run.checkpoint(self.step, seconds, &self.model.parameters, &self.adam)?);
+            }
+            if is_interrupted() && !last {
+                progress.finish();
+                self.say(&format!(
+                    "stopped after step {} of {steps}; `drr-train train --resume {}` goes on",
+                    self.step,
+                    self.run.path("").display()
+                ))?;
+                bail!(Interrupted);
+            }
+        }
+        progress.finish();
+        pictures::loss_curve(&self.run.path("loss.png"), &self.metrics.losses())?;
+        let seconds = self.seconds_before + began.elapsed().as_secs_f64();
+        let weights = match saved {
+            Some(checkpoint) => checkpoint.weights(),
+            None => self.run.last_checkpoint()?.weights(),
+        };
+        self.say(&format!(
+            "{steps} steps in {seconds:.1} s; weights in {}, loss curve in {}",
+            weights.display(),
+            self.run.path("loss.png").display()
+        ))
+    }
+
+    /// One optimiser step; the loss stays on the device so that a GPU is not waited for.
+    fn one_step(&mut self) -> Tensor {
+        let s = &self.settings;
+        let lr = match s.eta_min {
+            Some(eta_min) => cosine(self.step, s.steps, s.optim.lr, eta_min),
+            None => s.optim.lr,
+        };
+        let batch = self.plan.batch(self.step, &self.ensemble);
+        let loss = self.loss(&batch);
+        self.adam.step(&loss, lr);
+        self.step += 1;
+        loss.detach()
+    }
+
+    fn loss(&self, batch: &Batch) -> Tensor {
+        let dims = self.ensemble.dims.len() as i64;
+        let members = batch.members.len() as i64;
+        let tensor = |values: &[f32], shape: &[i64]| {
+            Tensor::from_slice(values).view(shape).to_device(self.device)
+        };
+        let points = Tensor::from_slice(&batch.coords).to_device(self.device);
+        let points = if self.plan.shared_points {
+            points.view([-1, dims])
+        } else {
+            points.view([members, -1, dims])
+        };
+        let conditions = tensor(&batch.conds, &[members, self.ensemble.parameters.len() as i64]);
+        let targets = tensor(&batch.targets, &[members, -1, self.ensemble.values.len() as i64]);
+        self.model.forward(&points, &conditions).mse_loss(&targets, Reduction::Mean)
+    }
+
+    fn report(&mut self, interval: &mut Interval, progress: &Progress, seconds: f64) -> Result<()> {
+        let (steps, rate, loss) = interval.close(self.step);
+        if steps == 0 {
+            return Ok(());
+        }
+        ensure!(
+            loss.is_finite(),
+            "the loss is {loss} between steps {} and {}: lower --lr, or resume from the last \
+             checkpoint; the last batch had members {}",
+            self.step - steps,
+            self.step,
+            self.batch_members()
+        );
+        let points_per_s = rate * self.plan.points_per_step(&self.ensemble) as f64;
+        let psnr = psnr(loss);
+        self.metrics.add(&Row { step: self.step, loss, psnr, rate, points_per_s, seconds })?;
+        progress.message(format!(
+            "loss {loss:.2e} ({psnr:.1} dB) · {rate:.1} steps/s · {:.2} M points/s",
+            points_per_s * 1e-6
+        ));
+        Ok(())
+    }
+
+    fn batch_members(&self) -> String {
+        let batch = self.plan.batch(self.step - 1, &self.ensemble);
+        let names = batch.members.iter().map(|&m| self.ensemble.members[m].name.as_str());
+        names.collect::<Vec<_>>().join(", ")
+    }
+
+    fn announce(&self, config: &Config) -> Result<()> {
+        for note in config.notes.iter().chain(&self.ensemble.notes).chain(&self.settings.notes) {
+            self.say(&format!("note: {note}"))?;
+        }
+        let e = &self.ensemble;
+        let (train, test) = (e.train().count(), e.test().count());
+        self.say(&format!(
+            "data: {train} training and {test} held-out members of {:?}, {} parameters, values {:.4} to {:.4}{}",
+            e.dims,
+            e.parameters.len(),
+            e.normalization.min,
+            e.normalization.max,
+            if e.normalization.log { " (logarithm)" } else { "" }
+        ))?;
+        let s = &self.settings;
+        self.say(&format!(
+            "model: {} trainable numbers; {} steps of {} members x {} points on {}; run in {}",
+            self.model.parameters.count(),
+            s.steps,
+            s.batch_members,
+            s.batch_points,
+            device::name(self.device),
+            self.run.path("").display()
+        ))
+    }
+
+    fn say(&self, line: &str) -> Result<()> {
+        eprintln!("{line}");
+        self.run.log(line)
+    }
+}
+
+/// Mean loss and speed since the last report.
+struct Interval {
+    first_step: u64,
+    began: Instant,
+    losses: Vec<Tensor>,
+}
+
+impl Interval {
+    fn new(step: u64) -> Self {
+        Self { first_step: step, began: Instant::now(), losses: Vec::new() }
+    }
+
+    fn add(&mut self, loss: &Tensor) {
+        self.losses.push(loss.shallow_clone());
+    }
+
+    /// Steps, steps per second and mean loss; starts anew at `step`.
+    fn close(&mut self, step: u64) -> (u64, f64, f64) {
+        let steps = step - self.first_step;
+        let loss = match self.losses.is_empty() {
+            true => f64::NAN,
+            false => Tensor::stack(&self.losses, 0).mean(Kind::Double).double_value(&[]),
+        };
+        let rate = steps as f64 / self.began.elapsed().as_secs_f64().max(1e-9);
+        *self = Self::new(step);
+        (steps, rate, loss)
+    }
+}

@@ -1,0 +1,140 @@
+//! How a run is trained: configuration and defaults put together, and how to write them back so
+//! that the stored configuration repeats the run.
+
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+
+use crate::config::{Config, DatasetKind, OptimConfig};
+use crate::data::{BatchPlan, Ensemble};
+
+/// Members of a batch if nothing says otherwise.
+const BATCH_MEMBERS: usize = 8;
+
+/// Points of a batch if nothing says otherwise.
+const BATCH_POINTS: usize = 4096;
+
+/// Steps of a run if nothing says otherwise.
+const STEPS: u64 = 2000;
+
+/// Everything that decides how training goes, but for model and data.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Steps of the whole run.
+    pub steps: u64,
+    /// Adam.
+    pub optim: OptimConfig,
+    /// Last learning rate of the cosine decay; `None`: no decay.
+    pub eta_min: Option<f64>,
+    /// Members in a batch.
+    pub batch_members: usize,
+    /// Points of each member in a batch.
+    pub batch_points: usize,
+    /// Whether the members of a batch are seen at the same points: spatial features are computed
+    /// once for all of them then.
+    pub shared_points: bool,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// As given: `cpu`, `cuda:1`, `auto`.
+    pub device: String,
+    /// Steps between rows of the metrics.
+    pub report_steps: u64,
+    /// Steps between checkpoints.
+    pub checkpoint_steps: u64,
+    /// What the user should know.
+    pub notes: Vec<String>,
+}
+
+impl Settings {
+    /// # Errors
+    /// If the configuration asks for something that training cannot do.
+    pub fn new(config: &Config, ensemble: &Ensemble) -> Result<Self> {
+        let (dataset, train) = (&config.dataset, &config.train);
+        if dataset.kind != DatasetKind::HdField {
+            bail!("dataset.type: training on a {} is not supported yet", dataset.kind);
+        }
+        if dataset.dim_scale_factor != 1.0 {
+            bail!(
+                "dataset.dim_scale_factor: training on reduced resolution is not supported yet \
+                 (given {})",
+                dataset.dim_scale_factor
+            );
+        }
+        let mut notes = Vec::new();
+        let available = ensemble.train().count();
+        let asked = dataset.cond_batch.unwrap_or(BATCH_MEMBERS);
+        let batch_members = asked.min(available);
+        if batch_members < asked {
+            notes.push(format!("batches of {batch_members} members: there are no {asked}"));
+        }
+        let batch_points = (dataset.batch_points)
+            .or(dataset.spatial_log2batch.map(|log2| 1 << log2))
+            .unwrap_or(BATCH_POINTS);
+        let points = ensemble.dims.iter().product();
+        let epochs = train.maxsteps.filter(|&epochs| epochs > 0);
+        let per_epoch = dataset.steps_per_epoch(available, points);
+        let steps = match (train.steps, epochs, per_epoch) {
+            (Some(steps), ..) => steps as u64,
+            (None, Some(epochs), Some(per_epoch)) => epochs as u64 * per_epoch as u64,
+            _ => STEPS,
+        };
+        if steps == 0 {
+            bail!("train.steps: given 0, expected 1 or more");
+        }
+        let report_steps = train.report_steps.map_or((steps / 200).clamp(1, 50), |n| n as u64);
+        let checkpoint_steps = train.checkpoint_steps.map_or(500, |n| n as u64);
+        Ok(Self {
+            steps,
+            optim: config.optim.clone(),
+            eta_min: (!train.disable_scheduler).then_some(config.scheduler.eta_min),
+            batch_members,
+            batch_points,
+            shared_points: dataset.shared_points,
+            seed: train.seed as u64,
+            device: train.device.clone(),
+            report_steps,
+            checkpoint_steps,
+            notes,
+        })
+    }
+
+    /// Which members and points each step sees.
+    pub fn plan(&self) -> BatchPlan {
+        BatchPlan {
+            seed: self.seed,
+            members_per_batch: self.batch_members,
+            points_per_batch: self.batch_points,
+            shared_points: self.shared_points,
+        }
+    }
+
+    /// `entry` with every default spelled out.
+    pub fn resolved(&self, mut entry: Value) -> Value {
+        let optim = json!({
+            "type": "Adam",
+            "param": {"lr": self.optim.lr, "eps": self.optim.eps, "betas": self.optim.betas},
+        });
+        entry["optim"] = optim;
+        if let Some(eta_min) = self.eta_min {
+            entry["scheduler"] = json!({"type": "cos", "param": {"eta_min": eta_min}});
+        }
+        let mut put = |section: &str, key: &str, value: Value| {
+            let mut target = &mut entry;
+            for part in section.split('.') {
+                if target[part].is_null() {
+                    target[part] = json!({});
+                }
+                target = &mut target[part];
+            }
+            target[key] = value;
+        };
+        put("dataset.param", "cond_batch", json!(self.batch_members));
+        put("dataset.param", "batch_points", json!(self.batch_points));
+        put("dataset.param", "shared_points", json!(self.shared_points));
+        put("train", "steps", json!(self.steps));
+        put("train", "seed", json!(self.seed));
+        put("train", "device", json!(self.device));
+        put("train", "report_steps", json!(self.report_steps));
+        put("train", "checkpoint_steps", json!(self.checkpoint_steps));
+        entry
+    }
+}

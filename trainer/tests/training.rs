@@ -1,0 +1,118 @@
+//! The model learns what it is told to: exact gradients, every parameter takes part, and weights
+//! carry the reference's names.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{Golden, SMALL_MODEL};
+use drr_train::config::{Config, HdinrConfig, ModelConfig, OptimConfig, parse_yaml};
+use drr_train::files::write_safetensors;
+use drr_train::models::parameters::read_safetensors;
+use drr_train::models::{Hdinr, Parameters};
+use drr_train::train::adam::Adam;
+use tch::{Device, Kind, Reduction, Tensor};
+
+/// A new small model in 64 bits.
+fn small_model() -> Hdinr {
+    let entry = parse_yaml(SMALL_MODEL).expect("YAML")[0].clone();
+    let config = Config::from_value(&entry).expect("config");
+    let ModelConfig::Hdinr(config) = &config.model else { panic!("HDINRBase") };
+    in_double(config)
+}
+
+fn in_double(config: &HdinrConfig) -> Hdinr {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("weights.safetensors");
+    let new = Hdinr::new(config, Device::Cpu, 3).expect("model");
+    // Larger features than those at the start, so that gradients stand clear of rounding.
+    let scaled: BTreeMap<String, Tensor> = (new.parameters.all())
+        .map(|(name, tensor)| {
+            let is_table = name.contains("feature_grid") || name.contains("lines.");
+            (name.to_owned(), if is_table { tensor * 300.0 } else { tensor.shallow_clone() })
+        })
+        .collect();
+    write_safetensors(&path, scaled.iter().map(|(n, t)| (n.as_str(), t))).expect("weights");
+    let parameters = Parameters::from_checkpoint(&path, Device::Cpu, Kind::Double).expect("load");
+    Hdinr::build(config, parameters).expect("model")
+}
+
+fn batch(dims: i64, conditions: i64) -> (Tensor, Tensor, Tensor) {
+    tch::manual_seed(11);
+    let options = (Kind::Double, Device::Cpu);
+    let points = Tensor::rand([40, dims], options) * 2.0 - 1.0;
+    let targets = Tensor::rand([3, 40, 1], options);
+    (points, Tensor::rand([3, conditions], options), targets)
+}
+
+#[test]
+fn gradients_agree_with_finite_differences() {
+    let model = small_model();
+    let (points, conditions, targets) = batch(3, 2);
+    let loss = || model.forward(&points, &conditions).mse_loss(&targets, Reduction::Mean);
+    loss().backward();
+    for (name, parameter) in model.parameters.trainables() {
+        let gradient = parameter.grad().contiguous().view(-1);
+        let flat = parameter.detach().view(-1);
+        let count = flat.size()[0];
+        for at in [0, count / 3, count / 2, count - 1] {
+            let (original, h) = (flat.double_value(&[at]), 1e-6);
+            let with = |value: f64| {
+                let _ = flat.get(at).fill_(value);
+                tch::no_grad(|| loss().double_value(&[]))
+            };
+            let numeric = (with(original + h) - with(original - h)) / (2.0 * h);
+            with(original);
+            let analytic = gradient.double_value(&[at]);
+            let error = (numeric - analytic).abs();
+            assert!(error < 1e-8 + 1e-5 * analytic.abs(), "{name}[{at}]: {analytic:e}, numerically {numeric:e}");
+        }
+    }
+}
+
+#[test]
+fn one_step_moves_every_parameter() {
+    let mut models = vec![("small".to_owned(), small_model(), 3, 2)];
+    for golden in Golden::all("hdinr_") {
+        let parameters =
+            Parameters::from_checkpoint(&golden.weights(), Device::Cpu, Kind::Double).expect("weights");
+        let model = Hdinr::build(golden.hdinr(), parameters).expect("model");
+        let conditions = golden.io["cond"].size()[1];
+        models.push((golden.name.clone(), model, 3, conditions));
+    }
+    for (name, model, dims, conditions) in models {
+        let before: BTreeMap<String, Tensor> =
+            model.parameters.all().map(|(n, t)| (n.to_owned(), t.detach().copy())).collect();
+        let (points, conditions, targets) = batch(dims, conditions);
+        let loss = model.forward(&points, &conditions).mse_loss(&targets, Reduction::Mean);
+        let config = OptimConfig { lr: 1e-3, eps: 1e-15, betas: (0.9, 0.999) };
+        Adam::new(&model.parameters, &config).step(&loss, 1e-3);
+        let trainable: Vec<_> = model.parameters.trainables().map(|(name, _)| name).collect();
+        for (tensor_name, tensor) in model.parameters.all() {
+            let moved = (tensor - &before[tensor_name]).abs().max().double_value(&[]) > 0.0;
+            assert_eq!(moved, trainable.contains(&tensor_name), "{name}: {tensor_name}");
+        }
+    }
+}
+
+#[test]
+fn weights_have_exactly_the_reference_names_and_shapes() {
+    let folder = tempfile::tempdir().expect("folder");
+    for golden in Golden::all("hdinr_") {
+        let model = Hdinr::new(golden.hdinr(), Device::Cpu, 0).expect("model");
+        let path = folder.path().join("weights.safetensors");
+        write_safetensors(&path, model.parameters.all()).expect("weights");
+        let shapes = |path: &std::path::Path| -> BTreeMap<String, Vec<i64>> {
+            let tensors = read_safetensors(path).expect("weights");
+            tensors.into_iter().map(|(name, tensor)| (name, tensor.size())).collect()
+        };
+        assert_eq!(shapes(&path), shapes(&golden.weights()), "{}", golden.name);
+        // Buffers are constants: equal, not only alike.
+        let (ours, theirs) = (read_safetensors(&path), read_safetensors(&golden.weights()));
+        let (ours, theirs) = (ours.expect("ours"), theirs.expect("theirs"));
+        for name in ours.keys().filter(|n| n.contains("high") || n.contains("coeff")) {
+            let error = (&ours[name] - &theirs[name]).abs().max().double_value(&[]);
+            assert!(error <= 1.2e-7, "{}: {name} differs by {error:e}", golden.name);
+        }
+    }
+}

@@ -247,9 +247,15 @@ fn malicious_descriptions_are_errors() {
     assert!(Model::from_bytes(&good.bytes(), Checksums::Verify).is_ok());
     let axis = json!({"name": "x", "unit": "", "min": 0.0, "max": 1.0});
     let deep = (0..200).fold(json!(1), |inner, _| json!([inner]));
+    let mut missing = good.spec().clone();
+    missing.remove("lines");
+    let mut unknown = good.spec().clone();
+    unknown.insert("hash".into(), json!([]));
     let layers = |n| Value::from(vec![json!({"inputs": 5, "outputs": 5, "activation": "relu"}); n]);
     for (pointer, value, what) in [
         ("", json!("text"), "malformed"),
+        ("", missing.into(), "lines"),
+        ("", unknown.into(), "hash"),
         ("/axes", json!([]), "axes"),
         ("/axes", vec![axis.clone(); 4].into(), "axes"),
         ("/axes", vec![axis.clone()].into(), "grid.0"),
@@ -273,11 +279,11 @@ fn malicious_descriptions_are_errors() {
         ("/grids/0/axes", json!([0, -1]), "malformed"),
         ("/grids/0/shape", json!([0, 4]), "grid.0"),
         ("/grids/0/shape", json!([3, 4, 5]), "grid.0"),
-        ("/grids/0/shape", json!([1u64 << 40, 1u64 << 40]), "grid.0"),
-        ("/grids/0/shape", json!([u64::MAX, 2]), "grid.0"),
-        ("/grids/0/shape", json!([1u64 << 22, 1u64 << 22]), "grid.0"),
+        ("/grids/0/shape", json!([1u64 << 40, 1u64 << 40]), "too large"),
+        ("/grids/0/shape", json!([u64::MAX, 2]), "too large"),
+        ("/grids/0/shape", json!([1u64 << 22, 1u64 << 22]), "too large"),
         ("/grids/0/channels", json!(0), "grid.0"),
-        ("/grids/0/channels", json!(6), "grid.0"),
+        ("/grids/0/channels", json!(6), "adds 6"),
         ("/grids/0/channels", json!(u64::MAX), "grid.0"),
         ("/grids/0/channels", json!(u64::MAX - 63), "grid.0"),
         ("/grids/0/offset", json!(3), "grid.0"),
@@ -297,7 +303,8 @@ fn malicious_descriptions_are_errors() {
         ("/input", json!({"width": 5, "bias": true, "activation": "relu", "scale": 2}), "scale"),
         ("/layers", json!([]), "values"),
         ("/layers", layers(5000), "layers"),
-        ("/layers/0/inputs", json!(4), "layer.0"),
+        ("/layers/0/inputs", json!(4), "come in"),
+        ("/layers/0/inputs", json!(6), "come in"),
         ("/layers/0/outputs", json!(65537), "layer.0"),
         ("/layers/0/outputs", json!(u64::MAX), "layer.0"),
         ("/layers/1/outputs", json!(0), "layer.1"),
@@ -344,7 +351,10 @@ fn files_by_other_writers_give_the_same_results() {
                 assert_eq!(answer(&bytes, kernel), expected, "{misalignment}");
             }
         }
-        let annotated = good.clone().with_metadata("title", json!("a model")).bytes();
-        assert_eq!(answer(&annotated, kernel), expected);
+        let annotated = good.clone().with_metadata("title", json!("a model"));
+        assert_eq!(answer(&annotated.bytes(), kernel), expected);
+        let mut spec = good.spec().clone();
+        spec.remove("provenance").expect("a model that says where it comes from");
+        assert_eq!(answer(&good.clone().with("", spec.into()).bytes(), kernel), expected);
     }
 }

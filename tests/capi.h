@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "drr.h"
-#include "drr.h" /* twice does no harm */
 
 #define CHECK(condition) check((condition), #condition, __LINE__)
 #define REFUSED(status, call) refused((status), (call), #call, __LINE__)
@@ -44,7 +43,8 @@ static inline drr_model *opened(uint32_t threads) {
 static inline drr_sampler *bound_with(const drr_model *model, drr_sampler_options options) {
     drr_sampler *sampler = NULL;
     options.struct_size = sizeof options;
-    CHECK(drr_sampler_create(model, parameters, 2, &options, &sampler) == DRR_OK && sampler != NULL);
+    CHECK(drr_sampler_create(model, parameters, 2, &options, &sampler) == DRR_OK &&
+          sampler != NULL);
     return sampler;
 }
 

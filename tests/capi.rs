@@ -26,7 +26,10 @@ fn library() -> PathBuf {
 /// The model that the C programs expect.
 fn model() -> Baked {
     let axis = |name| json!({"name": name, "unit": "", "min": 0.0, "max": 1.0});
-    let value = |unit, transform| json!({"name": "v", "unit": unit, "min": -1.0, "max": 2.0, "transform": transform});
+    let value = |unit, transform| {
+        let (min, max) = (-1.0, 2.0);
+        json!({"name": "v", "unit": unit, "min": min, "max": max, "transform": transform})
+    };
     let spec = serde_json::from_value(json!({
         "axes": [axis("x"), axis("y"), axis("z")],
         "parameters": [axis("p"), axis("q")],

@@ -7,7 +7,7 @@ use common::plain::{self, File};
 use common::random::{self, Rng};
 use common::{Baked, kernels, query};
 use drr::model::GridPrecision;
-use drr::model::spec::{Activation, Transform};
+use drr::model::spec::{Activation, MAX_ITEMS, MAX_WIDTH, Spec, Transform};
 use drr::{Kernel, Outside, SamplerOptions, Units};
 
 /// Largest error of a 32-bit kernel, relative to the largest result of the model (at least 1).
@@ -59,6 +59,24 @@ fn the_random_models_cover_what_they_promise() {
     assert!(any(&|m| m.spec.grids.iter().any(|grid| grid.shape.contains(&1))), "one vertex");
     assert!(any(&|m| m.spec.parameters.is_empty()), "no parameters");
     assert!(any(&|m| m.spec.spatial_width() < m.spec.input.width), "inputs of parameters alone");
+}
+
+#[test]
+fn the_format_description_is_up_to_date() {
+    let page = include_str!("../docs/format.md");
+    let example = page.split("```json\n").nth(1).and_then(|rest| rest.split("```").next());
+    let spec: Spec = serde_json::from_str(example.expect("an example")).expect("a description");
+    spec.check().expect("a consistent description");
+    for activation in Activation::ALL {
+        let name = serde_json::to_value(activation).expect("text");
+        let row = format!("\n| `{}` |", name.as_str().expect("text"));
+        assert!(page.contains(&row), "{activation:?}");
+    }
+    for limit in [MAX_WIDTH, MAX_ITEMS] {
+        assert!(page.contains(&format!("to {limit}")), "{limit}");
+    }
+    assert!(page.contains("`123456789` gives `cbf43926`"));
+    assert_eq!(plain::checksum(b"123456789"), "cbf43926");
 }
 
 #[test]

@@ -31,6 +31,10 @@ impl Forged {
         Self { spec: file.spec, tensors, metadata: Map::new(), misalignment: 0 }
     }
 
+    pub fn spec(&self) -> &Map<String, Value> {
+        self.spec.as_object().expect("an object")
+    }
+
     /// Another description: the entry at a JSON pointer is replaced.
     pub fn with(mut self, pointer: &str, value: Value) -> Self {
         *self.spec.pointer_mut(pointer).expect(pointer) = value;

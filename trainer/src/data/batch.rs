@@ -29,7 +29,7 @@ pub struct Batch {
     /// Indices of lattice points: `[points]` if shared, else `[members, points]`.
     pub points: Vec<u32>,
     /// Coordinates of `points` in `[-1, 1]`, x, y (, z) for each.
-    pub coords: Vec<f32>,
+    pub coords: Vec<f64>,
     /// Normalised values, `[members, points, values]`.
     pub targets: Vec<f32>,
     /// Normalised parameters, `[members, parameters]`.
@@ -154,7 +154,7 @@ impl BatchPlan {
 
 /// The coordinates of all points of a lattice in index order, `[points, dims]`; see
 /// [`push_coordinates`].
-pub fn lattice_points(dims: &[usize]) -> Vec<f32> {
+pub fn lattice_points(dims: &[usize]) -> Vec<f64> {
     let count = dims.iter().product();
     let mut coords = Vec::with_capacity(count * dims.len());
     (0..count).for_each(|index| push_coordinates(dims, index, &mut coords));
@@ -164,10 +164,10 @@ pub fn lattice_points(dims: &[usize]) -> Vec<f32> {
 /// Appends the coordinates of lattice point `index` of `dims` (`[D, H, W]` or `[H, W]`): x first,
 /// -1 at the first sample of an axis and 1 at its last, computed in double precision. Each axis
 /// has at least 2 samples.
-pub fn push_coordinates(dims: &[usize], index: usize, coords: &mut Vec<f32>) {
+pub fn push_coordinates(dims: &[usize], index: usize, coords: &mut Vec<f64>) {
     let mut rest = index;
     for &n in dims.iter().rev() {
-        coords.push((2.0 * (rest % n) as f64 / (n - 1) as f64 - 1.0) as f32);
+        coords.push(2.0 * (rest % n) as f64 / (n - 1) as f64 - 1.0);
         rest /= n;
     }
 }
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(points.len(), 90);
         assert_eq!(points[..6], [-1.0, -1.0, -1.0, -0.5, -1.0, -1.0]);
         assert_eq!(points[14 * 3..15 * 3], [1.0, 1.0, -1.0]);
-        let third = (2.0 / 3.0 - 1.0_f64) as f32;
+        let third = 2.0 / 3.0 - 1.0;
         assert_eq!(lattice_points(&[3, 4])[10..12], [third, 0.0]);
     }
 

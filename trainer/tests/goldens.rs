@@ -5,7 +5,7 @@ mod common;
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::ptr::{null, null_mut};
 
 use common::{Golden, drr_train_ok, worst};
@@ -33,7 +33,11 @@ fn the_model_in_libtorch_agrees() {
                 let flat = y_ours.to_kind(Kind::Double).contiguous().view(-1);
                 let ours = Vec::<f64>::try_from(&flat).expect("numbers");
                 let error = worst(&ours, &golden.numbers(y));
-                assert!(error <= tolerance, "{} {kind:?} {y}: {error:e} > {tolerance:e}", golden.name);
+                assert!(
+                    error <= tolerance,
+                    "{} {kind:?} {y}: {error:e} > {tolerance:e}",
+                    golden.name
+                );
             }
         }
     }
@@ -42,8 +46,8 @@ fn the_model_in_libtorch_agrees() {
 #[test]
 fn sharing_points_between_members_changes_nothing() {
     for golden in Golden::all("hdinr_") {
-        let parameters =
-            Parameters::from_checkpoint(&golden.weights(), Device::Cpu, Kind::Double).expect("weights");
+        let parameters = Parameters::from_checkpoint(&golden.weights(), Device::Cpu, Kind::Double)
+            .expect("weights");
         let model = Hdinr::build(golden.hdinr(), parameters).expect("model");
         let points = golden.io["x"].select(0, 0).to_kind(Kind::Double);
         let conditions = golden.io["cond"].to_kind(Kind::Double);
@@ -57,8 +61,8 @@ fn sharing_points_between_members_changes_nothing() {
 #[test]
 fn refined_vertices_and_lines_agree() {
     for golden in Golden::all("hdinr_") {
-        let parameters =
-            Parameters::from_checkpoint(&golden.weights(), Device::Cpu, Kind::Double).expect("weights");
+        let parameters = Parameters::from_checkpoint(&golden.weights(), Device::Cpu, Kind::Double)
+            .expect("weights");
         let model = Hdinr::build(golden.hdinr(), parameters).expect("model");
         if let Some(expected) = golden.io.get("refined_grid") {
             let part = &model.encoder.parts()[0];
@@ -72,7 +76,12 @@ fn refined_vertices_and_lines_agree() {
             for line in model.lines.sampled() {
                 let row = expected.select(0, line.parameter as i64);
                 let error = (line.features - row).abs().max().double_value(&[]);
-                assert!(error < 1e-4, "{}: line {} differs by {error:e}", golden.name, line.parameter);
+                assert!(
+                    error < 1e-4,
+                    "{}: line {} differs by {error:e}",
+                    golden.name,
+                    line.parameter
+                );
             }
         }
     }
@@ -87,13 +96,19 @@ fn baked_files_agree_through_the_c_abi() {
         for (precision, relative) in
             [(drr::model::GridPrecision::F32, F32), (drr::model::GridPrecision::F16, F16)]
         {
-            let path = folder.path().join(format!("{}-{}.drr.safetensors", golden.name, precision.name()));
+            let path =
+                folder.path().join(format!("{}-{}.drr.safetensors", golden.name, precision.name()));
             trained.bake(&description, precision, &path, &Progress::hidden()).expect("bake");
             let check = |x: &str, y: &str, outside: drr_outside| {
                 let ours = query_by_c_abi(&golden, &path, x, outside);
                 let error = worst(&ours, &golden.numbers(y));
                 let tolerance = golden.tolerance(relative);
-                assert!(error <= tolerance, "{} {} {y}: {error:e} > {tolerance:e}", golden.name, precision.name());
+                assert!(
+                    error <= tolerance,
+                    "{} {} {y}: {error:e} > {tolerance:e}",
+                    golden.name,
+                    precision.name()
+                );
             };
             check("x", "y64", drr_outside::DRR_OUTSIDE_CLAMP);
             check("x", "y64", drr_outside::DRR_OUTSIDE_ERROR);
@@ -113,7 +128,15 @@ fn the_program_bakes_and_queries_them() {
             let config = golden.folder.join("config.yaml");
             let weights = golden.weights();
             drr_train_ok(&[
-                "bake", "--config", text(&config), "--weights", text(&weights), "--dtype", dtype, "-o", &baked,
+                "bake",
+                "--config",
+                text(&config),
+                "--weights",
+                text(&weights),
+                "--dtype",
+                dtype,
+                "-o",
+                &baked,
             ]);
             drr_train_ok(&["validate", &baked]);
             let size = golden.io["x"].size();
@@ -141,14 +164,18 @@ fn the_program_bakes_and_queries_them() {
                 let expected = &y[set * count * outputs..][..count * outputs];
                 let error = worst(&result.data, expected);
                 let tolerance = golden.tolerance(relative);
-                assert!(error <= tolerance, "{} {dtype} set {set}: {error:e} > {tolerance:e}", golden.name);
+                assert!(
+                    error <= tolerance,
+                    "{} {dtype} set {set}: {error:e} > {tolerance:e}",
+                    golden.name
+                );
             }
         }
     }
 }
 
 /// Values at a golden's points, asked for as a C program would.
-fn query_by_c_abi(golden: &Golden, path: &PathBuf, x: &str, outside: drr_outside) -> Vec<f64> {
+fn query_by_c_abi(golden: &Golden, path: &Path, x: &str, outside: drr_outside) -> Vec<f64> {
     let points: Vec<f32> = golden.numbers(x).into_iter().map(|x| x as f32).collect();
     let conditions = golden.io.contains_key("cond").then(|| golden.numbers("cond"));
     let columns = golden.io.get("cond").map_or(0, |cond| cond.size()[1] as usize);

@@ -65,7 +65,10 @@ fn gradients_agree_with_finite_differences() {
             with(original);
             let analytic = gradient.double_value(&[at]);
             let error = (numeric - analytic).abs();
-            assert!(error < 1e-8 + 1e-5 * analytic.abs(), "{name}[{at}]: {analytic:e}, numerically {numeric:e}");
+            assert!(
+                error < 1e-8 + 1e-5 * analytic.abs(),
+                "{name}[{at}]: {analytic:e}, numerically {numeric:e}"
+            );
         }
     }
 }
@@ -74,8 +77,8 @@ fn gradients_agree_with_finite_differences() {
 fn one_step_moves_every_parameter() {
     let mut models = vec![("small".to_owned(), small_model(), 3, 2)];
     for golden in Golden::all("hdinr_") {
-        let parameters =
-            Parameters::from_checkpoint(&golden.weights(), Device::Cpu, Kind::Double).expect("weights");
+        let parameters = Parameters::from_checkpoint(&golden.weights(), Device::Cpu, Kind::Double)
+            .expect("weights");
         let model = Hdinr::build(golden.hdinr(), parameters).expect("model");
         let conditions = golden.io["cond"].size()[1];
         models.push((golden.name.clone(), model, 3, conditions));

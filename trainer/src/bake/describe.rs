@@ -60,7 +60,8 @@ impl Description {
             ModelConfig::Hdinr(model) => (model.encoder.dims(), model.latent.cond_dim),
             ModelConfig::Encoder(model) => (model.encoder.dims(), 0),
         };
-        let axis = |name: &str| Axis { name: name.into(), unit: String::new(), min: -1.0, max: 1.0 };
+        let axis =
+            |name: &str| Axis { name: name.into(), unit: String::new(), min: -1.0, max: 1.0 };
         let parameter =
             |d| Parameter { name: format!("p{d}"), unit: String::new(), min: 0.0, max: 1.0 };
         Self {

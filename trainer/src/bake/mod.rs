@@ -52,8 +52,7 @@ impl Trained {
         match config {
             ModelConfig::Hdinr(config) => Ok(Self::hdinr(Hdinr::build(config, parameters)?)),
             ModelConfig::Encoder(config) => {
-                let EncoderOnly { encoder, features, .. } =
-                    EncoderOnly::build(config, parameters)?;
+                let EncoderOnly { encoder, features, .. } = EncoderOnly::build(config, parameters)?;
                 Ok(Self { encoder, lines: None, layers: Vec::new(), features })
             }
         }
@@ -62,7 +61,9 @@ impl Trained {
     fn hdinr(model: Hdinr) -> Self {
         let dense = |linear: Linear, activation| {
             let outputs = linear.weight.size()[0];
-            let bias = linear.bias.unwrap_or_else(|| Tensor::zeros([outputs], (Kind::Double, Device::Cpu)));
+            let bias = linear
+                .bias
+                .unwrap_or_else(|| Tensor::zeros([outputs], (Kind::Double, Device::Cpu)));
             Dense { weight: linear.weight, bias, activation }
         };
         let mut layers = vec![dense(model.fusion, model.fusion_activation)];
@@ -100,7 +101,12 @@ impl Trained {
                     bail!("a line of {:?}, expected two dimensions", line.features.size());
                 };
                 let (vertices, features) = (vertices as usize, features as usize);
-                spec.lines.push(spec::Line { parameter: line.parameter, vertices, features, offset });
+                spec.lines.push(spec::Line {
+                    parameter: line.parameter,
+                    vertices,
+                    features,
+                    offset,
+                });
                 tensors.lines.push(numbers(&line.features)?);
                 offset += features;
             }
@@ -168,13 +174,19 @@ fn write_part(part: &Part, writer: &mut Writer, progress: &Progress) -> Result<(
     if part.is_refined() {
         let vertices = part.shape.iter().product::<usize>() as i64;
         return write_grid(writer.grid()?, vertices, progress, |start, count| {
-            part.vertex_features(&Tensor::arange_start(start, start + count, (Kind::Int64, Device::Cpu)))
+            part.vertex_features(&Tensor::arange_start(
+                start,
+                start + count,
+                (Kind::Int64, Device::Cpu),
+            ))
         });
     }
     for grid in part.grids() {
         let rows = grid.flatten(2, -1).squeeze_dim(0).transpose(0, 1);
         let vertices = rows.size()[0];
-        write_grid(writer.grid()?, vertices, progress, |start, count| rows.narrow(0, start, count))?;
+        write_grid(writer.grid()?, vertices, progress, |start, count| {
+            rows.narrow(0, start, count)
+        })?;
     }
     Ok(())
 }

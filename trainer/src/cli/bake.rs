@@ -64,7 +64,12 @@ pub fn run(arguments: Arguments) -> Result<()> {
     };
     let (config, weights, description) = source(&arguments)?;
     let size = bake(&config, &weights, description, precision, &arguments.output)?;
-    println!("{}: {:.2} MB, grids {}", arguments.output.display(), size as f64 * 1e-6, precision.name());
+    println!(
+        "{}: {:.2} MB, grids {}",
+        arguments.output.display(),
+        size as f64 * 1e-6,
+        precision.name()
+    );
     Ok(())
 }
 
@@ -79,8 +84,9 @@ pub fn bake(
     precision: GridPrecision,
     output: &Path,
 ) -> Result<u64> {
-    let checksum = crc32fast::hash(&std::fs::read(weights)
-        .with_context(|| format!("cannot read {}", weights.display()))?);
+    let checksum = crc32fast::hash(
+        &std::fs::read(weights).with_context(|| format!("cannot read {}", weights.display()))?,
+    );
     description.provenance.insert("tool".into(), json!(format!("drr-train {}", drr::VERSION)));
     description.provenance.insert("weights_crc32".into(), json!(format!("{checksum:08x}")));
     let trained = Trained::load(&config.model, weights)?;

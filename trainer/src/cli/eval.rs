@@ -50,7 +50,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let options = LoadOptions { model_dims: model.encoder.dims(), components: model.out_dim };
     let ensemble = Ensemble::load(&config.dataset, &options)?;
     let folder = run.path("eval");
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", folder.display()))?;
 
     let checkpoint = run.last_checkpoint()?;
     let baked = folder.join("model.drr.safetensors");

@@ -58,7 +58,8 @@ pub fn validate(arguments: ValidateArguments) -> Result<()> {
 fn describe(spec: &Spec, precisions: &[&str]) -> String {
     let mut text = String::new();
     let mut line = |line: String| text += &format!("{}\n", line.trim_end());
-    let range = |name: &str, min: f64, max: f64, unit: &str| format!("  {name:24} {min} to {max} {unit}");
+    let range =
+        |name: &str, min: f64, max: f64, unit: &str| format!("  {name:24} {min} to {max} {unit}");
     line("axes".into());
     spec.axes.iter().for_each(|a| line(range(&a.name, a.min, a.max, &a.unit)));
     line("parameters".into());
@@ -76,7 +77,10 @@ fn describe(spec: &Spec, precisions: &[&str]) -> String {
         line(format!("  grid {:?} x {} channels, {precision}", grid.shape, grid.channels));
     }
     for l in &spec.lines {
-        line(format!("  line over {}: {} x {} features", spec.parameters[l.parameter].name, l.vertices, l.features));
+        line(format!(
+            "  line over {}: {} x {} features",
+            spec.parameters[l.parameter].name, l.vertices, l.features
+        ));
     }
     for layer in &spec.layers {
         line(format!("  layer {} -> {}, {:?}", layer.inputs, layer.outputs, layer.activation));

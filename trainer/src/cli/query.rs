@@ -68,8 +68,7 @@ Examples:
 /// If inputs do not fit the file, or the result cannot be written.
 pub fn run(arguments: Arguments) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let runtime =
-        Runtime::open(&arguments.file, &OpenOptions { threads, ..Default::default() })?;
+    let runtime = Runtime::open(&arguments.file, &OpenOptions { threads, ..Default::default() })?;
     let format = Format::of(&arguments.output, arguments.grid.is_some())?;
     let spec = runtime.model().spec();
     let options = options(&arguments);
@@ -78,8 +77,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let count = coordinates.len() / spec.axes.len();
     let progress = Progress::new("querying", "points", (sets.len() * count) as u64);
     let mut values = vec![0.0f32; sets.len() * count * spec.outputs()];
-    for (parameters, values) in
-        sets.iter().zip(values.chunks_mut((count * spec.outputs()).max(1)))
+    for (parameters, values) in sets.iter().zip(values.chunks_mut((count * spec.outputs()).max(1)))
     {
         query(&runtime, parameters, &options, &coordinates, values, &progress)?;
     }
@@ -139,7 +137,11 @@ fn points(arguments: &Arguments, spec: &Spec) -> Result<(Vec<usize>, Vec<f64>)> 
         let [count, columns] = array.shape[..] else {
             bail!("{}: shape {:?}, expected [points, {dims}]", path.display(), array.shape);
         };
-        ensure!(columns == dims, "{}: points of {columns} coordinates, the file has {dims} axes", path.display());
+        ensure!(
+            columns == dims,
+            "{}: points of {columns} coordinates, the file has {dims} axes",
+            path.display()
+        );
         return Ok((vec![count], array.data));
     }
     let shape = arguments.grid.clone().unwrap_or_default();
@@ -150,7 +152,10 @@ fn points(arguments: &Arguments, spec: &Spec) -> Result<(Vec<usize>, Vec<f64>)> 
     let ranges: Vec<(f64, f64)> = (spec.axes.iter())
         .map(|axis| if arguments.normalized { (-1.0, 1.0) } else { (axis.min, axis.max) })
         .collect();
-    let count = shape.iter().try_fold(dims, |n, &size| n.checked_mul(size)).context("--grid is too large")?;
+    let count = shape
+        .iter()
+        .try_fold(dims, |n, &size| n.checked_mul(size))
+        .context("--grid is too large")?;
     let mut coordinates = Vec::with_capacity(count);
     for index in 0..count / dims {
         let mut rest = index;
@@ -172,7 +177,11 @@ fn parameter_sets(arguments: &Arguments, spec: &Spec) -> Result<Vec<Vec<f64>>> {
         let [sets, columns] = array.shape[..] else {
             bail!("{}: shape {:?}, expected [sets, {count}]", path.display(), array.shape);
         };
-        ensure!(columns == count, "{}: {columns} parameters per set, the file has {count}", path.display());
+        ensure!(
+            columns == count,
+            "{}: {columns} parameters per set, the file has {count}",
+            path.display()
+        );
         return Ok((0..sets).map(|set| array.data[set * count..][..count].to_vec()).collect());
     }
     let names: Vec<&str> = spec.parameters.iter().map(|p| p.name.as_str()).collect();
@@ -181,8 +190,9 @@ fn parameter_sets(arguments: &Arguments, spec: &Spec) -> Result<Vec<Vec<f64>>> {
         let (name, value) = assignment
             .split_once('=')
             .with_context(|| format!("--params {assignment}: expected name=value"))?;
-        let index = (names.iter().position(|&known| known == name))
-            .with_context(|| format!("--params {name}: no such parameter; {}", hint(name, &names)))?;
+        let index = (names.iter().position(|&known| known == name)).with_context(|| {
+            format!("--params {name}: no such parameter; {}", hint(name, &names))
+        })?;
         let value: f64 =
             value.parse().with_context(|| format!("--params {name}={value}: not a number"))?;
         ensure!(values[index].replace(value).is_none(), "--params {name} is given twice");
@@ -221,7 +231,10 @@ impl Format {
             }
             Self::Png => {
                 let [sets, dims @ .., outputs] = shape else { bail!("nothing to draw") };
-                ensure!(*sets == 1 && dims.len() >= 2, "a picture is of one set and two or three dimensions");
+                ensure!(
+                    *sets == 1 && dims.len() >= 2,
+                    "a picture is of one set and two or three dimensions"
+                );
                 let name = spec.values.first().map_or("value", |value| value.name.as_str());
                 field(path, name, &Slice { values, dims, outputs: *outputs })
             }

@@ -113,7 +113,7 @@ impl Default for DatasetConfig {
             cond_batch: None,
             spatial_log2batch: None,
             batch_points: None,
-            shared_points: false,
+            shared_points: true,
             log2batch: None,
             dim_scale_factor: 1.0,
             x_noise_std: None,

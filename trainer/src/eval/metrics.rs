@@ -81,7 +81,8 @@ pub fn mean_squared_error(a: &[f32], b: &[f32]) -> f64 {
 pub fn ssim(a: &[f64], b: &[f64], dims: &[usize]) -> f64 {
     const C1: f64 = 0.01 * 0.01;
     const C2: f64 = 0.03 * 0.03;
-    let product = |x: &[f64], y: &[f64]| -> Vec<f64> { x.iter().zip(y).map(|(x, y)| x * y).collect() };
+    let product =
+        |x: &[f64], y: &[f64]| -> Vec<f64> { x.iter().zip(y).map(|(x, y)| x * y).collect() };
     let (mean_a, mean_b) = (blur(a, dims), blur(b, dims));
     let (aa, bb, ab) =
         (blur(&product(a, a), dims), blur(&product(b, b), dims), blur(&product(a, b), dims));
@@ -144,7 +145,8 @@ mod tests {
     fn one_window_by_hand() {
         // A single position of the window in one dimension: weighted moments written out.
         let (a, b) = (wave(11, 0.0), wave(11, 0.3));
-        let w: Vec<f64> = (0..11).map(|i| (-((i as f64 - 5.0) / 1.5).powi(2) / 2.0).exp()).collect();
+        let w: Vec<f64> =
+            (0..11).map(|i| (-((i as f64 - 5.0) / 1.5).powi(2) / 2.0).exp()).collect();
         let total: f64 = w.iter().sum();
         let m = |f: &dyn Fn(usize) -> f64| (0..11).map(|i| w[i] * f(i)).sum::<f64>() / total;
         let (ma, mb) = (m(&|i| a[i]), m(&|i| b[i]));

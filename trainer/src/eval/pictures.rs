@@ -63,8 +63,7 @@ pub fn comparison(
     };
     let (truth_pixels, prediction_pixels) = (physical(truth), physical(prediction));
     let range = range_of(&truth_pixels);
-    let error: Vec<f64> =
-        prediction_pixels.iter().zip(&truth_pixels).map(|(p, t)| p - t).collect();
+    let error: Vec<f64> = prediction_pixels.iter().zip(&truth_pixels).map(|(p, t)| p - t).collect();
     let worst = error.iter().fold(0.0f64, |worst, e| worst.max(e.abs())).max(f64::MIN_POSITIVE);
     let panel = |title: &str, pixels, range, map| Panel { title: title.into(), pixels, range, map };
     let panels = [
@@ -91,14 +90,18 @@ pub fn field(path: &Path, title: &str, slice: &Slice<'_>) -> Result<()> {
 /// # Errors
 /// If the picture cannot be written.
 pub fn loss_curve(path: &Path, points: &[(u64, f64)]) -> Result<()> {
-    let usable: Vec<_> = points.iter().filter(|(_, loss)| *loss > 0.0 && loss.is_finite()).collect();
+    let usable: Vec<_> =
+        points.iter().filter(|(_, loss)| *loss > 0.0 && loss.is_finite()).collect();
     let (Some(first), Some(last)) = (usable.first(), usable.last()) else { return Ok(()) };
     let lowest = usable.iter().fold(f64::INFINITY, |low, point| low.min(point.1));
     let highest = usable.iter().fold(0.0f64, |high, point| high.max(point.1));
     let steps = first.0 as f64..(last.0.max(first.0 + 1)) as f64;
     picture(path, (900, 560), |area| {
         let mut chart = ChartBuilder::on(area)
-            .caption("training loss (mean squared error)", ("sans-serif", 24).into_font().color(&INK))
+            .caption(
+                "training loss (mean squared error)",
+                ("sans-serif", 24).into_font().color(&INK),
+            )
             .margin(20)
             .x_label_area_size(48)
             .y_label_area_size(80)
@@ -125,8 +128,7 @@ fn draw(path: &Path, title: &str, panels: &[Panel], size: (usize, usize)) -> Res
     let (height, width) = size;
     let aspect = (height as f64 / width.max(1) as f64).clamp(0.2, 3.0);
     let panel_height = (f64::from(PANEL) * aspect) as u32;
-    let total =
-        (MARGIN + count * (PANEL + LEGEND + MARGIN), HEADER + 28 + panel_height + MARGIN);
+    let total = (MARGIN + count * (PANEL + LEGEND + MARGIN), HEADER + 28 + panel_height + MARGIN);
     picture(path, total, |area| {
         let style = ("sans-serif", 22).into_font().color(&INK);
         area.draw(&Text::new(title.to_owned(), (MARGIN as i32, 20), style))?;
@@ -164,7 +166,9 @@ fn draw_panel(
         }
     }
     let label = ("sans-serif", 14).into_font().color(&INK);
-    for (value, y) in [(high, 0), ((low + high) / 2.0, tall as i32 / 2 - 7), (low, tall as i32 - 14)] {
+    for (value, y) in
+        [(high, 0), ((low + high) / 2.0, tall as i32 / 2 - 7), (low, tall as i32 - 14)]
+    {
         let at = (left + wide as i32 + 24, top + y);
         area.draw(&Text::new(short(value), at, label.clone()))?;
     }
@@ -184,11 +188,14 @@ fn picture(
         body(&area)?;
         area.present()?;
     }
-    let mut png = Vec::new();
-    let encoder = image::codecs::png::PngEncoder::new(&mut png);
-    image::ImageEncoder::write_image(encoder, &pixels, width, height, image::ExtendedColorType::Rgb8)
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder
+        .write_header()
+        .and_then(|mut writer| writer.write_image_data(&pixels))
         .with_context(|| format!("cannot encode {}", path.display()))?;
-    write_atomically(path, &png)
+    write_atomically(path, &bytes)
 }
 
 /// Text needs a font, and headless machines have none.

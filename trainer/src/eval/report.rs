@@ -53,7 +53,8 @@ impl Report {
 
     /// A table for people: the summaries, then each held-out field.
     pub fn text(&self) -> String {
-        let mut text = String::from("split  fields   PSNR (of mean MSE)  mean PSNR    SSIM   rel. L2\n");
+        let mut text =
+            String::from("split  fields   PSNR (of mean MSE)  mean PSNR    SSIM   rel. L2\n");
         for split in Split::ALL {
             if let Some(s) = self.summary(split) {
                 let name = split.name();

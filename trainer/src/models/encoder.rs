@@ -155,7 +155,8 @@ fn multi_dense(
         })
         .collect::<Result<_>>()?;
     let shape = refine_res.clone().or_else(|| shapes.last().cloned()).unwrap_or_default();
-    let coords = parameters.buffer(format!("{name}.high_res_coords"), vertex_coordinates(&shape))?;
+    let coords =
+        parameters.buffer(format!("{name}.high_res_coords"), vertex_coordinates(&shape))?;
     let coeff = coefficients(parameters, format!("{name}.prerefine_pe.coeff"), g)?;
     let axes = (0..shape.len()).collect();
     Ok(Part { axes, shape, grids, coords: Some(coords), coeff, refiner: None })

@@ -66,7 +66,9 @@ impl Lines {
         };
         let finest = (finest.into_iter().enumerate())
             .map(|(d, n)| match config.multi {
-                true => parameters.buffer(format!("{name}.highest_res_x_per_dim.{d}"), positions(n)),
+                true => {
+                    parameters.buffer(format!("{name}.highest_res_x_per_dim.{d}"), positions(n))
+                }
                 false => Ok(positions(n)),
             })
             .collect::<Result<_>>()?;

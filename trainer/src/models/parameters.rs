@@ -158,7 +158,10 @@ pub fn read_safetensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
                 Dtype::F64 => Kind::Double,
                 Dtype::I64 => Kind::Int64,
                 Dtype::BOOL => Kind::Bool,
-                other => bail!("{}: tensors of type {other:?} ({name}) are not supported", path.display()),
+                other => bail!(
+                    "{}: tensors of type {other:?} ({name}) are not supported",
+                    path.display()
+                ),
             };
             let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
             Ok((name, Tensor::f_from_data_size(view.data(), &shape, kind)?))

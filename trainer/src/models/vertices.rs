@@ -47,7 +47,9 @@ impl Touched {
     /// Interpolates features of the touched vertices, `[touched, channels]`, at the points:
     /// `[points, channels]`.
     pub fn interpolate(&self, features: &Tensor) -> Tensor {
-        let [points, corners, _] = self.weights.size()[..] else { unreachable!("three dimensions") };
+        let [points, corners, _] = self.weights.size()[..] else {
+            unreachable!("three dimensions")
+        };
         let rows = features.index_select(0, &self.local).view([points, corners, -1]);
         (rows * &self.weights).sum_dim_intlist(1i64, false, None::<Kind>)
     }

@@ -78,7 +78,8 @@ impl Adam {
         let device = |slot: &Slot| slot.parameter.device();
         let find = |what: &str, slot: &Slot| -> Result<Tensor> {
             let name = format!("{what}.{}", slot.name);
-            let tensor = state.get(&name).with_context(|| format!("optimiser state lacks {name}"))?;
+            let tensor =
+                state.get(&name).with_context(|| format!("optimiser state lacks {name}"))?;
             ensure!(tensor.size() == slot.parameter.size(), "optimiser state: {name} does not fit");
             Ok(tensor.to_device(device(slot)))
         };

@@ -59,7 +59,16 @@ pub fn start(entry: &Value, out: &Path) -> Result<()> {
     let adam = Adam::new(&model.parameters, &settings.optim);
     let plan = settings.plan();
     let mut trainer = Trainer {
-        run, settings, ensemble, plan, device, model, adam, metrics, step: 0, seconds_before: 0.0,
+        run,
+        settings,
+        ensemble,
+        plan,
+        device,
+        model,
+        adam,
+        metrics,
+        step: 0,
+        seconds_before: 0.0,
     };
     trainer.announce(&config)?;
     trainer.train()
@@ -84,7 +93,16 @@ pub fn resume(folder: &Path) -> Result<()> {
     let metrics = Metrics::resume(&run.path("metrics.csv"), step)?;
     let plan = settings.plan();
     let mut trainer = Trainer {
-        run, settings, ensemble, plan, device, model, adam, metrics, step, seconds_before,
+        run,
+        settings,
+        ensemble,
+        plan,
+        device,
+        model,
+        adam,
+        metrics,
+        step,
+        seconds_before,
     };
     trainer.say(&format!("going on after step {step}"))?;
     trainer.train()
@@ -123,11 +141,21 @@ impl Trainer {
             progress.advance(1);
             let last = self.step == steps;
             if self.step.is_multiple_of(self.settings.report_steps) || last || is_interrupted() {
-                self.report(&mut interval, &progress, self.seconds_before + began.elapsed().as_secs_f64())?;
+                self.report(
+                    &mut interval,
+                    &progress,
+                    self.seconds_before + began.elapsed().as_secs_f64(),
+                )?;
             }
-            if self.step.is_multiple_of(self.settings.checkpoint_steps) || last || is_interrupted() {
+            if self.step.is_multiple_of(self.settings.checkpoint_steps) || last || is_interrupted()
+            {
                 let seconds = self.seconds_before + began.elapsed().as_secs_f64();
-                saved = Some(self.run.checkpoint(self.step, seconds, &self.model.parameters, &self.adam)?);
+                saved = Some(self.run.checkpoint(
+                    self.step,
+                    seconds,
+                    &self.model.parameters,
+                    &self.adam,
+                )?);
             }
             if is_interrupted() && !last {
                 progress.finish();

@@ -169,8 +169,8 @@ impl Run {
 
     fn checkpoints(&self) -> Result<Vec<Checkpoint>> {
         let folder = self.path("checkpoints");
-        let entries = fs::read_dir(&folder)
-            .with_context(|| format!("cannot read {}", folder.display()))?;
+        let entries =
+            fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
         let mut all = Vec::new();
         for entry in entries {
             let folder = entry?.path();

@@ -35,7 +35,9 @@ impl Golden {
         let mut cases: Vec<_> = (std::fs::read_dir(folder).expect("goldens"))
             .map(|entry| entry.expect("entry").path())
             .filter(|path| path.is_dir())
-            .filter(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(prefix)))
+            .filter(|path| {
+                path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(prefix))
+            })
             .map(Self::load)
             .collect();
         cases.sort_by(|a, b| a.name.cmp(&b.name));
@@ -83,7 +85,10 @@ pub fn worst(a: &[f64], b: &[f64]) -> f64 {
     if a.len() != b.len() {
         return f64::INFINITY;
     }
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, |worst, e| if e > worst || e.is_nan() { e } else { worst })
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, |worst, e| if e > worst || e.is_nan() { e } else { worst })
 }
 
 /// Runs the program.

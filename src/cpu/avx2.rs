@@ -16,7 +16,7 @@ pub fn is_supported() -> bool {
 
 /// [`tile::evaluate`] compiled for these instructions.
 pub fn evaluate(job: &tile::Job<'_>, scratch: &mut Scratch, values: &mut [f64]) {
-    // SAFETY: `Kernel::Avx2` is chosen only where `is_supported`.
+    // SAFETY: an `Engine` for this kernel exists only where `is_supported`.
     unsafe { with_features(job, scratch, values) }
 }
 

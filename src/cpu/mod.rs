@@ -115,7 +115,16 @@ pub struct Binding {
 
 impl Engine {
     /// Packs the decoder of `model` for `kernel`.
-    pub fn new(model: &Model, kernel: Kernel) -> Self {
+    ///
+    /// # Errors
+    /// `Unsupported` if this machine cannot run the kernel.
+    pub fn new(model: &Model, kernel: Kernel) -> Result<Self> {
+        if !kernel.is_supported() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("this machine cannot run the kernel {}", kernel.name()),
+            ));
+        }
         let spec = model.spec();
         let layers: Vec<_> = (spec.layers.iter().zip(model.layers()).enumerate())
             .map(|(n, (layer, tensors))| {
@@ -125,7 +134,7 @@ impl Engine {
             .collect();
         let widest = layers.iter().map(tile::PackedLayer::padded_outputs).max().unwrap_or(0);
         let scratch_width = widest.max(tile::padded(spec.spatial_width()));
-        Self { kernel, layers, scratch_width }
+        Ok(Self { kernel, layers, scratch_width })
     }
 
     /// The kernel in use.

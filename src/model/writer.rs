@@ -173,6 +173,11 @@ impl Writer {
             writer.out.flush()?;
             writer.out.get_ref().sync_all()?;
             std::fs::rename(&writer.temporary, &writer.path)?;
+            // The new name must survive a power cut too, where folders can be synced.
+            let folder = writer.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
+                let _ = folder.sync_all();
+            }
             Ok(size)
         };
         complete(&mut self).map_err(|error| self.io(error))

@@ -109,13 +109,7 @@ impl Runtime {
     /// # Errors
     /// `Unsupported` if the machine cannot run the kernel or start the threads.
     pub fn new(model: Model, kernel: Kernel, threads: usize) -> Result<Arc<Self>> {
-        if !kernel.is_supported() {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("this machine cannot run the kernel {}", kernel.name()),
-            ));
-        }
-        let engine = Engine::new(&model, kernel);
+        let engine = Engine::new(&model, kernel)?;
         let pool = (threads > 1).then(|| Pool::new(threads)).transpose()?;
         Ok(Arc::new(Self { model, engine, pool }))
     }

@@ -231,8 +231,8 @@ typedef struct drr_points {
     uint64_t count;
     // Addresses of the first point's x, y, z; those beyond the model's axes are ignored.
     const void *axis[3];
-    // Bytes from one point to the next, may be negative; 0 means the size of one number (separate
-    // arrays without gaps).
+    // Bytes from one point to the next, may be negative. All 0 means separate arrays without gaps;
+    // beside another that is not 0, 0 means the same coordinate for all points (a plane, say).
     int64_t stride[3];
 } drr_points;
 

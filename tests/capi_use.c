@@ -84,6 +84,23 @@ static void layouts_agree(const drr_sampler *sampler) {
     }
 }
 
+/* A plane: x and y from arrays, one z for all points. */
+static void a_stride_of_zero_repeats_a_coordinate(const drr_sampler *sampler) {
+    static double points[POINTS][DIMS], expected[POINTS][OUTPUTS], values[POINTS][OUTPUTS];
+    fill_points(points);
+    const double z = points[1][2];
+    for (int i = 0; i < POINTS; i++) {
+        points[i][2] = z;
+    }
+    CHECK(drr_sampler_query_f64(sampler, POINTS, points[0], expected[0]) == DRR_OK);
+    const int64_t size = sizeof points[0];
+    drr_points plane = {
+        sizeof plane, DRR_F64, POINTS, {&points[0][0], &points[0][1], &z}, {size, size, 0}};
+    drr_values packed = {.struct_size = sizeof packed, .scalar = DRR_F64, .data = values};
+    CHECK(drr_sampler_query(sampler, &plane, &packed) == DRR_OK);
+    CHECK(memcmp(values, expected, sizeof values) == 0);
+}
+
 static void memory_is_copied(void) {
     FILE *file = fopen(path, "rb");
     CHECK(file != NULL);
@@ -96,6 +113,7 @@ static void memory_is_copied(void) {
     drr_sampler *sampler = bound(model);
     drr_model_close(model);
     layouts_agree(sampler);
+    a_stride_of_zero_repeats_a_coordinate(sampler);
     drr_sampler_free(sampler);
 }
 

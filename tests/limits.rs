@@ -107,7 +107,7 @@ fn a_lack_of_memory_is_an_error() {
         file.write_all(&header).expect("room for a header");
         file.set_len((header.len() + LARGE) as u64).expect("room for a hole");
     }
-    // Enough to map the file once and for the program, not for a copy.
+    // Enough to hold the file once and for the program, not for a second copy.
     run_again("a_lack_of_memory_is_an_error", "ulimit -v 600000", folder.path());
 }
 
@@ -115,12 +115,11 @@ const LARGE: usize = 320 << 20;
 
 fn run_out_of_memory(folder: &Path) {
     let open = |name: &str, storage| Model::open(folder.join(name), storage, Checksums::Skip);
-    assert!(open("aligned", Storage::Mapped).is_ok(), "a map takes no memory");
-    for (name, storage) in [
-        ("aligned", Storage::Copied),
-        ("misaligned", Storage::Mapped),
-        ("misaligned", Storage::Copied),
-    ] {
+    for storage in [Storage::Mapped, Storage::Copied] {
+        assert!(open("aligned", storage).is_ok(), "{storage:?}: the file is held once");
+    }
+    // Held as it is and again with its data aligned.
+    for (name, storage) in [("misaligned", Storage::Mapped), ("misaligned", Storage::Copied)] {
         let error = open(name, storage).err().expect("no room for a copy");
         assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
     }

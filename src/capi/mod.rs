@@ -94,19 +94,24 @@ unsafe fn take_back<H: Handle>(pointer: *mut H) {
 /// # Safety
 /// If not NULL, `pointer` must be readable for `count` elements.
 unsafe fn slice<'a, T>(pointer: *const T, count: u64, name: &str) -> Result<&'a [T]> {
+    match check_array(pointer, count, name)? {
+        0 => Ok(&[]),
+        // SAFETY: the caller's promise; not NULL, aligned and of possible size by the check.
+        count => Ok(unsafe { std::slice::from_raw_parts(pointer, count) }),
+    }
+}
+
+/// Number of elements, if `pointer` can be an array of so many; NULL is fine for none.
+fn check_array<T>(pointer: *const T, count: u64, name: &str) -> Result<usize> {
     let count = usize::try_from(count)
         .ok()
         .filter(|count| count.checked_mul(size_of::<T>()).is_some_and(|n| n <= isize::MAX as usize))
         .ok_or_else(|| Error::argument(format!("{name} has {count} elements: too many")))?;
-    if count == 0 {
-        return Ok(&[]);
-    }
-    if pointer.is_null() || !pointer.is_aligned() {
+    if count > 0 && (pointer.is_null() || !pointer.is_aligned()) {
         let what = if pointer.is_null() { "NULL" } else { "not aligned to its type" };
         return Err(Error::argument(format!("{name} is {what}, expected {count} elements")));
     }
-    // SAFETY: the caller's promise.
-    Ok(unsafe { std::slice::from_raw_parts(pointer, count) })
+    Ok(count)
 }
 
 fn check_not_null<T>(pointer: *const T, name: &str) -> Result<()> {

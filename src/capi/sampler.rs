@@ -6,7 +6,9 @@ use std::ffi::c_void;
 
 use super::model::drr_model;
 use super::structs::{drr_points, drr_sampler_options, drr_values, read, scalar};
-use super::{Handle, check_not_null, drr_status, give, handle, slice, status::guard, take_back};
+use super::{
+    Handle, check_array, check_not_null, drr_status, give, handle, slice, status::guard, take_back,
+};
 use crate::sampler::points::{Float, Points, ValuesMut};
 use crate::{Error, Result, Sampler, SamplerOptions};
 
@@ -137,9 +139,8 @@ unsafe fn query_packed<T: Float>(
         let spec = sampler.runtime().model().spec();
         let (dims, outputs) = (spec.axes.len(), spec.outputs());
         let points = slice(points, count.saturating_mul(dims as u64), "points")?;
-        // Results are written through the raw pointer: a `&mut` slice would claim that the
-        // caller's memory is initialised.
-        slice(values.cast_const(), count.saturating_mul(outputs as u64), "values")?;
+        // No slice of the results: it would claim that the caller's memory is initialised.
+        check_array(values, count.saturating_mul(outputs as u64), "values")?;
         let size = size_of::<T>() as isize;
         let mut values = ValuesMut::from_raw(
             T::SCALAR,
@@ -155,9 +156,11 @@ unsafe fn query_packed<T: Float>(
 
 unsafe fn point_view<'a>(points: &drr_points, count: usize, dims: usize) -> Result<Points<'a>> {
     let scalar = scalar(points.scalar)?;
+    let gapless = points.stride[..dims].iter().all(|&stride| stride == 0);
     let mut axes = [(std::ptr::null(), 0); 3];
     for (k, axis) in axes.iter_mut().enumerate().take(dims) {
-        let stride = stride(points.stride[k], scalar.bytes(), count, "points.stride")?;
+        let given = if gapless { scalar.bytes() as i64 } else { points.stride[k] };
+        let stride = stride(given, count, "points.stride")?;
         check_address(points.axis[k], count, &format!("points.axis[{k}]"))?;
         *axis = (points.axis[k].cast(), stride);
     }
@@ -171,28 +174,30 @@ unsafe fn value_view<'a>(
     outputs: usize,
 ) -> Result<ValuesMut<'a>> {
     let scalar = scalar(values.scalar)?;
-    let value_stride = stride(values.value_stride, scalar.bytes(), outputs, "values.value_stride")?;
-    let gapless = scalar.bytes() * outputs as isize;
-    if values.point_stride == 0 && value_stride != scalar.bytes() {
+    let number = scalar.bytes() as i64;
+    let or = |given: i64, default: i64| if given == 0 { default } else { given };
+    let by_value = or(values.value_stride, number);
+    if values.point_stride == 0 && by_value != number {
         return Err(Error::argument(format!(
-            "values.point_stride is 0 (no gaps), but values.value_stride is {value_stride}: give \
-             both"
+            "values.point_stride is 0 (no gaps), but values.value_stride is {by_value}: give both"
         )));
     }
-    let point_stride = stride(values.point_stride, gapless, count, "values.point_stride")?;
+    let by_point = or(values.point_stride, number * outputs as i64);
+    let value_stride = stride(by_value, outputs, "values.value_stride")?;
+    let point_stride = stride(by_point, count, "values.point_stride")?;
     check_address(values.data, count, "values.data")?;
     let base = values.data.cast();
     // SAFETY: the caller's promise: writable at these places.
     Ok(unsafe { ValuesMut::from_raw(scalar, count, outputs, base, point_stride, value_stride) })
 }
 
-/// A stride from C, 0 replaced by `gapless`; refused if the last element could not be addressed.
-fn stride(given: i64, gapless: isize, count: usize, name: &str) -> Result<isize> {
-    let stride = if given == 0 { gapless } else { given as isize };
-    match isize::try_from(count).ok().and_then(|count| stride.checked_mul(count)) {
-        Some(_) => Ok(stride),
-        None => Err(Error::argument(format!("{name} {given} for {count} elements is too far"))),
-    }
+/// A stride from C; refused if the last element could not be addressed.
+fn stride(given: i64, count: usize, name: &str) -> Result<isize> {
+    let stride = isize::try_from(given).ok();
+    let reach = isize::try_from(count).ok().and_then(|count| stride?.checked_mul(count));
+    stride
+        .filter(|_| reach.is_some())
+        .ok_or_else(|| Error::argument(format!("{name} {given} for {count} elements is too far")))
 }
 
 fn check_address(address: *const c_void, count: usize, name: &str) -> Result<()> {

@@ -143,8 +143,8 @@ pub struct drr_points {
     pub count: u64,
     /// Addresses of the first point's x, y, z; those beyond the model's axes are ignored.
     pub axis: [*const c_void; 3],
-    /// Bytes from one point to the next, may be negative; 0 means the size of one number (separate
-    /// arrays without gaps).
+    /// Bytes from one point to the next, may be negative. All 0 means separate arrays without gaps;
+    /// beside another that is not 0, 0 means the same coordinate for all points (a plane, say).
     pub stride: [i64; 3],
 }
 
@@ -167,36 +167,37 @@ pub struct drr_values {
     pub value_stride: i64,
 }
 
-/// A struct that starts with its size.
+/// A struct that starts with its size. Fields are only ever added at the end, and without padding
+/// there, so that every size that a caller may pass means a definite set of fields.
 ///
 /// # Safety
 /// `#[repr(C)]`, the first field is `struct_size: u32`, and all-zero bytes are a value of it.
 pub(super) unsafe trait Sized32: Copy {
     const NAME: &'static str;
+
+    /// Size in the first version of the ABI: no caller's struct is smaller.
+    const FIRST_SIZE: usize;
 }
-// SAFETY: see the definition.
-unsafe impl Sized32 for drr_open_options {
-    const NAME: &'static str = "drr_open_options";
+
+macro_rules! sized {
+    ($($name:ident: $first_size:literal,)*) => {
+        $(
+            // SAFETY: see the definition: integers, floating-point numbers and raw pointers.
+            unsafe impl Sized32 for $name {
+                const NAME: &'static str = stringify!($name);
+                const FIRST_SIZE: usize = $first_size;
+            }
+        )*
+    };
 }
-// SAFETY: see the definition.
-unsafe impl Sized32 for drr_sampler_options {
-    const NAME: &'static str = "drr_sampler_options";
-}
-// SAFETY: see the definition.
-unsafe impl Sized32 for drr_model_info {
-    const NAME: &'static str = "drr_model_info";
-}
-// SAFETY: see the definition.
-unsafe impl Sized32 for drr_range_info {
-    const NAME: &'static str = "drr_range_info";
-}
-// SAFETY: see the definition.
-unsafe impl Sized32 for drr_points {
-    const NAME: &'static str = "drr_points";
-}
-// SAFETY: see the definition.
-unsafe impl Sized32 for drr_values {
-    const NAME: &'static str = "drr_values";
+
+sized! {
+    drr_open_options: 16,
+    drr_sampler_options: 16,
+    drr_model_info: 48,
+    drr_range_info: 40,
+    drr_points: 64,
+    drr_values: 32,
 }
 
 /// Reads a struct of whatever size the caller knows; NULL is `None`.
@@ -251,8 +252,7 @@ unsafe fn checked_size<T: Sized32>(pointer: *const T) -> Result<usize> {
     }
     // SAFETY: the caller's promise: at least `struct_size` itself is there.
     let size = unsafe { pointer.cast::<u32>().read() } as usize;
-    // This is the first version of every struct; none was ever smaller.
-    if (size_of::<T>()..=4096).contains(&size) {
+    if (T::FIRST_SIZE..=4096).contains(&size) {
         return Ok(size);
     }
     Err(Error::argument(format!(

@@ -66,9 +66,10 @@ impl Kernel {
     /// # Errors
     /// `Unsupported` if it names none, or one that this machine cannot run.
     pub fn choose() -> Result<Self> {
-        let Some(name) = std::env::var_os(KERNEL_VARIABLE) else {
+        let name = std::env::var_os(KERNEL_VARIABLE).unwrap_or_default();
+        if name.is_empty() {
             return Ok(Self::best());
-        };
+        }
         let name = name.to_string_lossy();
         let supported = Self::ALL.into_iter().filter(|kernel| kernel.is_supported());
         supported.clone().find(|kernel| kernel.name() == name).ok_or_else(|| {

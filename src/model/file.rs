@@ -41,11 +41,6 @@ impl<'a> Container<'a> {
         Ok(container)
     }
 
-    /// Byte at which tensor data starts.
-    pub fn data_start(&self) -> usize {
-        self.data_start
-    }
-
     /// The description, as text.
     pub fn spec_json(&self) -> &str {
         self.entry("spec").unwrap_or_default()

@@ -244,10 +244,16 @@ impl Spec {
     }
 
     fn check_ranges(&self) -> Result<()> {
-        let axes = self.axes.iter().map(|a| ("axis", &a.name, a.min, a.max, true));
-        let parameters = self.parameters.iter().map(|p| ("parameter", &p.name, p.min, p.max, true));
-        let values = self.values.iter().map(|v| ("value", &v.name, v.min, v.max, false));
-        for (what, name, min, max, strict) in axes.chain(parameters).chain(values) {
+        let axes = self.axes.iter().map(|a| ("axis", &a.name, &a.unit, a.min, a.max, true));
+        let parameters = self.parameters.iter();
+        let parameters = parameters.map(|p| ("parameter", &p.name, &p.unit, p.min, p.max, true));
+        let values = self.values.iter().map(|v| ("value", &v.name, &v.unit, v.min, v.max, false));
+        for (what, name, unit, min, max, strict) in axes.chain(parameters).chain(values) {
+            if name.contains('\0') || unit.contains('\0') {
+                return Err(Error::format(format!(
+                    "{what} {name:?}, unit {unit:?}: text must not hold NUL characters"
+                )));
+            }
             let ordered = if strict { min < max } else { min <= max };
             if !(min.is_finite() && max.is_finite() && (max - min).is_finite() && ordered) {
                 return Err(Error::format(format!(

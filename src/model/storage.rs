@@ -1,6 +1,7 @@
 //! The bytes of a baked file: mapped, or copied into aligned memory. No meaning, no arithmetic.
 
 use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::ptr::NonNull;
 
@@ -35,13 +36,13 @@ impl Bytes {
         if file.metadata()?.is_dir() {
             return Err(Error::new(ErrorKind::Io, "is a directory, expected a baked file"));
         }
-        // SAFETY: the map is read-only; that nobody truncates or rewrites the file while it is
-        // mapped is the documented condition of `Storage::Mapped`. For `Copied` it lives only as
-        // long as the copy takes.
-        let map = unsafe { Mmap::map(&file) }?;
         match storage {
-            Storage::Mapped => Ok(Self::Mapped(map)),
-            Storage::Copied => Self::copy_of(&[&map]),
+            Storage::Mapped => {
+                // SAFETY: the map is read-only; that nobody truncates or rewrites the file while
+                // it is mapped is the documented condition of `Storage::Mapped`.
+                Ok(Self::Mapped(unsafe { Mmap::map(&file) }?))
+            }
+            Storage::Copied => Ok(Self::Copied(AlignedBuffer::read(file)?)),
         }
     }
 
@@ -70,21 +71,36 @@ unsafe impl Send for AlignedBuffer {}
 unsafe impl Sync for AlignedBuffer {}
 
 impl AlignedBuffer {
-    pub fn copy_of(parts: &[&[u8]]) -> Result<Self> {
-        let len = parts.iter().map(|part| part.len()).sum();
+    fn zeroed(len: usize) -> Result<Self> {
         let layout = Self::layout(len)?;
         // SAFETY: `layout` is at least one byte long.
-        let data = NonNull::new(unsafe { std::alloc::alloc(layout) })
+        let data = NonNull::new(unsafe { std::alloc::alloc_zeroed(layout) })
             .ok_or_else(|| Self::out_of_memory(len))?;
-        let mut end = data;
-        for part in parts {
-            // SAFETY: `data` is fresh and as long as all parts together.
-            unsafe {
-                end.as_ptr().copy_from_nonoverlapping(part.as_ptr(), part.len());
-                end = end.add(part.len());
-            }
-        }
         Ok(Self { data, len })
+    }
+
+    fn copy_of(parts: &[&[u8]]) -> Result<Self> {
+        let mut buffer = Self::zeroed(parts.iter().map(|part| part.len()).sum())?;
+        let mut rest = buffer.as_mut_slice();
+        for part in parts {
+            let (space, after) = rest.split_at_mut(part.len());
+            space.copy_from_slice(part);
+            rest = after;
+        }
+        Ok(buffer)
+    }
+
+    /// The whole of `file`; one that shrinks while it is read is an error.
+    fn read(mut file: File) -> Result<Self> {
+        let len = file.metadata()?.len();
+        let mut buffer = Self::zeroed(usize::try_from(len).map_err(|_| Self::out_of_memory(0))?)?;
+        file.read_exact(buffer.as_mut_slice())?;
+        Ok(buffer)
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY: `data` holds `len` initialised bytes that `self` owns.
+        unsafe { std::slice::from_raw_parts_mut(self.data.as_ptr(), self.len) }
     }
 
     pub fn as_slice(&self) -> &[u8] {

@@ -38,13 +38,19 @@ test: ## check everything: setup, lint, docs, unit
 unit: .libtorch ## run the tests of the library, the trainer and the tools
 	$(CARGO) test --workspace
 	$(PYTHON) -m unittest discover tools
+	@test -d ../shared/goldens || \
+		echo "skipped: tests against the reference's outputs (there is no ../shared/goldens)"
 
 header: ## write include/drr.h anew from the Rust sources
 	DRR_UPDATE_HEADER=1 $(CARGO) test --test header
 
-lint: .libtorch ## check formatting and lints
-	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+lint: .libtorch ## check formatting and lints, as far as the tools are installed
+	@if $(CARGO) fmt --version >/dev/null 2>&1; then \
+		echo "$(CARGO) fmt --all --check"; $(CARGO) fmt --all --check; \
+	else echo "skipped: the format of the Rust sources (rustup component add rustfmt)"; fi
+	@if $(CARGO) clippy --version >/dev/null 2>&1; then \
+		echo "$(CARGO) clippy"; $(CARGO) clippy --workspace --all-targets -- -D warnings; \
+	else echo "skipped: lints of the Rust sources (rustup component add clippy)"; fi
 	@if command -v $(CLANG_FORMAT) >/dev/null; then \
 		echo "$(CLANG_FORMAT) --dry-run -Werror (the C sources)"; \
 		$(CLANG_FORMAT) --dry-run -Werror $(C_SOURCES); \

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-steps=${DRR_DEMO_STEPS:-1500}
+steps=${DRR_DEMO_STEPS:-2000}
 release=$(cd "${CARGO_TARGET_DIR:-target}/release" && pwd)
 data=data/cloverleaf3d-32
 model=demo/cloverleaf3d.drr.safetensors
@@ -31,9 +31,7 @@ announce "5/6 predict the 12 unseen runs from C, beside predictions that need no
 status=0
 demo/heldout "$model" "$data" || status=$?
 
-announce "6/6 pictures"
-# drr-train eval wrote them; a separate command to draw them would go here.
-find demo/run -name '*.png' | sort
-
-printf '\nThe baked model is %s\n' "$model"
+announce "6/6 the results"
+printf 'baked model: %s\n' "$model"
+find demo/run -name '*.png' | sort | sed 's/^/picture: /'
 exit "$status"

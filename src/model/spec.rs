@@ -213,7 +213,7 @@ impl Spec {
     /// [`ErrorKind::Format`](crate::ErrorKind::Format), naming the entry.
     pub fn check(&self) -> Result<()> {
         self.check_counts()?;
-        self.check_ranges()?;
+        check_ranges(&self.axes, &self.parameters, &self.values)?;
         self.check_grids()?;
         self.check_lines()?;
         self.check_layers()
@@ -241,27 +241,6 @@ impl Spec {
             ))),
             None => Ok(()),
         }
-    }
-
-    fn check_ranges(&self) -> Result<()> {
-        let axes = self.axes.iter().map(|a| ("axis", &a.name, &a.unit, a.min, a.max, true));
-        let parameters = self.parameters.iter();
-        let parameters = parameters.map(|p| ("parameter", &p.name, &p.unit, p.min, p.max, true));
-        let values = self.values.iter().map(|v| ("value", &v.name, &v.unit, v.min, v.max, false));
-        for (what, name, unit, min, max, strict) in axes.chain(parameters).chain(values) {
-            if name.contains('\0') || unit.contains('\0') {
-                return Err(Error::format(format!(
-                    "{what} {name:?}, unit {unit:?}: text must not hold NUL characters"
-                )));
-            }
-            let ordered = if strict { min < max } else { min <= max };
-            if !(min.is_finite() && max.is_finite() && (max - min).is_finite() && ordered) {
-                return Err(Error::format(format!(
-                    "{what} `{name}` has the range {min} to {max}, expected finite numbers in order"
-                )));
-            }
-        }
-        Ok(())
     }
 
     fn check_grids(&self) -> Result<()> {
@@ -346,6 +325,31 @@ impl Grid {
         let features = vertices.checked_mul(self.channels.checked_add(64)?)?;
         (features < 1 << 48).then_some(vertices)
     }
+}
+
+/// Checks names, units and ranges alone: what is known before there is a model.
+///
+/// # Errors
+/// [`ErrorKind::Format`](crate::ErrorKind::Format), naming the entry.
+pub fn check_ranges(axes: &[Axis], parameters: &[Parameter], values: &[Value]) -> Result<()> {
+    let axes = axes.iter().map(|a| ("axis", &a.name, &a.unit, a.min, a.max, true));
+    let parameters = parameters.iter();
+    let parameters = parameters.map(|p| ("parameter", &p.name, &p.unit, p.min, p.max, true));
+    let values = values.iter().map(|v| ("value", &v.name, &v.unit, v.min, v.max, false));
+    for (what, name, unit, min, max, strict) in axes.chain(parameters).chain(values) {
+        if name.contains('\0') || unit.contains('\0') {
+            return Err(Error::format(format!(
+                "{what} {name:?}, unit {unit:?}: text must not hold NUL characters"
+            )));
+        }
+        let ordered = if strict { min < max } else { min <= max };
+        if !(min.is_finite() && max.is_finite() && (max - min).is_finite() && ordered) {
+            return Err(Error::format(format!(
+                "{what} `{name}` has the range {min} to {max}, expected finite numbers in order"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn check_width(what: &str, width: usize) -> Result<()> {

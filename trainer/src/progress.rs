@@ -1,6 +1,6 @@
 //! Progress of long work: a bar on a terminal, plain lines elsewhere; and the wish to stop.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,8 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// Plain lines come no more often than this.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// From now on Ctrl-C (and SIGTERM) asks long work to stop at the next good place; a second one
-/// ends the program at once.
+/// From now on Ctrl-C (or SIGTERM, from a batch system) asks long work to stop at the next good
+/// place; a second one ends the program at once.
 ///
 /// # Errors
 /// If the system refuses the handler.
@@ -29,6 +29,11 @@ pub fn catch_interrupts() -> Result<()> {
 /// Whether the user wants to stop.
 pub fn is_interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
+}
+
+/// Prints a line on standard error. Work goes on when nobody can read it.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// The error of work that was interrupted; the program's exit status is 130 then.
@@ -55,9 +60,8 @@ impl Progress {
     /// Shown on standard error, so that results can be piped.
     pub fn new(name: &'static str, unit: &'static str, length: u64) -> Self {
         let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
-        let template = format!(
-            "{name} {{wide_bar}} {{human_pos}}/{{human_len}} {unit} · {{msg}} · {{eta}} left"
-        );
+        let template =
+            format!("{name} {{wide_bar}} {{human_pos}}/{{human_len}} {unit}{{msg}} · {{eta}} left");
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style);
         }
@@ -83,13 +87,8 @@ impl Progress {
     }
 
     /// What stands beside the bar.
-    pub fn message(&self, message: String) {
-        self.bar.set_message(message);
-    }
-
-    /// Prints a line above the bar.
-    pub fn line(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
+    pub fn message(&self, message: &str) {
+        self.bar.set_message(format!(" · {message}"));
     }
 
     /// Removes the bar.
@@ -116,6 +115,6 @@ impl Progress {
         let (done, length) = (self.bar.position(), self.bar.length().unwrap_or(0));
         let left = self.bar.eta().as_secs();
         let Self { name, unit, .. } = self;
-        eprintln!("{name}: {done}/{length} {unit} · {} · {left} s left", self.bar.message());
+        say(&format!("{name}: {done}/{length} {unit}{} · {left} s left", self.bar.message()));
     }
 }

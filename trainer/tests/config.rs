@@ -1,7 +1,10 @@
 //! The reference's configurations load unchanged, or are refused by name; mistakes are explained.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 
+use common::shared;
 use drr_train::config::{
     Activation, Config, DatasetKind, EncoderConfig, Head, ModelConfig, RefinerConfig,
     apply_override, load_entry, parse_yaml, to_yaml,
@@ -107,16 +110,6 @@ fn with(overrides: &[&str]) -> anyhow::Result<Config> {
 
 fn refused(overrides: &[&str]) -> String {
     format!("{:#}", with(overrides).expect_err(&overrides.join(" ")))
-}
-
-/// A folder of reference material beside the checkout; `None`, and a remark, where there is none.
-fn shared(folder: &str) -> Option<PathBuf> {
-    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")).join(folder);
-    if path.is_dir() {
-        return Some(path);
-    }
-    eprintln!("skipped: {} is not here", path.display());
-    None
 }
 
 fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -1,30 +1,14 @@
 //! Ensembles load in both forms, and mistakes in them are explained.
 
-use std::path::{Path, PathBuf};
+mod common;
 
+use std::path::Path;
+
+use common::ensemble::split_file;
+use common::shared;
 use drr_train::config::{DatasetConfig, DatasetKind};
 use drr_train::data::{Ensemble, LoadOptions, Split, npy, read_index_lists};
 use tempfile::TempDir;
-
-/// A protocol 4 pickle of `{"cond_idx": [0, 2], "cond_idx_unseen": [1]}` as an object array.
-fn split_file(train: &[u8], test: &[u8]) -> Vec<u8> {
-    let list = |items: &[u8]| {
-        let mut bytes = b"](".to_vec();
-        items.iter().for_each(|&item| bytes.extend_from_slice(&[b'K', item]));
-        bytes.push(b'e');
-        bytes
-    };
-    let header = "{'descr': '|O', 'fortran_order': False, 'shape': (), }\n";
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend_from_slice(&(header.len() as u16).to_le_bytes());
-    bytes.extend_from_slice(header.as_bytes());
-    bytes.extend_from_slice(b"\x80\x04}(\x8c\x08cond_idx");
-    bytes.extend_from_slice(&list(train));
-    bytes.extend_from_slice(b"\x8c\x0fcond_idx_unseen");
-    bytes.extend_from_slice(&list(test));
-    bytes.extend_from_slice(b"u.");
-    bytes
-}
 
 fn raw(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
@@ -103,16 +87,6 @@ impl Folder {
 
 /// What most models expect.
 const SCALAR_3D: LoadOptions = LoadOptions { model_dims: 3, components: 1 };
-
-/// A folder of reference material beside the checkout; `None`, and a remark, where there is none.
-fn shared(folder: &str) -> Option<PathBuf> {
-    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")).join(folder);
-    if path.is_dir() {
-        return Some(path);
-    }
-    eprintln!("skipped: {} is not here", path.display());
-    None
-}
 
 #[test]
 fn our_form_loads() {
@@ -338,7 +312,7 @@ fn folders_files_and_values_that_will_not_do_are_named() {
     let error = Folder::ours().load().unwrap().check_parameters(3).unwrap_err().to_string();
     assert!(error.contains("takes 3 parameters (cond_dim), the data have 2: density, heat"));
     let error = Folder::ours().refused_with(|config| config.dim_scale_factor = 0.5);
-    assert!(error.contains("dim_scale_factor 0.5"), "{error}");
+    assert!(error.contains("dim_scale_factor: 0.5"), "{error}");
     let error = Folder::ours().refused_with(|config| config.kind = DatasetKind::HdCurviField);
     assert!(error.contains("HDCurviFieldDataset"), "{error}");
 }

@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 
 use common::{Golden, SMALL_MODEL};
 use drr_train::config::{Config, HdinrConfig, ModelConfig, OptimConfig, parse_yaml};
-use drr_train::files::write_safetensors;
-use drr_train::models::parameters::read_safetensors;
+use drr_train::models::checkpoint::{read_safetensors, write_safetensors};
 use drr_train::models::{Hdinr, Parameters};
 use drr_train::train::adam::Adam;
 use tch::{Device, Kind, Reduction, Tensor};

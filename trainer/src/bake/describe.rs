@@ -1,6 +1,6 @@
 //! What a baked file says about its data: axes, parameters, values, where it comes from.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use drr::model::spec::{Axis, Parameter, Transform, Value};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
@@ -35,7 +35,7 @@ impl Description {
             unit: p.unit.clone(),
             min: p.min,
             // A parameter that never changes has an empty range, which a file may not have.
-            max: if p.max > p.min { p.max } else { p.min + 1.0 },
+            max: if p.max > p.min { p.max } else { p.min + p.min.abs().max(1.0) },
         });
         let n = &ensemble.normalization;
         let transform = if n.log { Transform::Log } else { Transform::Linear };
@@ -69,6 +69,31 @@ impl Description {
             parameters: (0..parameters).map(parameter).collect(),
             values: values_of(&config.dataset),
             provenance: Map::new(),
+        }
+    }
+
+    /// Checks that a model of these data takes the numbers of `others` for the same: axes,
+    /// parameters and values have the same ranges.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub fn check_scales(&self, others: &Self) -> Result<()> {
+        let scales = |description: &Self| -> Vec<String> {
+            let axes = (description.axes.iter())
+                .map(|a| format!("axis {} from {} to {}", a.name, a.min, a.max));
+            let parameters = (description.parameters.iter())
+                .map(|p| format!("parameter {} from {} to {}", p.name, p.min, p.max));
+            let values = (description.values.iter())
+                .map(|v| format!("values from {} to {} ({:?})", v.min, v.max, v.transform));
+            axes.chain(parameters).chain(values).collect()
+        };
+        let (own, others) = (scales(self), scales(others));
+        match own.iter().zip(&others).find(|(own, other)| own != other) {
+            Some((own, other)) => bail!("given {other}, expected {own}"),
+            None if own.len() != others.len() => {
+                bail!("given {} axes, parameters and values, expected {}", others.len(), own.len())
+            }
+            None => Ok(()),
         }
     }
 

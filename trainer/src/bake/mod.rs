@@ -43,7 +43,7 @@ impl Trained {
     /// # Errors
     /// If the file cannot be read or does not fit the configuration.
     pub fn load(config: &ModelConfig, weights: &Path) -> Result<Self> {
-        let parameters = Parameters::from_checkpoint(weights, Device::Cpu, Kind::Double)?;
+        let parameters = Parameters::for_baking(weights)?;
         Self::build(config, parameters)
             .with_context(|| format!("cannot load {}", weights.display()))
     }
@@ -200,7 +200,7 @@ fn write_grid(
     for start in (0..vertices).step_by(CHUNK as usize) {
         progress.check_interrupt()?;
         let count = CHUNK.min(vertices - start);
-        let chunk = features(start, count).contiguous().view(-1);
+        let chunk = features(start, count).to_kind(Kind::Double).contiguous().view(-1);
         grid.push(&Vec::<f64>::try_from(&chunk)?)?;
         progress.advance(count as u64);
     }

@@ -1,5 +1,7 @@
 //! `drr-train bake`
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -7,6 +9,7 @@ use clap::ValueEnum;
 use drr::model::GridPrecision;
 use serde_json::{Value, json};
 
+use super::print;
 use crate::bake::{Description, Trained};
 use crate::config::{self, Config};
 use crate::progress::Progress;
@@ -20,7 +23,10 @@ use crate::train::run::Run;
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Folder of a run
-    #[arg(required_unless_present = "weights", conflicts_with_all = ["config", "weights"])]
+    #[arg(
+        required_unless_present_any = ["config", "weights"],
+        conflicts_with_all = ["config", "weights"]
+    )]
     run: Option<PathBuf>,
     /// Configuration of a reference checkpoint
     #[arg(long, value_name = "FILE.yaml", requires = "weights")]
@@ -64,13 +70,12 @@ pub fn run(arguments: Arguments) -> Result<()> {
     };
     let (config, weights, description) = source(&arguments)?;
     let size = bake(&config, &weights, description, precision, &arguments.output)?;
-    println!(
+    print(format_args!(
         "{}: {:.2} MB, grids {}",
         arguments.output.display(),
         size as f64 * 1e-6,
         precision.name()
-    );
-    Ok(())
+    ))
 }
 
 /// Bakes a checkpoint and shows progress; returns the size in bytes.
@@ -84,9 +89,8 @@ pub fn bake(
     precision: GridPrecision,
     output: &Path,
 ) -> Result<u64> {
-    let checksum = crc32fast::hash(
-        &std::fs::read(weights).with_context(|| format!("cannot read {}", weights.display()))?,
-    );
+    let checksum =
+        checksum(weights).with_context(|| format!("cannot read {}", weights.display()))?;
     description.provenance.insert("tool".into(), json!(format!("drr-train {}", drr::VERSION)));
     description.provenance.insert("weights_crc32".into(), json!(format!("{checksum:08x}")));
     let trained = Trained::load(&config.model, weights)?;
@@ -100,7 +104,9 @@ fn source(arguments: &Arguments) -> Result<(Config, PathBuf, Description)> {
     if let Some(folder) = &arguments.run {
         let run = Run::open(folder)?;
         let checkpoint = run.last_checkpoint()?;
-        let mut description = run.description()?;
+        let mut description = run.data()?.description;
+        let config = checksum(&run.path("config.yaml"))?;
+        description.provenance.insert("config_crc32".into(), json!(format!("{config:08x}")));
         description.provenance.insert("steps".into(), json!(checkpoint.steps));
         if let Some(quality) = measured(&run)? {
             description.provenance.insert("quality".into(), quality);
@@ -121,6 +127,21 @@ fn source(arguments: &Arguments) -> Result<(Config, PathBuf, Description)> {
     Ok((config, weights.clone(), description))
 }
 
+/// CRC-32 of a file.
+fn checksum(path: &Path) -> std::io::Result<u32> {
+    let mut reader = BufReader::with_capacity(1 << 20, File::open(path)?);
+    let mut crc = crc32fast::Hasher::new();
+    loop {
+        let bytes = reader.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(crc.finalize());
+        }
+        crc.update(bytes);
+        let count = bytes.len();
+        reader.consume(count);
+    }
+}
+
 /// What `eval` found for the last checkpoint, if it ran.
 fn measured(run: &Run) -> Result<Option<Value>> {
     let path = run.path("eval/summary.json");
@@ -131,5 +152,6 @@ fn measured(run: &Run) -> Result<Option<Value>> {
     let summary: Value = serde_json::from_slice(&text)
         .with_context(|| format!("{} is damaged: run `drr-train eval` again", path.display()))?;
     let current = summary["steps"].as_u64() == Some(run.last_checkpoint()?.steps);
-    Ok(current.then(|| summary["quality"].clone()))
+    // `eval` bakes 32-bit grids, whatever is baked now.
+    Ok(current.then(|| json!({"grids": "F32", "splits": summary["quality"]})))
 }

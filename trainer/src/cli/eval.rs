@@ -7,6 +7,7 @@ use drr::model::GridPrecision;
 use drr::{OpenOptions, Runtime};
 use serde_json::json;
 
+use super::print;
 use crate::config::ModelConfig;
 use crate::data::{Ensemble, LoadOptions};
 use crate::eval::pictures::{Slice, comparison};
@@ -22,6 +23,7 @@ use crate::train::run::Run;
 /// values normalised by the training data (range 1), the relative L2 error of physical values.
 /// Writes tables and pictures to RUN/eval.
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Folder of the run
     run: PathBuf,
@@ -36,6 +38,12 @@ pub struct Arguments {
     pictures: usize,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  drr-train eval run
+  drr-train eval run --json > quality.json
+  drr-train eval run --data /new/place/ensemble --pictures 0";
+
 /// # Errors
 /// If the run has no checkpoint, its data are gone, or results cannot be written.
 pub fn run(arguments: Arguments) -> Result<()> {
@@ -49,13 +57,14 @@ pub fn run(arguments: Arguments) -> Result<()> {
     };
     let options = LoadOptions { model_dims: model.encoder.dims(), components: model.out_dim };
     let ensemble = Ensemble::load(&config.dataset, &options)?;
+    run.check_data(&ensemble, &config)?;
     let folder = run.path("eval");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}", folder.display()))?;
 
     let checkpoint = run.last_checkpoint()?;
     let baked = folder.join("model.drr.safetensors");
-    let description = run.description()?;
+    let description = run.data()?.description;
     super::bake::bake(&config, &checkpoint.weights(), description, GridPrecision::F32, &baked)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = Runtime::open(&baked, &OpenOptions { threads, ..Default::default() })?;
@@ -82,13 +91,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
         pictures.push(path);
     }
     if arguments.json {
-        println!("{}", report.json());
-        return Ok(());
+        return print(report.json());
     }
-    print!("{}", report.text());
-    println!("\nwritten: {}", folder.join("members.csv").display());
-    for path in pictures {
-        println!("written: {}", path.display());
-    }
-    Ok(())
+    print(report.text())?;
+    print(format_args!("written: {}", folder.join("members.csv").display()))?;
+    pictures.iter().try_for_each(|path| print(format_args!("written: {}", path.display())))
 }

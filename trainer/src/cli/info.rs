@@ -7,8 +7,12 @@ use drr::model::spec::{Spec, Transform};
 use drr::{Checksums, Model, Storage};
 use serde_json::json;
 
-/// Show what a baked file holds.
+use super::print;
+
+/// Show what a baked file holds: axes, parameters and values with their ranges and units, and what
+/// it is made of.
 #[derive(clap::Args)]
+#[command(after_help = INFO_EXAMPLES)]
 pub struct InfoArguments {
     /// The baked file
     file: PathBuf,
@@ -19,10 +23,20 @@ pub struct InfoArguments {
 
 /// Check a baked file completely: exit status 0 if it is good, else 1 and the reason.
 #[derive(clap::Args)]
+#[command(after_help = VALIDATE_EXAMPLES)]
 pub struct ValidateArguments {
     /// The baked file
     file: PathBuf,
 }
+
+const INFO_EXAMPLES: &str = "\
+Examples:
+  drr-train info energy.drr.safetensors
+  drr-train info energy.drr.safetensors --json > energy.json";
+
+const VALIDATE_EXAMPLES: &str = "\
+Example:
+  drr-train validate energy.drr.safetensors && cp energy.drr.safetensors /shared/models/";
 
 /// # Errors
 /// If the file is no valid baked file.
@@ -34,25 +48,23 @@ pub fn info(arguments: InfoArguments) -> Result<()> {
         let value = json!({
             "file": arguments.file, "bytes": model.file_bytes(), "grid_dtypes": grids, "spec": spec,
         });
-        println!("{}", serde_json::to_string_pretty(&value)?);
-        return Ok(());
+        return print(serde_json::to_string_pretty(&value)?);
     }
-    println!("{}: {:.2} MB", arguments.file.display(), model.file_bytes() as f64 * 1e-6);
-    print!("{}", describe(spec, &grids));
-    Ok(())
+    let megabytes = model.file_bytes() as f64 * 1e-6;
+    let text = describe(spec, &grids);
+    print(format_args!("{}: {megabytes:.2} MB\n{text}", arguments.file.display()))
 }
 
 /// # Errors
 /// If the file is no valid baked file.
 pub fn validate(arguments: ValidateArguments) -> Result<()> {
     let model = Model::open(&arguments.file, Storage::Mapped, Checksums::Verify)?;
-    println!(
+    print(format_args!(
         "{}: valid, {} tensors, {} bytes",
         arguments.file.display(),
         model.spec().tensors(),
         model.file_bytes()
-    );
-    Ok(())
+    ))
 }
 
 fn describe(spec: &Spec, precisions: &[&str]) -> String {
@@ -89,5 +101,5 @@ fn describe(spec: &Spec, precisions: &[&str]) -> String {
         line("provenance".into());
         spec.provenance.iter().for_each(|(key, value)| line(format!("  {key}: {value}")));
     }
-    text
+    text.trim_end().to_owned()
 }

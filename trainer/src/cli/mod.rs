@@ -6,11 +6,14 @@ mod info;
 mod query;
 mod train;
 
+use std::fmt::Display;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
-use crate::progress::{Interrupted, catch_interrupts};
+use crate::progress::{Interrupted, catch_interrupts, say};
 
 /// Train, bake and query neural-field surrogates of simulation ensembles.
 ///
@@ -64,8 +67,17 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<Interrupted>() => ExitCode::from(130),
         Err(error) => {
-            eprintln!("drr-train: {error:#}");
+            say(&format!("drr-train: {error:#}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Prints a result on a line of standard output. A reader that has seen enough is no error.
+fn print(result: impl Display) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{result}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
     }
 }

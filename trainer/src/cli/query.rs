@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use drr::model::spec::Spec;
 use drr::{OpenOptions, Outside, Points, Runtime, Sampler, SamplerOptions, Units, ValuesMut};
 
+use super::print;
 use crate::config::hint;
 use crate::data::npy;
 use crate::eval::pictures::{Slice, field};
@@ -17,20 +18,21 @@ use crate::progress::Progress;
 /// Ask a baked file for values.
 ///
 /// Points come from a file (`[N, dims]`, x first) or are a regular grid over the whole domain.
-/// Parameters are given by name in physical units, or as a table with one row per set in the
-/// file's order. The result is `[sets, N, values]`, or `[sets, D, H, W, values]` for a grid.
+/// Parameters are given by name, or as a table with one row per set in the file's order; all in
+/// the file's units. The result is `[sets, N, values]`, or `[sets, D, H, W, values]` for a grid.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
+#[command(group = clap::ArgGroup::new("positions").required(true).args(["points", "grid"]))]
 pub struct Arguments {
     /// The baked file
     file: PathBuf,
     /// Points, [N, dims], f32 or f64, order x, y(, z)
-    #[arg(long, value_name = "P.npy", required_unless_present = "grid")]
+    #[arg(long, value_name = "P.npy")]
     points: Option<PathBuf>,
-    /// Regular grid over the domain, slowest dimension first
-    #[arg(long, value_name = "D,H,W", value_delimiter = ',', conflicts_with = "points")]
+    /// Regular grid over the domain, its borders included, slowest dimension first
+    #[arg(long, value_name = "D,H,W", value_delimiter = ',')]
     grid: Option<Vec<usize>>,
-    /// Parameters by name
+    /// Parameters by name, in the file's units; `drr-train info` lists them
     #[arg(long, value_name = "name=value,...", value_delimiter = ',')]
     params: Vec<String>,
     /// Parameters as a table, [sets, parameters]
@@ -70,13 +72,15 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = Runtime::open(&arguments.file, &OpenOptions { threads, ..Default::default() })?;
     let format = Format::of(&arguments.output, arguments.grid.is_some())?;
+    check_folder(&arguments.output)?;
     let spec = runtime.model().spec();
     let options = options(&arguments);
     let sets = parameter_sets(&arguments, spec)?;
+    ensure!(format != Format::Png || sets.len() == 1, "a picture is of one set of parameters");
     let (shape, coordinates) = points(&arguments, spec)?;
     let count = coordinates.len() / spec.axes.len();
     let progress = Progress::new("querying", "points", (sets.len() * count) as u64);
-    let mut values = vec![0.0f32; sets.len() * count * spec.outputs()];
+    let mut values = zeros(&[sets.len(), count, spec.outputs()])?;
     for (parameters, values) in sets.iter().zip(values.chunks_mut((count * spec.outputs()).max(1)))
     {
         query(&runtime, parameters, &options, &coordinates, values, &progress)?;
@@ -85,8 +89,25 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let shape: Vec<usize> =
         std::iter::once(sets.len()).chain(shape).chain([spec.outputs()]).collect();
     format.write(&arguments.output, &shape, &values, spec)?;
-    println!("{}: {shape:?}", arguments.output.display());
-    Ok(())
+    print(format_args!("{}: {shape:?}", arguments.output.display()))
+}
+
+/// Found before the work rather than after it.
+fn check_folder(output: &Path) -> Result<()> {
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let Some(folder) = folder.filter(|folder| !folder.is_dir()) else { return Ok(()) };
+    bail!("cannot write {}: there is no folder {}", output.display(), folder.display())
+}
+
+/// Room for an array of `shape`.
+fn zeros(shape: &[usize]) -> Result<Vec<f32>> {
+    let count = shape.iter().try_fold(1usize, |count, &n| count.checked_mul(n));
+    let mut values = Vec::new();
+    count
+        .filter(|&count| values.try_reserve_exact(count).is_ok())
+        .map(|count| values.resize(count, 0.0))
+        .with_context(|| format!("{shape:?} values (sets, points, components) fit no memory"))?;
+    Ok(values)
 }
 
 fn options(arguments: &Arguments) -> SamplerOptions {
@@ -123,7 +144,10 @@ fn query(
         let first = piece * PIECE;
         sampler
             .query(&Points::packed(points, dims)?, &mut ValuesMut::packed(values, outputs)?)
-            .with_context(|| format!("points from {first} on"))?;
+            .map_err(|error| match first {
+                0 => error,
+                _ => error.context(format!("counted from point {first}")),
+            })?;
         progress.advance((points.len() / dims) as u64);
     }
     Ok(())
@@ -152,11 +176,11 @@ fn points(arguments: &Arguments, spec: &Spec) -> Result<(Vec<usize>, Vec<f64>)> 
     let ranges: Vec<(f64, f64)> = (spec.axes.iter())
         .map(|axis| if arguments.normalized { (-1.0, 1.0) } else { (axis.min, axis.max) })
         .collect();
-    let count = shape
-        .iter()
-        .try_fold(dims, |n, &size| n.checked_mul(size))
-        .context("--grid is too large")?;
-    let mut coordinates = Vec::with_capacity(count);
+    let count = shape.iter().try_fold(dims, |n, &size| n.checked_mul(size));
+    let mut coordinates = Vec::new();
+    let count = count
+        .filter(|&count| coordinates.try_reserve_exact(count).is_ok())
+        .with_context(|| format!("--grid {shape:?}: so many points fit no memory"))?;
     for index in 0..count / dims {
         let mut rest = index;
         for (&(min, max), &size) in ranges.iter().zip(shape.iter().rev()) {
@@ -188,8 +212,9 @@ fn parameter_sets(arguments: &Arguments, spec: &Spec) -> Result<Vec<Vec<f64>>> {
     let mut values = vec![None; count];
     for assignment in &arguments.params {
         let (name, value) = assignment
-            .split_once('=')
+            .rsplit_once('=')
             .with_context(|| format!("--params {assignment}: expected name=value"))?;
+        let (name, value) = (name.trim(), value.trim());
         let index = (names.iter().position(|&known| known == name)).with_context(|| {
             format!("--params {name}: no such parameter; {}", hint(name, &names))
         })?;
@@ -231,10 +256,7 @@ impl Format {
             }
             Self::Png => {
                 let [sets, dims @ .., outputs] = shape else { bail!("nothing to draw") };
-                ensure!(
-                    *sets == 1 && dims.len() >= 2,
-                    "a picture is of one set and two or three dimensions"
-                );
+                ensure!(*sets == 1 && dims.len() >= 2, "a picture has two or three dimensions");
                 let name = spec.values.first().map_or("value", |value| value.name.as_str());
                 field(path, name, &Slice { values, dims, outputs: *outputs })
             }

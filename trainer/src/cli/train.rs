@@ -1,11 +1,12 @@
 //! `drr-train train`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::config;
+use crate::memory::keep_freed_memory;
 
 /// Learn a model from an ensemble.
 ///
@@ -25,14 +26,17 @@ pub struct Arguments {
     /// Which entry of the file
     #[arg(long, value_name = "N", default_value_t = 0)]
     config_id: usize,
-    /// Folder of the data
+    /// Folder of the data [default: from the configuration]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Folder of the run; made, must be new or empty
     #[arg(long, value_name = "RUN", required_unless_present = "resume")]
     out: Option<PathBuf>,
-    /// Go on with a run
-    #[arg(long, value_name = "RUN", exclusive = true)]
+    /// Go on with a run; only --data (if they moved) and --device may be given with it
+    #[arg(long, value_name = "RUN", conflicts_with_all = [
+        "config", "config_id", "out", "steps", "lr", "batch_members", "batch_points", "seed",
+        "dims", "set",
+    ])]
     resume: Option<PathBuf>,
     /// Steps of the optimiser [default: from the configuration, else 2000]
     #[arg(long, value_name = "N")]
@@ -47,7 +51,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     batch_points: Option<usize>,
     /// Seed of everything random [default: from the configuration, else 0]
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     seed: Option<u64>,
     /// cpu, cuda, cuda:N or auto [default: from the configuration, else auto]
     #[arg(long, value_name = "D")]
@@ -55,7 +59,8 @@ pub struct Arguments {
     /// Shape of the fields where files do not tell, slowest dimension first
     #[arg(long, value_name = "D,H,W", value_delimiter = ',')]
     dims: Option<Vec<usize>>,
-    /// Override anything in the configuration, for instance model.param.hidden_dim=128
+    /// Override anything in the configuration, for instance model.param.hidden_dim=128; may be
+    /// repeated
     #[arg(long, value_name = "a.b=c")]
     set: Vec<String>,
 }
@@ -70,8 +75,9 @@ Examples:
 /// # Errors
 /// See [`crate::train`].
 pub fn run(arguments: Arguments) -> Result<()> {
+    keep_freed_memory();
     if let Some(folder) = &arguments.resume {
-        return crate::train::resume(folder);
+        return crate::train::resume(folder, arguments.data, arguments.device);
     }
     let entry = entry(&arguments)?;
     let out = arguments.out.as_deref().context("--out is missing")?;
@@ -94,16 +100,24 @@ fn entry(arguments: &Arguments) -> Result<Value> {
     set("dataset.param.cond_batch", arguments.batch_members.map(|n| n.to_string()))?;
     set("dataset.param.batch_points", arguments.batch_points.map(|n| n.to_string()))?;
     set("dataset.param.dims", arguments.dims.as_ref().map(|dims| format!("{dims:?}")))?;
-    set("dataset.param.data", arguments.data.as_deref().map(absolute).transpose()?)?;
+    // Quoted: paths may look like anything.
+    set("dataset.param.data", arguments.data.as_ref().map(serde_json::to_string).transpose()?)?;
     for assignment in &arguments.set {
         config::apply_override(&mut entry, assignment)?;
     }
+    make_absolute(&mut entry)?;
     Ok(entry)
 }
 
-/// Runs must find their data from any working directory. Quoted: paths may look like anything.
-fn absolute(path: &Path) -> Result<String> {
-    let path = std::fs::canonicalize(path)
-        .with_context(|| format!("--data {}: no such folder", path.display()))?;
-    Ok(serde_json::to_string(&path)?)
+/// Runs must find their data from any working directory.
+fn make_absolute(entry: &mut Value) -> Result<()> {
+    let Some(dataset) = entry.pointer_mut("/dataset/param") else { return Ok(()) };
+    for key in ["data", "data_dir", "cond_path", "cond_split_path"] {
+        if let Some(Value::String(path)) = dataset.get_mut(key) {
+            let absolute = std::path::absolute(&path)
+                .with_context(|| format!("dataset.param.{key}: `{path}` is no path"))?;
+            *path = absolute.to_string_lossy().into_owned();
+        }
+    }
+    Ok(())
 }

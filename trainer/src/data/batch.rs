@@ -43,7 +43,8 @@ impl BatchPlan {
     /// Checks that batches can be drawn from `ensemble`; returns what will differ from the plan.
     ///
     /// # Errors
-    /// Empty batches, no training members, or more lattice points than indices.
+    /// Empty batches, batches beyond memory, no training members, or more lattice points than
+    /// indices.
     pub fn check(&self, ensemble: &Ensemble) -> Result<Vec<String>> {
         let available = ensemble.train().count();
         if self.members_per_batch == 0 || self.points_per_batch == 0 {
@@ -55,6 +56,17 @@ impl BatchPlan {
         }
         if available == 0 {
             bail!("no training members to draw batches from");
+        }
+        let numbers = available
+            .min(self.members_per_batch)
+            .checked_mul(self.points_per_batch)
+            .and_then(|points| points.checked_mul(ensemble.dims.len() + ensemble.values.len()));
+        if !numbers.is_some_and(fits_memory) {
+            bail!(
+                "a batch of {} members x {} points does not fit into memory: lower --batch-points",
+                self.members_per_batch,
+                self.points_per_batch
+            );
         }
         u32::try_from(ensemble.points()).map_err(|_| {
             anyhow!("a lattice of {:?} has more points than a batch can index, 2^32", ensemble.dims)
@@ -150,6 +162,11 @@ impl BatchPlan {
         rng.set_stream(stream);
         rng
     }
+}
+
+/// Whether this machine might have room for so many numbers of 64 bits.
+fn fits_memory(numbers: usize) -> bool {
+    Vec::<f64>::new().try_reserve_exact(numbers).is_ok()
 }
 
 /// The coordinates of all points of a lattice in index order, `[points, dims]`; see

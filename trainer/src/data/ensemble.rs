@@ -2,7 +2,8 @@
 //!
 //! Where members come from is decided by `table` and `reference`; how a field is read, by `field`.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -58,7 +59,7 @@ pub enum Split {
 /// One simulation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Member {
-    /// The file's name without its extension.
+    /// The file's name without its extension; with its folders where names repeat.
     pub name: String,
     /// Where its field was read from.
     pub file: PathBuf,
@@ -174,6 +175,7 @@ impl Ensemble {
             true => table::read(folder, &info)?,
             false => reference::read(folder, config, &info)?,
         };
+        distinguish(&mut listing.members, folder);
         info.check_names_used(&names(&listing.parameters))?;
         normalize_parameters(&mut listing)?;
         let Some(first) = listing.members.first() else {
@@ -279,14 +281,16 @@ impl Ensemble {
 fn check_supported(config: &DatasetConfig) -> Result<()> {
     if config.kind != DatasetKind::HdField {
         bail!(
-            "dataset type {} is known to the reference, not supported yet; {} is",
+            "dataset.type: {} is known to the reference, not supported yet; {} is",
             config.kind,
             DatasetKind::HdField
         );
     }
     if config.dim_scale_factor != 1.0 {
         bail!(
-            "dim_scale_factor {} is known to the reference, not supported yet; 1 is",
+            "dataset.param.dim_scale_factor: {} (training on reduced resolution) is known to the \
+             reference, not supported yet; `--set dataset.param.dim_scale_factor=1` trains on the \
+             data as they are",
             config.dim_scale_factor
         );
     }
@@ -305,6 +309,23 @@ fn find_folder(config: &DatasetConfig) -> Result<&Path> {
 
 fn names(parameters: &[Parameter]) -> Vec<&str> {
     parameters.iter().map(|p| p.name.as_str()).collect()
+}
+
+/// Where simulations have folders of their own, files often have the same name in each: the
+/// members go by their paths then.
+fn distinguish(members: &mut [Member], folder: &Path) {
+    let names: HashSet<&str> = members.iter().map(|member| member.name.as_str()).collect();
+    if names.len() == members.len() {
+        return;
+    }
+    for member in members {
+        let path = member.file.strip_prefix(folder).unwrap_or(&member.file).with_extension("");
+        let parts = path.components().filter_map(|part| match part {
+            Component::Normal(part) => Some(part.to_string_lossy()),
+            _ => None,
+        });
+        member.name = parts.collect::<Vec<_>>().join("-");
+    }
 }
 
 /// Fills [`Member::normalized`] from the physical values.

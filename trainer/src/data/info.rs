@@ -154,6 +154,15 @@ fn read_axis(mut s: Section) -> Result<Axis> {
     if axis.min == axis.max {
         bail!("{}: min and max are the same, {}", s.path(), axis.min);
     }
+    if axis.min > axis.max {
+        bail!(
+            "{}: given min {} and max {}, expected them in order: the first sample along an axis \
+             is at its min",
+            s.path(),
+            axis.min,
+            axis.max
+        );
+    }
     s.finish()?;
     Ok(axis)
 }
@@ -235,6 +244,7 @@ parameters: {a b: {unit: m, min: -1}, c: {max: 9}}
             refused("axes: [{nam: x}]").contains("axes.0.nam: unknown key; did you mean `name`")
         );
         assert!(refused("axes: [{name: x, min: 1}]").contains("axes.0: min and max are the same"));
+        assert!(refused("axes: [{name: x, min: 6, max: 0}]").contains("given min 6 and max 0"));
         assert!(refused("values: energy").contains("expected a list of mappings"));
         assert!(refused("parameters: [a]").contains("expected a mapping from names"));
         assert!(refused("parameters: {a: {mn: 1}}").contains("did you mean `min`?"));

@@ -3,10 +3,12 @@
 //! Object arrays are left to `pickle`. The header is parsed here, with every size checked, because
 //! files come from anywhere: a damaged one is an error, never a panic or a huge allocation.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
+
+use crate::files::write_atomically;
 
 /// An array with its shape, the last axis varying fastest.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,7 +101,7 @@ pub fn write<T: Element>(path: &Path, shape: &[usize], data: &[T]) -> Result<()>
     let mut bytes = header_bytes(T::DESCR, shape);
     bytes.reserve(size_of_val(data));
     data.iter().for_each(|value| value.put(&mut bytes));
-    replace(path, &bytes).with_context(|| format!("cannot write {}", path.display()))
+    write_atomically(path, &bytes)
 }
 
 /// The pickle inside a `.npy` file that holds one object.
@@ -258,23 +260,6 @@ fn header_bytes(descr: &str, shape: &[usize]) -> Vec<u8> {
     bytes.extend_from_slice(&(text.len() as u16).to_le_bytes());
     bytes.extend_from_slice(text.as_bytes());
     bytes
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".writing-");
-    // Temporary files are private by default; this one becomes a result that others read.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }
 
 #[cfg(test)]

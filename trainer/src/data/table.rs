@@ -101,6 +101,11 @@ impl Columns {
             if name.is_empty() {
                 bail!("column {} has no name", column + 1);
             }
+            if name.contains([',', '=']) {
+                bail!(
+                    "column `{name}`: names of parameters have no comma or equals sign, as queries give `name=value,...`"
+                );
+            }
             if place(name) != Some(column) {
                 bail!("two columns are called `{name}`");
             }

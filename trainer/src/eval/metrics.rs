@@ -62,7 +62,9 @@ impl Summary {
 
 /// PSNR in dB for values of range 1; a perfect prediction counts as 1e-20.
 pub fn psnr(mse: f64) -> f64 {
-    -10.0 * mse.max(1e-20).log10()
+    // Not `max`, which would make a perfect prediction of one that is NaN.
+    let mse = if mse < 1e-20 { 1e-20 } else { mse };
+    -10.0 * mse.log10()
 }
 
 fn relative(squared_error: f64, squared_norm: f64) -> f64 {

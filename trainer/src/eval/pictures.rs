@@ -1,5 +1,6 @@
 //! Pictures where people look: slices of fields, the loss curve. PNG.
 
+use std::cmp::Ordering;
 use std::path::Path;
 use std::sync::Once;
 
@@ -31,6 +32,8 @@ const MARGIN: u32 = 24;
 const HEADER: u32 = 64;
 const LEGEND: u32 = 70;
 const INK: RGBColor = RGBColor(40, 40, 48);
+/// NaN.
+const MISSING: RGBColor = RGBColor(200, 200, 200);
 
 impl Slice<'_> {
     fn size(&self) -> (usize, usize) {
@@ -157,7 +160,8 @@ fn draw_panel(
         let row = height - 1 - (y as usize * height / tall as usize).min(height - 1);
         for x in 0..wide {
             let column = (x as usize * width / wide as usize).min(width - 1);
-            let color = (panel.map)(unit(panel.pixels[row * width + column]));
+            let place = unit(panel.pixels[row * width + column]);
+            let color = if place.is_nan() { MISSING } else { (panel.map)(place) };
             area.draw_pixel((left + x as i32, top + y as i32), &color)?;
         }
         let legend = (panel.map)(1.0 - f64::from(y) / f64::from(tall));
@@ -211,9 +215,14 @@ fn register_font() -> Result<()> {
 }
 
 fn range_of(values: &[f64]) -> (f64, f64) {
-    let low = values.iter().fold(f64::INFINITY, |low, &v| low.min(v));
-    let high = values.iter().fold(f64::NEG_INFINITY, |high, &v| high.max(v));
-    if low < high { (low, high) } else { (low - 0.5, low + 0.5) }
+    let finite = || values.iter().filter(|value| value.is_finite());
+    let low = finite().fold(f64::INFINITY, |low, &v| low.min(v));
+    let high = finite().fold(f64::NEG_INFINITY, |high, &v| high.max(v));
+    match low.total_cmp(&high) {
+        Ordering::Less => (low, high),
+        Ordering::Equal => (low - 0.5, low + 0.5),
+        Ordering::Greater => (0.0, 1.0),
+    }
 }
 
 fn short(value: f64) -> String {

@@ -38,15 +38,17 @@ impl Report {
         Summary::of(&scores)
     }
 
-    /// `{"train": {"psnr", "psnr_mean", "ssim", "rel_l2", "fields"}, "test": {...}}`
+    /// `{"train": {"psnr", "psnr_mean", "ssim", "rel_l2", "fields"}, "test": {...}}`; null for a
+    /// split without members.
     pub fn json(&self) -> Value {
-        let summaries = Split::ALL.into_iter().filter_map(|split| {
-            let s = self.summary(split)?;
-            let value = json!({
-                "psnr": s.psnr, "psnr_mean": s.psnr_mean, "ssim": s.ssim, "rel_l2": s.rel_l2,
-                "fields": s.fields,
+        let summaries = Split::ALL.into_iter().map(|split| {
+            let value = self.summary(split).map(|s| {
+                json!({
+                    "psnr": s.psnr, "psnr_mean": s.psnr_mean, "ssim": s.ssim, "rel_l2": s.rel_l2,
+                    "fields": s.fields,
+                })
             });
-            Some((split.name().to_owned(), value))
+            (split.name().to_owned(), value.unwrap_or_default())
         });
         Value::Object(summaries.collect::<Map<_, _>>())
     }
@@ -65,7 +67,9 @@ impl Report {
                 );
             }
         }
-        text.push_str("\nheld-out member             PSNR      SSIM   rel. L2\n");
+        if self.summary(Split::Test).is_some() {
+            text.push_str("\nheld-out member             PSNR      SSIM   rel. L2\n");
+        }
         for Row { member, score, .. } in self.rows.iter().filter(|row| row.split == Split::Test) {
             let (psnr, l2) = (score.psnr(), score.relative_l2());
             let _ = writeln!(text, "{member:24}  {psnr:5.2} dB  {:6.4}  {l2:8.5}", score.ssim);

@@ -67,7 +67,13 @@ impl Encoder {
                 }
                 None => continue,
             };
-            part.refiner = refine.then_some(refiner);
+            if refine {
+                // Refined at many vertices: in the precision of the refiner. Tables are smaller
+                // than what they are refined to, so this fits where the result does.
+                let kind = parameters.kind();
+                part.grids = part.grids.iter().map(|grid| grid.to_kind(kind)).collect();
+                part.refiner = Some(refiner);
+            }
         }
         Ok(Self { parts })
     }
@@ -191,7 +197,7 @@ fn tri_plane(
     g: Option<usize>,
 ) -> Result<Vec<Part>> {
     let shape = [3, features as i64, res[0] as i64, res[1] as i64];
-    let planes = parameters.trainable(format!("{name}.planes"), &shape, INIT)?;
+    let planes = parameters.trainable_table(format!("{name}.planes"), &shape, INIT)?;
     // The planes are refined at their own vertices.
     parameters.unused_buffer(format!("{name}.high_res_x"), vertex_coordinates(&res))?;
     let coeff = coefficients(parameters, format!("{name}.prerefine_PE_grid.coeff"), g)?;
@@ -214,7 +220,7 @@ fn grid(
 ) -> Result<Tensor> {
     let mut dims = vec![1, features as i64];
     dims.extend(shape.iter().map(|&n| n as i64));
-    parameters.trainable(name, &dims, INIT)
+    parameters.trainable_table(name, &dims, INIT)
 }
 
 fn coefficients(

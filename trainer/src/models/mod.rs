@@ -1,6 +1,7 @@
 //! DRR-Net and its parts in libtorch, for training and for evaluation at vertices when baking.
 //! Tensors have the reference's names; shapes and orders are those of its checkpoints.
 
+pub mod checkpoint;
 pub mod encoder;
 pub mod encoder_only;
 pub mod hdinr;

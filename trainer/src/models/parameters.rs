@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
-use safetensors::{Dtype, SafeTensors};
+use anyhow::{Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
+
+use super::checkpoint::Checkpoint;
 
 /// How a new trainable tensor starts.
 #[derive(Debug, Clone, Copy)]
@@ -23,8 +24,10 @@ pub enum Init {
 pub struct Parameters {
     device: Device,
     kind: Kind,
+    /// Kind of [`Parameters::trainable_table`]; that of the file if `None`.
+    table_kind: Option<Kind>,
     tensors: BTreeMap<String, Entry>,
-    checkpoint: Option<BTreeMap<String, Tensor>>,
+    checkpoint: Option<Checkpoint>,
 }
 
 struct Entry {
@@ -35,7 +38,8 @@ struct Entry {
 impl Parameters {
     /// New 32-bit tensors, drawn from torch's generator (see `tch::manual_seed`).
     pub fn new(device: Device) -> Self {
-        Self { device, kind: Kind::Float, tensors: BTreeMap::new(), checkpoint: None }
+        let (kind, table_kind) = (Kind::Float, Some(Kind::Float));
+        Self { device, kind, table_kind, tensors: BTreeMap::new(), checkpoint: None }
     }
 
     /// Tensors from a checkpoint in safetensors form, converted to `kind`.
@@ -43,12 +47,38 @@ impl Parameters {
     /// # Errors
     /// If the file cannot be read or is none.
     pub fn from_checkpoint(path: &Path, device: Device, kind: Kind) -> Result<Self> {
-        let checkpoint = Some(read_safetensors(path)?);
-        Ok(Self { device, kind, tensors: BTreeMap::new(), checkpoint })
+        let checkpoint = Some(Checkpoint::open(path)?);
+        let table_kind = Some(kind);
+        Ok(Self { device, kind, table_kind, tensors: BTreeMap::new(), checkpoint })
+    }
+
+    /// Tensors from a checkpoint in 64 bits on the CPU, but for tables, which may be large: they
+    /// stay as the file has them.
+    ///
+    /// # Errors
+    /// As [`Parameters::from_checkpoint`].
+    pub fn for_baking(path: &Path) -> Result<Self> {
+        let all = Self::from_checkpoint(path, Device::Cpu, Kind::Double)?;
+        Ok(Self { table_kind: None, ..all })
     }
 
     /// A trainable tensor.
     pub fn trainable(&mut self, name: String, shape: &[i64], init: Init) -> Result<Tensor> {
+        self.trainable_of(Some(self.kind), name, shape, init)
+    }
+
+    /// A trainable tensor that may be large: see [`Parameters::for_baking`].
+    pub fn trainable_table(&mut self, name: String, shape: &[i64], init: Init) -> Result<Tensor> {
+        self.trainable_of(self.table_kind, name, shape, init)
+    }
+
+    fn trainable_of(
+        &mut self,
+        kind: Option<Kind>,
+        name: String,
+        shape: &[i64],
+        init: Init,
+    ) -> Result<Tensor> {
         let tensor = match self.take(&name, shape)? {
             Some(tensor) => tensor,
             None if self.checkpoint.is_some() => {
@@ -61,13 +91,14 @@ impl Parameters {
                 Init::Ones => Tensor::ones(shape, (Kind::Float, Device::Cpu)),
             },
         };
+        let tensor = kind.map_or(tensor.shallow_clone(), |kind| tensor.to_kind(kind));
         self.add(name, tensor, true)
     }
 
     /// A buffer that training leaves alone; `value` where the checkpoint has none.
     pub fn buffer(&mut self, name: String, value: Tensor) -> Result<Tensor> {
         let tensor = self.take(&name, &value.size())?.unwrap_or(value);
-        self.add(name, tensor, false)
+        self.add(name, tensor.to_kind(self.kind), false)
     }
 
     /// A buffer that the reference stores and nothing here reads: kept, so that checkpoints have
@@ -81,9 +112,9 @@ impl Parameters {
     /// # Errors
     /// If the checkpoint holds tensors that the model does not have.
     pub fn finish(&mut self) -> Result<()> {
-        let left = self.checkpoint.take().unwrap_or_default();
+        let Some(checkpoint) = self.checkpoint.take() else { return Ok(()) };
         // `torch.save` writes a linear layer of the decoder a second time, as part of a sequence.
-        let unknown: Vec<_> = left.into_keys().filter(|name| !name.contains(".fwd.0.")).collect();
+        let unknown: Vec<_> = checkpoint.names().filter(|name| !name.contains(".fwd.0.")).collect();
         ensure!(
             unknown.is_empty(),
             "the checkpoint holds tensors that this configuration does not have: {}",
@@ -119,7 +150,10 @@ impl Parameters {
     }
 
     fn take(&mut self, name: &str, shape: &[i64]) -> Result<Option<Tensor>> {
-        let found = self.checkpoint.as_mut().and_then(|checkpoint| checkpoint.remove(name));
+        let found = match &mut self.checkpoint {
+            Some(checkpoint) => checkpoint.take(name)?,
+            None => None,
+        };
         if let Some(tensor) = &found {
             ensure!(
                 tensor.size() == shape,
@@ -131,40 +165,9 @@ impl Parameters {
     }
 
     fn add(&mut self, name: String, tensor: Tensor, trainable: bool) -> Result<Tensor> {
-        let tensor = tensor.to_kind(self.kind).to_device(self.device).set_requires_grad(trainable);
+        let tensor = tensor.to_device(self.device).set_requires_grad(trainable);
         let entry = Entry { tensor: tensor.shallow_clone(), trainable };
         ensure!(self.tensors.insert(name.clone(), entry).is_none(), "{name} was asked for twice");
         Ok(tensor)
     }
-}
-
-/// Reads all tensors of a safetensors file.
-///
-/// # Errors
-/// If the file cannot be read, is damaged, or holds other types than 16-, 32- and 64-bit floating
-/// point, 64-bit integers and booleans.
-pub fn read_safetensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| {
-        anyhow::anyhow!("{} is not a complete safetensors file: {error}", path.display())
-    })?;
-    file.tensors()
-        .into_iter()
-        .map(|(name, view)| {
-            let kind = match view.dtype() {
-                Dtype::F16 => Kind::Half,
-                Dtype::BF16 => Kind::BFloat16,
-                Dtype::F32 => Kind::Float,
-                Dtype::F64 => Kind::Double,
-                Dtype::I64 => Kind::Int64,
-                Dtype::BOOL => Kind::Bool,
-                other => bail!(
-                    "{}: tensors of type {other:?} ({name}) are not supported",
-                    path.display()
-                ),
-            };
-            let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
-            Ok((name, Tensor::f_from_data_size(view.data(), &shape, kind)?))
-        })
-        .collect()
 }

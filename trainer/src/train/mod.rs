@@ -3,27 +3,28 @@
 
 pub mod adam;
 mod metrics;
+mod record;
 pub mod run;
 mod settings;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tch::{Device, Kind, Reduction, Tensor};
 
-use crate::bake::Description;
 use crate::config::{Config, HdinrConfig, ModelConfig};
 use crate::data::{Batch, BatchPlan, Ensemble, LoadOptions};
 use crate::device;
 use crate::eval::metrics::psnr;
 use crate::eval::pictures;
 use crate::models::{Hdinr, Parameters};
-use crate::progress::{Interrupted, Progress, is_interrupted};
+use crate::progress::{Interrupted, Progress, is_interrupted, say};
 use adam::{Adam, cosine};
 use metrics::{Metrics, Row};
-use run::Run;
+use record::DataRecord;
+use run::{Checkpoint, Run};
 pub use settings::Settings;
 
 /// A training in progress.
@@ -40,6 +41,8 @@ struct Trainer {
     step: u64,
     /// Seconds that training took before this session.
     seconds_before: f64,
+    /// Start of this session.
+    began: Instant,
 }
 
 /// Starts a run in the new folder `out`.
@@ -50,11 +53,13 @@ struct Trainer {
 pub fn start(entry: &Value, out: &Path) -> Result<()> {
     let config = Config::from_value(entry)?;
     let (ensemble, settings) = prepare(&config)?;
+    let data = DataRecord::new(&ensemble, &config.dataset)?;
+    // Whatever can be wrong is found before the folder is made: it must be empty the next time.
+    let device = device::parse(&settings.device)?;
     let run = Run::create(out)?;
     run.write_config(&settings.resolved(entry.clone()))?;
-    run.write_description(&Description::of(&ensemble))?;
+    run.write_data(&data)?;
     let metrics = Metrics::create(&run.path("metrics.csv"))?;
-    let device = device::parse(&settings.device)?;
     let model = Hdinr::new(hdinr(&config.model)?, device, settings.seed)?;
     let adam = Adam::new(&model.parameters, &settings.optim);
     let plan = settings.plan();
@@ -69,26 +74,35 @@ pub fn start(entry: &Value, out: &Path) -> Result<()> {
         metrics,
         step: 0,
         seconds_before: 0.0,
+        began: Instant::now(),
     };
     trainer.announce(&config)?;
     trainer.train()
 }
 
-/// Goes on with the run in `folder` from its last checkpoint.
+/// Goes on with the run in `folder` from its last checkpoint; on `data` and `device`, if given,
+/// instead of those that the run remembers.
 ///
 /// # Errors
 /// As [`start`], and if there is no run or no checkpoint, or it is damaged.
-pub fn resume(folder: &Path) -> Result<()> {
+pub fn resume(folder: &Path, data: Option<PathBuf>, device: Option<String>) -> Result<()> {
     let run = Run::open(folder)?;
-    let config = run.config()?;
+    let mut config = run.config()?;
+    config.dataset.data = data.or(config.dataset.data);
+    config.train.device = device.unwrap_or(config.train.device);
     let checkpoint = run.last_checkpoint()?;
-    let (ensemble, settings) = prepare(&config)?;
+    let (ensemble, settings) = prepare(&config)
+        .with_context(|| format!("cannot use what {} names", run.path("config.yaml").display()))?;
+    run.check_data(&ensemble, &config)?;
     let device = device::parse(&settings.device)?;
-    let parameters = Parameters::from_checkpoint(&checkpoint.weights(), device, Kind::Float)?;
-    let model = Hdinr::build(hdinr(&config.model)?, parameters)
-        .with_context(|| format!("cannot load {}", checkpoint.weights().display()))?;
-    let mut adam = Adam::new(&model.parameters, &settings.optim);
-    let seconds_before = checkpoint.restore(&mut adam)?;
+    let (model, adam, seconds_before) = restore(&checkpoint, &config, &settings, device)
+        .with_context(|| {
+            format!(
+                "cannot go on from {} (if it is damaged, remove it: the checkpoint before it is \
+                 used then)",
+                checkpoint.folder().display()
+            )
+        })?;
     let step = checkpoint.steps;
     let metrics = Metrics::resume(&run.path("metrics.csv"), step)?;
     let plan = settings.plan();
@@ -103,9 +117,24 @@ pub fn resume(folder: &Path) -> Result<()> {
         metrics,
         step,
         seconds_before,
+        began: Instant::now(),
     };
     trainer.say(&format!("going on after step {step}"))?;
     trainer.train()
+}
+
+/// Model and optimiser of a checkpoint, and the seconds that training had taken.
+fn restore(
+    checkpoint: &Checkpoint,
+    config: &Config,
+    settings: &Settings,
+    device: Device,
+) -> Result<(Hdinr, Adam, f64)> {
+    let parameters = Parameters::from_checkpoint(&checkpoint.weights(), device, Kind::Float)?;
+    let model = Hdinr::build(hdinr(&config.model)?, parameters)?;
+    let mut adam = Adam::new(&model.parameters, &settings.optim);
+    let seconds = checkpoint.restore(&mut adam)?;
+    Ok((model, adam, seconds))
 }
 
 fn prepare(config: &Config) -> Result<(Ensemble, Settings)> {
@@ -114,6 +143,7 @@ fn prepare(config: &Config) -> Result<(Ensemble, Settings)> {
     let ensemble = Ensemble::load(&config.dataset, &options)?;
     ensemble.check_parameters(model.latent.cond_dim)?;
     let settings = Settings::new(config, &ensemble)?;
+    settings.plan().check(&ensemble)?;
     Ok((ensemble, settings))
 }
 
@@ -132,53 +162,52 @@ impl Trainer {
         let steps = self.settings.steps;
         let progress = Progress::new("training", "steps", steps);
         progress.start_at(self.step);
-        let began = Instant::now();
         let mut interval = Interval::new(self.step);
-        let mut saved = None;
         while self.step < steps {
             let loss = self.one_step();
             interval.add(&loss);
             progress.advance(1);
+            // Asked once: a wish that comes a moment later is seen after the next step.
+            let stop = is_interrupted() && self.step < steps;
             let last = self.step == steps;
-            if self.step.is_multiple_of(self.settings.report_steps) || last || is_interrupted() {
-                self.report(
-                    &mut interval,
-                    &progress,
-                    self.seconds_before + began.elapsed().as_secs_f64(),
-                )?;
+            let save = self.step.is_multiple_of(self.settings.checkpoint_steps) || stop || last;
+            // Reporting checks the loss: no checkpoint of a model that is lost.
+            if save || self.step.is_multiple_of(self.settings.report_steps) {
+                self.report(&mut interval, &progress)?;
             }
-            if self.step.is_multiple_of(self.settings.checkpoint_steps) || last || is_interrupted()
-            {
-                let seconds = self.seconds_before + began.elapsed().as_secs_f64();
-                saved = Some(self.run.checkpoint(
-                    self.step,
-                    seconds,
-                    &self.model.parameters,
-                    &self.adam,
-                )?);
+            if save {
+                let seconds = self.seconds();
+                self.run.checkpoint(self.step, seconds, &self.model.parameters, &self.adam)?;
             }
-            if is_interrupted() && !last {
+            if stop {
                 progress.finish();
                 self.say(&format!(
                     "stopped after step {} of {steps}; `drr-train train --resume {}` goes on",
                     self.step,
-                    self.run.path("").display()
+                    self.run.folder().display()
                 ))?;
                 bail!(Interrupted);
             }
         }
         progress.finish();
-        pictures::loss_curve(&self.run.path("loss.png"), &self.metrics.losses())?;
-        let seconds = self.seconds_before + began.elapsed().as_secs_f64();
-        let weights = match saved {
-            Some(checkpoint) => checkpoint.weights(),
-            None => self.run.last_checkpoint()?.weights(),
-        };
+        self.finish()
+    }
+
+    fn finish(&self) -> Result<()> {
+        let curve = self.run.path("loss.png");
+        pictures::loss_curve(&curve, &self.metrics.losses())?;
         self.say(&format!(
-            "{steps} steps in {seconds:.1} s; weights in {}, loss curve in {}",
-            weights.display(),
-            self.run.path("loss.png").display()
+            "{} steps in {:.1} s; weights in {}, loss curve in {}",
+            self.step,
+            self.seconds(),
+            self.run.last_checkpoint()?.weights().display(),
+            curve.display()
         ))
+    }
+
+    /// Seconds of training, earlier sessions included.
+    fn seconds(&self) -> f64 {
+        self.seconds_before + self.began.elapsed().as_secs_f64()
     }
 
     /// One optimiser step; the loss stays on the device so that a GPU is not waited for.
@@ -212,23 +241,24 @@ impl Trainer {
         self.model.forward(&points, &conditions).mse_loss(&targets, Reduction::Mean)
     }
 
-    fn report(&mut self, interval: &mut Interval, progress: &Progress, seconds: f64) -> Result<()> {
+    fn report(&mut self, interval: &mut Interval, progress: &Progress) -> Result<()> {
         let (steps, rate, loss) = interval.close(self.step);
         if steps == 0 {
             return Ok(());
         }
         ensure!(
             loss.is_finite(),
-            "the loss is {loss} between steps {} and {}: lower --lr, or resume from the last \
-             checkpoint; the last batch had members {}",
+            "the loss is {loss} between steps {} and {}: train again with a lower --lr; the last \
+             batch had members {}",
             self.step - steps,
             self.step,
             self.batch_members()
         );
         let points_per_s = rate * self.plan.points_per_step(&self.ensemble) as f64;
         let psnr = psnr(loss);
+        let seconds = self.seconds();
         self.metrics.add(&Row { step: self.step, loss, psnr, rate, points_per_s, seconds })?;
-        progress.message(format!(
+        progress.message(&format!(
             "loss {loss:.2e} ({psnr:.1} dB) · {rate:.1} steps/s · {:.2} M points/s",
             points_per_s * 1e-6
         ));
@@ -263,12 +293,12 @@ impl Trainer {
             s.batch_members,
             s.batch_points,
             device::name(self.device),
-            self.run.path("").display()
+            self.run.folder().display()
         ))
     }
 
     fn say(&self, line: &str) -> Result<()> {
-        eprintln!("{line}");
+        say(line);
         self.run.log(line)
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! RUN/config.yaml       resolved configuration: `drr-train train --config` of it repeats the run
-//! RUN/data.json         axes, parameters, values and normalisation of the data
+//! RUN/data.json         axes, parameters, values and members of the data
 //! RUN/log.txt           what was said
-//! RUN/metrics.csv       step, loss, psnr, lr, points_per_s, seconds
+//! RUN/metrics.csv       step, loss, psnr, steps_per_s, points_per_s, seconds
 //! RUN/loss.png          the loss curve
 //! RUN/checkpoints/step-00001000/{weights,optimizer}.safetensors, state.json
 //! RUN/eval/             written by `drr-train eval`
@@ -19,11 +19,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::adam::Adam;
-use crate::bake::Description;
+use super::record::DataRecord;
 use crate::config::{self, Config};
-use crate::files::{write_atomically, write_safetensors};
+use crate::data::Ensemble;
+use crate::files::write_atomically;
 use crate::models::Parameters;
-use crate::models::parameters::read_safetensors;
+use crate::models::checkpoint::{read_safetensors, write_safetensors};
 
 /// Checkpoints that are kept.
 const KEEP: usize = 2;
@@ -76,6 +77,11 @@ impl Run {
         Ok(Self { folder: folder.to_owned() })
     }
 
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Path of something in the run.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
@@ -97,16 +103,25 @@ impl Run {
     }
 
     /// Stores what the data are.
-    pub fn write_description(&self, description: &Description) -> Result<()> {
-        let text = serde_json::to_vec_pretty(description)?;
-        write_atomically(&self.path("data.json"), &text)
+    pub fn write_data(&self, data: &DataRecord) -> Result<()> {
+        write_atomically(&self.path("data.json"), &serde_json::to_vec_pretty(data)?)
     }
 
     /// What the data are.
-    pub fn description(&self) -> Result<Description> {
+    pub fn data(&self) -> Result<DataRecord> {
         let path = self.path("data.json");
         let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))
+    }
+
+    /// Checks that `ensemble` is what the run was trained on.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub fn check_data(&self, ensemble: &Ensemble, config: &Config) -> Result<()> {
+        self.data()?.check(&DataRecord::new(ensemble, &config.dataset)?).with_context(|| {
+            format!("these are not the data of the run (see {})", self.path("data.json").display())
+        })
     }
 
     /// Appends a line to the log.
@@ -163,7 +178,11 @@ impl Run {
     pub fn last_checkpoint(&self) -> Result<Checkpoint> {
         match self.checkpoints()?.pop() {
             Some(checkpoint) => Ok(checkpoint),
-            None => bail!("{} has no checkpoint yet", self.folder.display()),
+            None => bail!(
+                "{0} has no checkpoint yet: `drr-train train --config {0}/config.yaml --out NEW` \
+                 starts again",
+                self.folder.display()
+            ),
         }
     }
 
@@ -185,6 +204,11 @@ impl Run {
 }
 
 impl Checkpoint {
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The model's tensors.
     pub fn weights(&self) -> PathBuf {
         self.folder.join("weights.safetensors")

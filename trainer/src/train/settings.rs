@@ -1,10 +1,10 @@
 //! How a run is trained: configuration and defaults put together, and how to write them back so
 //! that the stored configuration repeats the run.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::config::{Config, DatasetKind, OptimConfig};
+use crate::config::{Config, OptimConfig};
 use crate::data::{BatchPlan, Ensemble};
 
 /// Members of a batch if nothing says otherwise.
@@ -49,16 +49,6 @@ impl Settings {
     /// If the configuration asks for something that training cannot do.
     pub fn new(config: &Config, ensemble: &Ensemble) -> Result<Self> {
         let (dataset, train) = (&config.dataset, &config.train);
-        if dataset.kind != DatasetKind::HdField {
-            bail!("dataset.type: training on a {} is not supported yet", dataset.kind);
-        }
-        if dataset.dim_scale_factor != 1.0 {
-            bail!(
-                "dataset.dim_scale_factor: training on reduced resolution is not supported yet \
-                 (given {})",
-                dataset.dim_scale_factor
-            );
-        }
         let mut notes = Vec::new();
         let available = ensemble.train().count();
         let asked = dataset.cond_batch.unwrap_or(BATCH_MEMBERS);
@@ -74,7 +64,9 @@ impl Settings {
         let per_epoch = dataset.steps_per_epoch(available, points);
         let steps = match (train.steps, epochs, per_epoch) {
             (Some(steps), ..) => steps as u64,
-            (None, Some(epochs), Some(per_epoch)) => epochs as u64 * per_epoch as u64,
+            (None, Some(epochs), Some(per_epoch)) => (epochs as u64)
+                .checked_mul(per_epoch as u64)
+                .context("train.maxsteps: so many steps cannot be counted")?,
             _ => STEPS,
         };
         if steps == 0 {

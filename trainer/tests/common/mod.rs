@@ -1,12 +1,15 @@
 //! What the trainer's tests share: golden tensors, small models, scratch folders.
 #![allow(dead_code)] // Each test file uses its own part.
 
+pub mod ensemble;
+pub mod scratch;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use drr_train::config::{Config, HdinrConfig, ModelConfig, load_entry};
-use drr_train::models::parameters::read_safetensors;
+use drr_train::models::checkpoint::read_safetensors;
 use tch::{Kind, Tensor};
 
 /// Folder of files shared with other projects, beside the checkout; `None` (and a line that says
@@ -91,9 +94,22 @@ pub fn worst(a: &[f64], b: &[f64]) -> f64 {
         .fold(0.0, |worst, e| if e > worst || e.is_nan() { e } else { worst })
 }
 
+/// The program, on one thread: tests run beside each other, and libtorch's threads wait for one
+/// another in a loop.
+pub fn program() -> Command {
+    on_one_thread(env!("CARGO_BIN_EXE_drr-train"))
+}
+
+/// Another command, such as a shell, that starts the program.
+pub fn on_one_thread(command: &str) -> Command {
+    let mut command = Command::new(command);
+    command.env("OMP_NUM_THREADS", "1");
+    command
+}
+
 /// Runs the program.
 pub fn drr_train(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_drr-train")).args(arguments).output().expect("drr-train runs")
+    program().args(arguments).output().expect("drr-train runs")
 }
 
 /// Runs the program, which must succeed; its standard output.

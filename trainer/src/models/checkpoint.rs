@@ -1,0 +1,122 @@
+//! A safetensors file of weights, read tensor by tensor, so that memory holds each once.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+use memmap2::Mmap;
+use safetensors::tensor::TensorInfo;
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use tch::{Device, Kind, Tensor};
+
+use crate::files::write_atomically;
+
+/// Bytes read at once.
+const PIECE: usize = 1 << 22;
+
+/// An open checkpoint and the tensors that were not taken from it yet.
+pub struct Checkpoint {
+    file: File,
+    data_start: u64,
+    left: BTreeMap<String, TensorInfo>,
+}
+
+impl Checkpoint {
+    /// # Errors
+    /// If the file cannot be read or is not a complete safetensors file.
+    pub fn open(path: &Path) -> Result<Self> {
+        let open = || -> Result<Self> {
+            let file = File::open(path)?;
+            // SAFETY: the map is read-only and only its header is looked at, here; a checkpoint
+            // that is truncated meanwhile would end the program, not corrupt it.
+            let map = unsafe { Mmap::map(&file) }?;
+            let (header, metadata) = SafeTensors::read_metadata(&map)
+                .map_err(|error| anyhow!("not a complete safetensors file: {error}"))?;
+            let tensors = metadata.tensors();
+            let left = tensors.into_iter().map(|(name, info)| (name, info.clone())).collect();
+            drop(map);
+            Ok(Self { file, data_start: header as u64 + 8, left })
+        };
+        open().with_context(|| format!("cannot read {}", path.display()))
+    }
+
+    /// Names of the tensors that are left.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.left.keys().map(String::as_str)
+    }
+
+    /// Reads a tensor, on the CPU, in the type that the file has.
+    ///
+    /// # Errors
+    /// If it cannot be read or has a type other than 16-, 32- and 64-bit floating point, 64-bit
+    /// integer or boolean.
+    pub fn take(&mut self, name: &str) -> Result<Option<Tensor>> {
+        let Some(info) = self.left.remove(name) else { return Ok(None) };
+        let kind = match info.dtype {
+            Dtype::F16 => Kind::Half,
+            Dtype::BF16 => Kind::BFloat16,
+            Dtype::F32 => Kind::Float,
+            Dtype::F64 => Kind::Double,
+            Dtype::I64 => Kind::Int64,
+            Dtype::BOOL => Kind::Bool,
+            other => bail!("tensors of type {other:?} ({name}) are not supported"),
+        };
+        let shape: Vec<i64> = info.shape.iter().map(|&n| n as i64).collect();
+        let tensor = Tensor::f_empty(&shape, (kind, Device::Cpu))?;
+        let flat = tensor.view(-1);
+        let (start, end) = info.data_offsets;
+        let size = kind.elt_size_in_bytes();
+        let mut piece = vec![0; PIECE.min(end - start)];
+        for from in (start..end).step_by(PIECE) {
+            let bytes = &mut piece[..PIECE.min(end - from)];
+            self.file.read_exact_at(bytes, self.data_start + from as u64)?;
+            let count = (bytes.len() / size) as i64;
+            let numbers = Tensor::f_from_data_size(bytes, &[count], kind)?;
+            flat.narrow(0, ((from - start) / size) as i64, count).f_copy_(&numbers)?;
+        }
+        Ok(Some(tensor))
+    }
+}
+
+/// Reads all tensors of a safetensors file.
+///
+/// # Errors
+/// As [`Checkpoint::open`] and [`Checkpoint::take`].
+pub fn read_safetensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
+    let mut checkpoint = Checkpoint::open(path)?;
+    let names: Vec<String> = checkpoint.names().map(str::to_owned).collect();
+    let mut read = |name: String| Ok(checkpoint.take(&name)?.map(|tensor| (name, tensor)));
+    let tensors = names.into_iter().map(&mut read).collect::<Result<Vec<_>>>();
+    let tensors = tensors.with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(tensors.into_iter().flatten().collect())
+}
+
+/// Writes tensors under their names as a safetensors file of 32-bit numbers, atomically.
+///
+/// # Errors
+/// As [`write_atomically`].
+pub fn write_safetensors<'a>(
+    path: &Path,
+    tensors: impl Iterator<Item = (&'a str, &'a Tensor)>,
+) -> Result<()> {
+    let mut data = Vec::new();
+    for (name, tensor) in tensors {
+        let shape: Vec<usize> = tensor.size().iter().map(|&n| n as usize).collect();
+        let flat = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
+        let numbers = Vec::<f32>::try_from(&flat.view(-1))?;
+        let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
+        data.push((name, shape, bytes));
+    }
+    let view = |(name, shape, bytes)| -> Result<(&str, TensorView<'_>)> {
+        let (shape, bytes): (&Vec<usize>, &Vec<u8>) = (shape, bytes);
+        Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?))
+    };
+    let views: Vec<_> = data
+        .iter()
+        .map(|(name, shape, bytes)| view((*name, shape, bytes)))
+        .collect::<Result<_>>()?;
+    let metadata = Some([("format".to_owned(), "pt".to_owned())].into());
+    write_atomically(path, &safetensors::serialize(views, metadata)?)
+}

@@ -1,0 +1,174 @@
+//! What `eval` says of a run is what anyone can work out from answers and data.
+
+mod common;
+
+use common::ensemble::{HELD_OUT, MEMBERS, TinyEnsemble};
+use common::scratch::{Scratch, is_png};
+use common::{drr_train, drr_train_fails, drr_train_ok};
+use drr_train::data::npy;
+use serde_json::Value;
+
+/// Errors of one member, worked out from the answers of a baked file.
+struct Errors {
+    /// Mean squared error of values scaled by the training members.
+    mse: f64,
+    squared_error: f64,
+    squared_norm: f64,
+}
+
+/// The errors of the baked file `model.drr` on member `m`.
+fn errors(scratch: &Scratch, ensemble: &TinyEnsemble, m: usize) -> Errors {
+    let training = (0..MEMBERS).filter(|m| !HELD_OUT.contains(m));
+    let (low, high) = training
+        .flat_map(|m| ensemble.field(m))
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+    let scale = f64::from(high) - f64::from(low);
+    let (model, out) = (scratch.path("model.drr"), scratch.path("answer.npy"));
+    let parameters = ensemble.assignments(m);
+    drr_train_ok(&["query", &model, "--grid", "5,6,7", "--params", &parameters, "-o", &out]);
+    let answer = npy::read::<f64>(&scratch.place("answer.npy")).expect("an answer").data;
+    let truth = ensemble.field(m);
+    let pairs = answer.iter().zip(&truth).map(|(&answer, &truth)| (answer, f64::from(truth)));
+    let squared_error: f64 = pairs.clone().map(|(answer, truth)| (answer - truth).powi(2)).sum();
+    Errors {
+        mse: squared_error / truth.len() as f64 / (scale * scale),
+        squared_error,
+        squared_norm: pairs.map(|(_, truth)| truth * truth).sum(),
+    }
+}
+
+fn psnr(mse: f64) -> f64 {
+    -10.0 * mse.log10()
+}
+
+/// Checks one split of `quality` against `errors`.
+fn check(quality: &Value, errors: &[Errors], split: &str) {
+    let quality = &quality[split];
+    let keys: Vec<_> = quality.as_object().expect("a split").keys().map(String::as_str).collect();
+    assert_eq!(keys, ["psnr", "psnr_mean", "ssim", "rel_l2", "fields"]);
+    let number = |key: &str| quality[key].as_f64().expect("a number");
+    let mean = |f: &dyn Fn(&Errors) -> f64| errors.iter().map(f).sum::<f64>() / errors.len() as f64;
+    let sums = (mean(&|e| e.squared_error), mean(&|e| e.squared_norm));
+    let close = |key: &str, expected: f64, tolerance: f64| {
+        let given = number(key);
+        assert!(
+            (given - expected).abs() < tolerance,
+            "{split} {key}: {given}, expected {expected}"
+        );
+    };
+    close("psnr", psnr(mean(&|e| e.mse)), 1e-3);
+    close("psnr_mean", mean(&|e| psnr(e.mse)), 1e-3);
+    close("rel_l2", (sums.0 / sums.1).sqrt(), 1e-6);
+    close("fields", errors.len() as f64, 1e-9);
+    assert!((0.5..1.0).contains(&number("ssim")), "{quality}");
+    assert!((number("psnr") - number("psnr_mean")).abs() > 1e-3, "the two means must differ");
+}
+
+#[test]
+fn the_summary_is_what_the_answers_of_the_baked_file_give() {
+    let (scratch, ensemble) = (Scratch::baked(150), TinyEnsemble::default());
+    let quality = scratch.eval("run");
+    let splits: Vec<_> = quality.as_object().expect("JSON").keys().map(String::as_str).collect();
+    assert_eq!(splits, ["train", "test"]);
+    let of = |wanted: bool| -> Vec<Errors> {
+        let members = (0..MEMBERS).filter(|m| HELD_OUT.contains(m) == wanted);
+        members.map(|m| errors(&scratch, &ensemble, m)).collect()
+    };
+    check(&quality, &of(false), "train");
+    check(&quality, &of(true), "test");
+}
+
+#[test]
+fn the_table_says_the_same_as_json_and_files_hold_every_member() {
+    let scratch = Scratch::baked(50);
+    let run = scratch.path("run");
+    let table = drr_train_ok(&["eval", &run]);
+    let csv = scratch.text("run/eval/members.csv");
+    let quality = scratch.eval("run");
+    for split in ["train", "test"] {
+        let row = table.lines().find(|line| line.starts_with(split)).expect("a row");
+        let number = |key: &str| quality[split][key].as_f64().expect("a number");
+        for (text, what) in [
+            (format!("{:.2} dB", number("psnr")), "psnr"),
+            (format!("{:.2} dB", number("psnr_mean")), "psnr_mean"),
+            (format!("{:.4}", number("ssim")), "ssim"),
+            (format!("{:.5}", number("rel_l2")), "rel_l2"),
+        ] {
+            assert!(row.contains(&text), "{split} {what}: no {text} in {row}");
+        }
+    }
+    let mut lines = csv.lines();
+    assert_eq!(lines.next(), Some("split,member,mse,psnr,ssim,rel_l2"));
+    let mut members: Vec<_> = lines.map(|line| line.split(',').nth(1).expect("a name")).collect();
+    members.sort_unstable();
+    assert_eq!(members, ["m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7"]);
+    for m in HELD_OUT {
+        assert!(is_png(&scratch.place(&format!("run/eval/slice-m{m}.png"))));
+        assert!(table.contains(&format!("slice-m{m}.png")), "{table}");
+        // Each held-out member has a row of its own in the table, as in the file.
+        let row = table.lines().find(|line| line.starts_with(&format!("m{m} "))).expect("a row");
+        let record = csv.lines().find(|line| line.contains(&format!(",m{m},"))).expect("a record");
+        let psnr: f64 = record.split(',').nth(3).expect("PSNR").parse().expect("a number");
+        assert!(row.contains(&format!("{psnr:.2} dB")), "{row} {record}");
+    }
+}
+
+#[test]
+fn pictures_are_drawn_as_many_as_asked() {
+    let scratch = Scratch::baked(3);
+    let run = scratch.path("run");
+    for (count, expected) in [("0", 0), ("1", 1), ("9", 2)] {
+        let _ = std::fs::remove_dir_all(scratch.place("run/eval"));
+        drr_train_ok(&["eval", &run, "--pictures", count]);
+        let pictures = scratch.list("run/eval");
+        let pictures = pictures.iter().filter(|name| name.ends_with(".png")).count();
+        assert_eq!(pictures, expected, "--pictures {count}");
+    }
+}
+
+#[test]
+fn data_may_move() {
+    let scratch = Scratch::baked(3);
+    let before = scratch.eval("run");
+    std::fs::rename(scratch.place("ens"), scratch.place("moved")).expect("moved");
+    let (run, moved) = (scratch.path("run"), scratch.path("moved"));
+    let message = drr_train_fails(&["eval", &run]);
+    assert!(message.contains("there is no folder") && message.contains("ens"), "{message}");
+    let after = drr_train_ok(&["eval", &run, "--json", "--data", &moved]);
+    assert_eq!(before, serde_json::from_str::<Value>(&after).expect("JSON"));
+
+    let message = drr_train_fails(&["train", "--resume", &run]);
+    assert!(message.contains("there is no folder") && message.contains("config.yaml"), "{message}");
+    drr_train_ok(&["train", "--resume", &run, "--data", &moved]);
+}
+
+#[test]
+fn without_held_out_members_only_training_is_judged() {
+    let scratch = Scratch::small();
+    scratch.replace("ens/params.csv", ",test,", ",train,");
+    scratch.train("run", &[]);
+    let output = drr_train(&["eval", &scratch.path("run"), "--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let quality: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(quality["train"]["fields"], MEMBERS);
+    assert_eq!(quality.get("test"), Some(&Value::Null), "{quality}");
+}
+
+#[test]
+fn the_measured_quality_goes_into_the_baked_file() {
+    let scratch = Scratch::baked(3);
+    let provenance = |file: &str| scratch.info(file)["spec"]["provenance"].clone();
+    assert_eq!(provenance("model.drr")["steps"], 3);
+    assert!(provenance("model.drr").get("quality").is_none(), "nothing was measured yet");
+    let quality = scratch.eval("run");
+    scratch.bake("run", "measured.drr");
+    let measured = &provenance("measured.drr")["quality"];
+    assert_eq!((&measured["splits"], &measured["grids"]), (&quality, &"F32".into()));
+
+    // What was measured before training went on says nothing about the last weights.
+    scratch.replace("run/config.yaml", "steps: 3", "steps: 5");
+    drr_train_ok(&["train", "--resume", &scratch.path("run")]);
+    scratch.bake("run", "later.drr");
+    assert_eq!(provenance("later.drr")["steps"], 5);
+    assert!(provenance("later.drr").get("quality").is_none(), "{}", provenance("later.drr"));
+}

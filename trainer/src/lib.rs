@@ -12,6 +12,7 @@ pub mod data;
 pub mod device;
 pub mod eval;
 pub mod files;
+mod libtorch;
 mod memory;
 pub mod models;
 pub mod progress;

@@ -149,8 +149,23 @@ fn mistakes_in_the_configuration_are_named_with_their_key() {
         (&["--batch-points", "100000000000000"], &["does not fit into memory", "--batch-points"]),
     ];
     refused(&scratch, &numbers);
+    let projection = ["--set", "model.param.use_out_proj=true"];
+    refused(
+        &scratch,
+        &[(&projection, &["decoder_kwargs.param.out_dim: given 1", "hidden_dim, 16"])],
+    );
     scratch.put("model.yaml", "- model: {type: [\n");
     refused_as_it_is(&scratch, &["model.yaml is not valid YAML", "line"]);
+}
+
+#[test]
+fn a_model_beyond_memory_is_an_error_of_one_line() {
+    let scratch = Scratch::small();
+    let grids = "model.param.encoder_kwargs.param.grid_shapes=[[9000, 9000, 9000], [4, 5, 6]]";
+    let message = scratch.train_fails(&["--set", grids]);
+    assert!(message.contains("libtorch: ") && message.contains("allocate"), "{message}");
+    assert!(message.contains("smaller grids"), "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
 }
 
 #[test]

@@ -336,7 +336,10 @@ fn sizes_that_do_not_fit_are_explained() {
         let message = refused(&[assignment]);
         assert!(message.contains(expected), "{assignment}: {message}");
     }
-    with(&["model.param.out_dim=3", "model.param.use_out_proj=true"]).unwrap();
+    let projected = ["model.param.out_dim=3", "model.param.use_out_proj=true"];
+    assert!(refused(&projected).contains("given 1, expected hidden_dim, 16, which use_out_proj"));
+    let decoder = "model.param.decoder_kwargs.param.out_dim=16";
+    with(&[&projected[..], &[decoder]].concat()).unwrap();
 }
 
 #[test]

@@ -214,6 +214,23 @@ fn a_configured_range_of_values_is_the_one_that_is_baked() {
     assert_eq!(value["transform"], "linear");
 }
 
+#[test]
+fn what_follows_the_decoder_is_baked_too() {
+    let scratch = Scratch::small();
+    let decoder = "model.param.decoder_kwargs.param";
+    let (tanh, wide) = (format!("{decoder}.out_activation=Tanh"), format!("{decoder}.out_dim=16"));
+    for (name, settings) in [
+        ("an activation", [&tanh, "model.param.out_act=None"]),
+        ("two activations", [&tanh, "model.param.out_act=Sigmoid"]),
+        ("a last layer", [&wide, "model.param.use_out_proj=true"]),
+    ] {
+        let steps = ["--steps", "300", "--set", settings[0], "--set", settings[1]];
+        scratch.train("run", &steps);
+        check_loss(&scratch, &scratch.eval("run"), name);
+        std::fs::remove_dir_all(scratch.place("run")).expect("removed");
+    }
+}
+
 /// A model of fields in the plane.
 fn flat_model(encoder: &str, channels: usize, refiners: bool, latent: &str) -> String {
     let glu = |width: usize| {

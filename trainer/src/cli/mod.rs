@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
+use crate::libtorch;
 use crate::progress::{Interrupted, catch_interrupts, say};
 
 /// Train, bake and query neural-field surrogates of simulation ensembles.
@@ -63,7 +64,7 @@ pub fn main() -> ExitCode {
             Verb::Validate(arguments) => info::validate(arguments),
         }
     };
-    match run() {
+    match libtorch::catch(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<Interrupted>() => ExitCode::from(130),
         Err(error) => {

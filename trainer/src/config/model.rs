@@ -193,14 +193,19 @@ impl HdinrConfig {
                 self.hidden_dim
             );
         }
-        if !self.use_out_proj && self.decoder.out_dim != self.out_dim {
-            bail!(
-                "{decoder}.out_dim: given {}, expected the model's out_dim, {} (or use_out_proj: true)",
-                self.decoder.out_dim,
-                self.out_dim
-            );
+        let (given, expected) = (self.decoder.out_dim, (self.out_dim, self.hidden_dim));
+        match self.use_out_proj {
+            false if given != expected.0 => bail!(
+                "{decoder}.out_dim: given {given}, expected the model's out_dim, {}",
+                expected.0
+            ),
+            true if given != expected.1 => bail!(
+                "{decoder}.out_dim: given {given}, expected hidden_dim, {}, which use_out_proj \
+                 goes on from",
+                expected.1
+            ),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -56,11 +56,11 @@ pub fn start(entry: &Value, out: &Path) -> Result<()> {
     let data = DataRecord::new(&ensemble, &config.dataset)?;
     // Whatever can be wrong is found before the folder is made: it must be empty the next time.
     let device = device::parse(&settings.device)?;
+    let model = Hdinr::new(hdinr(&config.model)?, device, settings.seed)?;
     let run = Run::create(out)?;
     run.write_config(&settings.resolved(entry.clone()))?;
     run.write_data(&data)?;
     let metrics = Metrics::create(&run.path("metrics.csv"))?;
-    let model = Hdinr::new(hdinr(&config.model)?, device, settings.seed)?;
     let adam = Adam::new(&model.parameters, &settings.optim);
     let plan = settings.plan();
     let mut trainer = Trainer {

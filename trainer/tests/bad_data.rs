@@ -161,7 +161,8 @@ fn mistakes_in_the_configuration_are_named_with_their_key() {
 #[test]
 fn a_model_beyond_memory_is_an_error_of_one_line() {
     let scratch = Scratch::small();
-    let grids = "model.param.encoder_kwargs.param.grid_shapes=[[9000, 9000, 9000], [4, 5, 6]]";
+    // More than any machine can address.
+    let grids = "model.param.encoder_kwargs.param.grid_shapes=[[30000, 30000, 30000], [4, 5, 6]]";
     let message = scratch.train_fails(&["--set", grids]);
     assert!(message.contains("libtorch: ") && message.contains("allocate"), "{message}");
     assert!(message.contains("smaller grids"), "{message}");

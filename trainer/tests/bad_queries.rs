@@ -56,7 +56,7 @@ fn what_is_no_baked_file_is_refused_by_every_verb() {
 
 #[test]
 fn a_truncated_file_is_refused_by_every_verb() {
-    let scratch = Scratch::baked(3);
+    let scratch = Scratch::with_model();
     let whole = scratch.bytes("model.drr");
     let (cut, out) = (scratch.path("cut.drr"), scratch.path("out.npy"));
     for length in [5, whole.len() / 2, whole.len() - 1] {
@@ -73,7 +73,7 @@ fn a_truncated_file_is_refused_by_every_verb() {
 
 #[test]
 fn a_flipped_bit_is_found_and_what_it_hit_is_named() {
-    let scratch = Scratch::baked(3);
+    let scratch = Scratch::with_model();
     let whole = scratch.bytes("model.drr");
     let flipped = scratch.path("flipped.drr");
     let find = |text: &str| {
@@ -108,7 +108,7 @@ fn a_flipped_bit_is_found_and_what_it_hit_is_named() {
 
 #[test]
 fn points_that_do_not_fit_are_refused() {
-    let scratch = Scratch::baked(3);
+    let scratch = Scratch::with_model();
     let put = |name: &str, shape: &[usize]| {
         let data = vec![1.0f32; shape.iter().product()];
         npy::write(&scratch.place(name), shape, &data).expect("room for a file");
@@ -117,7 +117,7 @@ fn points_that_do_not_fit_are_refused() {
     let (flat, narrow) = (put("flat.npy", &[3]), put("narrow.npy", &[4, 2]));
     let cases: [(&[&str], &[&str]); 8] = [
         (&["--points", "absent.npy"], &["cannot read absent.npy"]),
-        (&["--points", &scratch.path("ens/m0.raw")], &["m0.raw", ".npy file"]),
+        (&["--points", &scratch.path("model.drr")], &["model.drr", ".npy file"]),
         (&["--points", &flat], &["flat.npy: shape [3], expected [points, 3]"]),
         (&["--points", &narrow], &["narrow.npy: points of 2 coordinates, the file has 3 axes"]),
         (&["--grid", "4,4"], &["--grid [4, 4]: expected 3 sizes", "slowest dimension first"]),
@@ -132,7 +132,7 @@ fn points_that_do_not_fit_are_refused() {
 
 #[test]
 fn parameters_that_do_not_fit_are_refused() {
-    let scratch = Scratch::baked(3);
+    let scratch = Scratch::with_model();
     let table = |name: &str, shape: &[usize]| {
         let data = vec![0.5f64; shape.iter().product()];
         npy::write(&scratch.place(name), shape, &data).expect("room for a file");
@@ -158,7 +158,7 @@ fn parameters_that_do_not_fit_are_refused() {
 
 #[test]
 fn results_that_cannot_be_written_are_refused_before_the_work() {
-    let scratch = Scratch::baked(3);
+    let scratch = Scratch::with_model();
     let sets = scratch.path("sets.npy");
     npy::write(&scratch.place("sets.npy"), &[2, 2], &[0.5, 20.0, 0.6, 30.0]).expect("a table");
     let points = scratch.path("points.npy");
@@ -196,7 +196,7 @@ fn results_that_cannot_be_written_are_refused_before_the_work() {
 
 #[test]
 fn a_refused_query_leaves_the_earlier_result() {
-    let scratch = Scratch::baked(3);
+    let scratch = Scratch::with_model();
     let (model, out) = (scratch.path("model.drr"), scratch.path("out.npy"));
     let query = |parameters, outside| {
         [
@@ -217,13 +217,13 @@ fn a_refused_query_leaves_the_earlier_result() {
     let message = drr_train_fails(&query("density=0.5,heat=60", "error"));
     assert!(message.contains("parameter heat is 60, expected 10 to 50"), "{message}");
     assert_eq!(scratch.bytes("out.npy"), before);
-    assert_eq!(scratch.list(""), ["ens", "model.drr", "model.yaml", "out.npy", "run"]);
+    assert_eq!(scratch.list(""), ["model.drr", "out.npy"]);
     drr_train_ok(&query("density=0.5,heat=60", "clamp"));
 }
 
 #[test]
 fn the_point_outside_is_named() {
-    let scratch = Scratch::baked(3);
+    let scratch = Scratch::with_model();
     let out = scratch.path("out.npy");
     // Far enough down the list that the program has asked for others before it.
     let mut points = [1.0f32, 12.0, 0.0].repeat(300_000);

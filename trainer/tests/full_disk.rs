@@ -87,7 +87,7 @@ fn a_new_run_that_finds_no_room_says_so() {
 
 #[test]
 fn a_query_that_finds_no_room_leaves_the_old_result() {
-    let scratch = Scratch::baked(3);
+    let scratch = Scratch::with_model();
     let model = scratch.path("model.drr");
     for name in ["out.npy", "out.raw"] {
         let out = scratch.path(name);
@@ -128,7 +128,7 @@ fn results_that_nobody_can_read_are_an_error_and_no_crash() {
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
-    let scratch = Scratch::baked(3);
+    let scratch = Scratch::with_model();
     let mut child = scratch.start(&["info".into(), scratch.path("model.drr"), "--json".into()]);
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("a child");

@@ -43,7 +43,7 @@ const POINTS: [[f64; 3]; 4] =
 
 #[test]
 fn a_grid_is_its_points_x_fastest_from_border_to_border() {
-    let scratch = Scratch::baked(3);
+    let scratch = Scratch::with_model();
     let axes = ranges(&scratch.info("model.drr"), "axes");
     assert_eq!(axes, [(0.0, 6.0), (10.0, 20.0), (-1.0, 3.0)], "as field.yaml says");
     let along = |axis: usize, i: usize, size: usize| {
@@ -86,7 +86,7 @@ fn answers_at_samples_are_the_data_in_their_order() {
 
 #[test]
 fn physical_and_normalised_queries_agree() {
-    let scratch = Scratch::baked(30);
+    let scratch = Scratch::with_model();
     let info = scratch.info("model.drr");
     let scale = |value: f64, (min, max): (f64, f64)| (value - min) / (max - min);
     let axes = ranges(&info, "axes");
@@ -116,7 +116,7 @@ fn physical_and_normalised_queries_agree() {
 
 #[test]
 fn several_sets_are_answered_one_after_the_other() {
-    let scratch = Scratch::baked(30);
+    let scratch = Scratch::with_model();
     let points = put(&scratch, "points.npy", &[4, 3], POINTS.as_flattened());
     let sets = [[0.5, 20.0], [0.9, 45.0], [0.2, 10.0]];
     let table = put(&scratch, "sets.npy", &[3, 2], sets.as_flattened());
@@ -135,7 +135,7 @@ fn several_sets_are_answered_one_after_the_other() {
 
 #[test]
 fn no_points_give_no_values() {
-    let scratch = Scratch::baked(3);
+    let scratch = Scratch::with_model();
     let points = put(&scratch, "points.npy", &[0, 3], &[0.0f64; 0]);
     let sets = put(&scratch, "sets.npy", &[2, 2], &[0.5, 20.0, 0.6, 30.0]);
     let empty = answer(&scratch, &["--params-npy", &sets, "--points", &points]);
@@ -144,7 +144,7 @@ fn no_points_give_no_values() {
 
 #[test]
 fn points_come_in_either_precision() {
-    let scratch = Scratch::baked(30);
+    let scratch = Scratch::with_model();
     let single: Vec<f32> = POINTS.as_flattened().iter().map(|&x| x as f32).collect();
     let double = put(&scratch, "double.npy", &[4, 3], POINTS.as_flattened());
     let single = put(&scratch, "single.npy", &[4, 3], &single);
@@ -155,7 +155,7 @@ fn points_come_in_either_precision() {
 
 #[test]
 fn points_outside_get_what_was_asked_for() {
-    let scratch = Scratch::baked(30);
+    let scratch = Scratch::with_model();
     let points = [2.0, 12.0, 0.0, f64::NAN, 12.0, 0.0, 9.0, 12.0, 0.0, 6.0, 12.0, 0.0];
     let points = put(&scratch, "points.npy", &[4, 3], &points);
     let of = |outside: &str| {
@@ -175,7 +175,7 @@ fn points_outside_get_what_was_asked_for() {
 
 #[test]
 fn every_form_of_the_result_holds_the_same_numbers() {
-    let scratch = Scratch::baked(3);
+    let scratch = Scratch::with_model();
     let grid = [&PARAMETERS[..], &["--grid", "3,4,5"]].concat();
     ask(&scratch, "model.drr", &grid, "a.npy");
     ask(&scratch, "model.drr", &grid, "a.raw");

@@ -286,7 +286,7 @@ fn an_interrupted_bake_leaves_the_old_file() {
 
 #[test]
 fn an_interrupted_query_leaves_the_old_result() {
-    let scratch = Scratch::baked(3);
+    let scratch = Scratch::with_model();
     scratch.put("out.npy", "old");
     make_pipe(&scratch, "points");
     let path = scratch.place("points.npy");

@@ -62,20 +62,7 @@ pub fn start(entry: &Value, out: &Path) -> Result<()> {
     run.write_data(&data)?;
     let metrics = Metrics::create(&run.path("metrics.csv"))?;
     let adam = Adam::new(&model.parameters, &settings.optim);
-    let plan = settings.plan();
-    let mut trainer = Trainer {
-        run,
-        settings,
-        ensemble,
-        plan,
-        device,
-        model,
-        adam,
-        metrics,
-        step: 0,
-        seconds_before: 0.0,
-        began: Instant::now(),
-    };
+    let mut trainer = Trainer::new(run, settings, ensemble, device, model, adam, metrics);
     trainer.announce(&config)?;
     trainer.train()
 }
@@ -105,20 +92,9 @@ pub fn resume(folder: &Path, data: Option<PathBuf>, device: Option<String>) -> R
         })?;
     let step = checkpoint.steps;
     let metrics = Metrics::resume(&run.path("metrics.csv"), step)?;
-    let plan = settings.plan();
-    let mut trainer = Trainer {
-        run,
-        settings,
-        ensemble,
-        plan,
-        device,
-        model,
-        adam,
-        metrics,
-        step,
-        seconds_before,
-        began: Instant::now(),
-    };
+    let mut trainer = Trainer::new(run, settings, ensemble, device, model, adam, metrics);
+    trainer.step = step;
+    trainer.seconds_before = seconds_before;
     trainer.say(&format!("going on after step {step}"))?;
     trainer.train()
 }
@@ -158,6 +134,33 @@ fn hdinr(model: &ModelConfig) -> Result<&HdinrConfig> {
 }
 
 impl Trainer {
+    /// Before the first step.
+    fn new(
+        run: Run,
+        settings: Settings,
+        ensemble: Ensemble,
+        device: Device,
+        model: Hdinr,
+        adam: Adam,
+        metrics: Metrics,
+    ) -> Self {
+        let (plan, began) = (settings.plan(), Instant::now());
+        let (step, seconds_before) = (0, 0.0);
+        Self {
+            run,
+            settings,
+            ensemble,
+            plan,
+            device,
+            model,
+            adam,
+            metrics,
+            step,
+            seconds_before,
+            began,
+        }
+    }
+
     fn train(&mut self) -> Result<()> {
         let steps = self.settings.steps;
         let progress = Progress::new("training", "steps", steps);

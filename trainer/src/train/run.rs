@@ -26,7 +26,7 @@ use crate::files::write_atomically;
 use crate::models::Parameters;
 use crate::models::checkpoint::{read_safetensors, write_safetensors};
 
-/// Checkpoints that are kept.
+/// Checkpoints that are kept: one to go on from if the last is damaged.
 const KEEP: usize = 2;
 
 /// A run's folder.
@@ -134,7 +134,7 @@ impl Run {
         append().with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Stores a checkpoint: complete or not at all. Older ones beyond [`KEEP`] are removed.
+    /// Stores a checkpoint: complete or not at all. The last two are kept.
     ///
     /// # Errors
     /// If the disk is full, for instance; earlier checkpoints stay.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -31,6 +32,14 @@ impl Scratch {
         let scratch = Self::small();
         scratch.train("run", &["--steps", &steps.to_string()]);
         scratch.bake("run", "model.drr");
+        scratch
+    }
+
+    /// With the baked file `model.drr` alone; its run is made once for all tests of a file.
+    pub fn with_model() -> Self {
+        static MODEL: OnceLock<Vec<u8>> = OnceLock::new();
+        let scratch = Self::new();
+        scratch.put("model.drr", MODEL.get_or_init(|| Self::baked(60).bytes("model.drr")));
         scratch
     }
 

@@ -306,3 +306,10 @@ fn stored(x: f64, precision: GridPrecision) -> f64 {
         GridPrecision::F16 => f16::from_f64(x).to_f64(),
     }
 }
+
+#[test]
+fn a_device_is_not_replaced() {
+    let error = Writer::create("/dev/null", spec(), GridPrecision::F16).err().expect("no file");
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    assert!(!Path::new("/dev/null").is_file());
+}

@@ -102,6 +102,12 @@ impl Writer {
     pub fn create(path: impl AsRef<Path>, spec: Spec, precision: GridPrecision) -> Result<Self> {
         spec.check()?;
         let path = path.as_ref().to_owned();
+        if path.exists() && !path.is_file() && !path.is_dir() {
+            return Err(Error::argument(format!(
+                "cannot write {}: it is no regular file, and would be replaced",
+                path.display()
+            )));
+        }
         let temporary = temporary_name(&path)?;
         let entries = entries(&spec, precision);
         let file = File::create(&temporary).map_err(|error| {

@@ -18,12 +18,23 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 /// # Errors
 /// If the system refuses the handler.
 pub fn catch_interrupts() -> Result<()> {
+    // The handler is for the end of the terminal, too, unless `nohup` asked otherwise.
+    let hangup_ignored = ignore_hangup();
     ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
     })?;
+    if hangup_ignored {
+        ignore_hangup();
+    }
     Ok(())
+}
+
+/// Ignores the end of the terminal; whether that was so before.
+fn ignore_hangup() -> bool {
+    // SAFETY: sets how one signal is handled, to a way that runs no code.
+    unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) == libc::SIG_IGN }
 }
 
 /// Whether the user wants to stop.

@@ -4,7 +4,7 @@ mod common;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::scratch::{Scratch, borrowed, is_png, signal};
@@ -29,12 +29,12 @@ fn metrics(scratch: &Scratch, run: &str) -> Vec<(u64, f64)> {
     lines.map(row).collect()
 }
 
-/// Waits until `happened`, but not forever.
-fn wait_for(what: &str, child: &mut Child, mut happened: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !happened() {
-        assert!(began.elapsed() < Duration::from_secs(60), "no {what} after a minute");
-        assert!(child.try_wait().expect("a child").is_none(), "it ended before {what}");
+/// Waits until a run has made a few reports, but not forever.
+fn wait_for_reports(scratch: &Scratch, run: &str, child: &mut Child) {
+    let (path, began) = (format!("{run}/metrics.csv"), Instant::now());
+    while !scratch.has(&path) || scratch.text(&path).lines().count() < 3 {
+        assert!(began.elapsed() < Duration::from_secs(60), "no report after a minute");
+        assert!(child.try_wait().expect("a child").is_none(), "it ended before its reports");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -177,8 +177,8 @@ fn an_interrupted_run_goes_on_to_the_same_weights() {
     scratch.train("whole", &long);
     let weights =
         |run: &str| scratch.bytes(&format!("{run}/checkpoints/step-00000700/weights.safetensors"));
-    // Ctrl-C, and what batch systems send.
-    for name in ["INT", "TERM"] {
+    // Ctrl-C, what batch systems send, and the end of the terminal.
+    for name in ["INT", "TERM", "HUP"] {
         let stopped = stop_early(&scratch, name, &long);
         drr_train_ok(&["train", "--resume", &scratch.path(name)]);
         assert!(weights(name) == weights("whole"), "{name}: the weights differ");
@@ -199,9 +199,7 @@ fn an_interrupted_run_goes_on_to_the_same_weights() {
 /// the step after which it stopped.
 fn stop_early(scratch: &Scratch, run: &str, arguments: &[&str]) -> u64 {
     let mut child = scratch.start(&scratch.training(run, arguments));
-    let path = format!("{run}/metrics.csv");
-    let reports = || scratch.has(&path) && scratch.text(&path).lines().count() > 2;
-    wait_for("reports", &mut child, reports);
+    wait_for_reports(scratch, run, &mut child);
     signal(&child, run);
     let (status, said) = end_of(child);
     assert_eq!(status, Some(130), "{said}");
@@ -212,6 +210,23 @@ fn stop_early(scratch: &Scratch, run: &str, arguments: &[&str]) -> u64 {
     let stopped = stopped.trim_start_matches("step-").parse().expect("a step");
     assert!((10..700).contains(&stopped), "stopped after step {stopped}");
     stopped
+}
+
+#[test]
+fn nohup_is_respected() {
+    let scratch = Scratch::small();
+    let training = scratch.training("run", &["--steps", "400", "--set", "train.report_steps=5"]);
+    let mut child = on_one_thread("sh")
+        .args(["-c", "trap '' HUP; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_drr-train")])
+        .args(training)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    wait_for_reports(&scratch, "run", &mut child);
+    signal(&child, "HUP");
+    let (status, said) = end_of(child);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(scratch.has("run/checkpoints/step-00000400"));
 }
 
 #[test]

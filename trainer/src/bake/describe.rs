@@ -24,12 +24,6 @@ pub struct Description {
 impl Description {
     /// From the data that a model was trained on.
     pub fn of(ensemble: &Ensemble) -> Self {
-        let axes = ensemble.axes.iter().map(|a| Axis {
-            name: a.name.clone(),
-            unit: a.unit.clone(),
-            min: a.min,
-            max: a.max,
-        });
         let parameters = ensemble.parameters.iter().map(|p| Parameter {
             name: p.name.clone(),
             unit: p.unit.clone(),
@@ -47,7 +41,7 @@ impl Description {
             transform,
         });
         Self {
-            axes: axes.collect(),
+            axes: ensemble.axes.clone(),
             parameters: parameters.collect(),
             values: values.collect(),
             provenance: Map::new(),

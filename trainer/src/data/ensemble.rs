@@ -6,24 +6,12 @@ use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+pub use drr::model::spec::Axis;
 
 use super::field::{self, Layout};
 use super::info::FieldInfo;
 use super::{reference, table};
 use crate::config::{DatasetConfig, DatasetKind};
-
-/// A spatial axis: physical positions of its first and last sample.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Axis {
-    /// `x`, `y` or `z` unless said otherwise.
-    pub name: String,
-    /// Unit of the positions; may be empty.
-    pub unit: String,
-    /// Position of the first sample, -1 unless said otherwise.
-    pub min: f64,
-    /// Position of the last sample, 1 unless said otherwise.
-    pub max: f64,
-}
 
 /// A simulation input; its range is what becomes `[0, 1]`.
 #[derive(Debug, Clone, PartialEq)]

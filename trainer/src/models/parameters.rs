@@ -144,11 +144,6 @@ impl Parameters {
         self.kind
     }
 
-    /// Where the tensors are.
-    pub fn device(&self) -> Device {
-        self.device
-    }
-
     fn take(&mut self, name: &str, shape: &[i64]) -> Result<Option<Tensor>> {
         let found = match &mut self.checkpoint {
             Some(checkpoint) => checkpoint.take(name)?,

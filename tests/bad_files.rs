@@ -340,7 +340,7 @@ fn files_by_other_writers_give_the_same_results() {
     for (name, shape) in [("grid.1", &[5, 1][..]), ("grid.0", &[3, 4, 3])] {
         let (_, dtype, _, bytes) = unpadded.tensor(name).clone();
         let features = shape[shape.len() - 1];
-        let rows = bytes.chunks(64).flat_map(|row| row[..2 * features].to_vec()).collect();
+        let rows = bytes.chunks(16).flat_map(|row| row[..2 * features].to_vec()).collect();
         unpadded = unpadded.with_tensor(name, &dtype, shape, rows);
     }
     for kernel in kernels() {

@@ -304,6 +304,7 @@ fn stored(x: f64, precision: GridPrecision) -> f64 {
     match precision {
         GridPrecision::F32 => f64::from(x as f32),
         GridPrecision::F16 => f16::from_f64(x).to_f64(),
+        GridPrecision::I8 => unreachable!("depends on the range of the channel"),
     }
 }
 

@@ -4,7 +4,10 @@
 use super::activation::apply64;
 use super::corners::Corners;
 use super::tile::Job;
-use crate::model::{GridValues, Model};
+use half::bf16;
+
+use crate::model::spec::LayerPrecision;
+use crate::model::{GridValues, Model, Scaling};
 
 /// The input vector before any grid is added: bias plus lines at `parameters`, `[input.width]`.
 pub fn conditional_inputs(model: &Model, parameters: &[f64]) -> Vec<f64> {
@@ -64,6 +67,9 @@ fn spatial_inputs(job: &Job<'_>, position: &super::Position) -> Vec<f64> {
                 let feature = match data.values {
                     GridValues::F32(values) => f64::from(values[start + f]),
                     GridValues::F16(values) => values[start + f].to_f64(),
+                    GridValues::I8(values, Scaling { scale, zero }) => {
+                        f64::from(zero[f]) + f64::from(scale[f]) * f64::from(values[start + f])
+                    }
                 };
                 inputs[grid.offset + f] += corners.weights[c] * feature;
             }
@@ -76,6 +82,7 @@ fn spatial_inputs(job: &Job<'_>, position: &super::Position) -> Vec<f64> {
 fn layers(job: &Job<'_>, mut x: Vec<f64>) -> Vec<f64> {
     let spec = job.model.spec();
     for (n, (layer, tensors)) in spec.layers.iter().zip(job.model.layers()).enumerate() {
+        x.iter_mut().for_each(|x| *x = round64(layer.precision, *x));
         x = (tensors.weight.chunks_exact(layer.inputs).enumerate())
             .map(|(out, row)| {
                 let bias =
@@ -85,6 +92,17 @@ fn layers(job: &Job<'_>, mut x: Vec<f64>) -> Vec<f64> {
             .collect();
     }
     x
+}
+
+/// What a layer takes an input for.
+pub fn round64(precision: LayerPrecision, x: f64) -> f64 {
+    match precision {
+        LayerPrecision::F32 => x,
+        LayerPrecision::Bf16 => bf16::from_f64(x).to_f64(),
+        LayerPrecision::I8 { low, step } => {
+            low + step * ((x - low) / step).round_ties_even().clamp(0.0, 255.0)
+        }
+    }
 }
 
 fn dot(row: &[f32], x: &[f64]) -> f64 {

@@ -124,6 +124,15 @@ fn add_features<L: Lanes>(grid: &Grid, data: GridData<'_>, corners: &Corners, su
             let rows = corner_rows(values, data.row, grid.channels, corners);
             interpolate::<L, half::f16>(&rows, corners, sums, L::load_f16, half::f16::to_f32);
         }
+        GridValues::I8(values, scaling) => {
+            let rows = corner_rows(values, data.row, grid.channels, corners);
+            for (f, sum) in sums.iter_mut().enumerate() {
+                for (row, &weight) in rows.iter().zip(&corners.weights).take(corners.count) {
+                    let feature = scaling.zero[f] + scaling.scale[f] * f32::from(row[f]);
+                    *sum += weight as f32 * feature;
+                }
+            }
+        }
     }
 }
 

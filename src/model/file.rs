@@ -89,12 +89,12 @@ impl<'a> Container<'a> {
         Ok((info.dtype, &info.shape, self.data_start + start..self.data_start + end))
     }
 
-    /// Bytes of an F32 tensor of the given shape.
-    pub fn f32(&self, name: &str, expected: &[usize]) -> Result<&'a [u8]> {
-        let (dtype, shape, range) = self.tensor(name)?;
-        if dtype != Dtype::F32 || shape != expected {
+    /// Bytes of a tensor of the given type and shape.
+    pub fn small(&self, name: &str, dtype: Dtype, shape: &[usize]) -> Result<&'a [u8]> {
+        let (found, found_shape, range) = self.tensor(name)?;
+        if found != dtype || found_shape != shape {
             return Err(Error::format(format!(
-                "{name} is {dtype:?} {shape:?}, expected F32 {expected:?}"
+                "{name} is {found:?} {found_shape:?}, expected {dtype:?} {shape:?}"
             )));
         }
         Ok(&self.bytes[range])

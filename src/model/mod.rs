@@ -4,21 +4,22 @@
 //! [`Model`] that exists is consistent. `docs/format.md` describes the file.
 
 mod file;
+mod layout;
 pub mod spec;
 mod storage;
 mod writer;
 
 use std::path::Path;
 
-use half::f16;
-use safetensors::Dtype;
+use half::{bf16, f16};
 
 use crate::{Error, Result};
 use file::Container;
-use spec::Spec;
+pub use layout::GridPrecision;
+use spec::{LayerPrecision, Spec};
 pub use storage::{ALIGNMENT, Storage};
 use storage::{Bytes, floats, view};
-pub use writer::{GridPrecision, GridWriter, SmallTensors, Writer};
+pub use writer::{GridWriter, SmallTensors, Writer};
 
 /// Whether tensors are compared with their checksums when a file is opened. The description and
 /// all sizes are always checked.
@@ -52,27 +53,48 @@ pub struct GridData<'a> {
     pub values: GridValues<'a>,
 }
 
-/// The stored precision of a grid.
+/// The stored numbers of a grid.
 #[derive(Clone, Copy)]
 pub enum GridValues<'a> {
     /// 32-bit.
     F32(&'a [f32]),
     /// 16-bit.
     F16(&'a [f16]),
+    /// 8-bit: feature c of a vertex is `zero[c] + scale[c] * q`.
+    I8(&'a [i8], &'a Scaling),
+}
+
+/// What the 8-bit numbers of a grid stand for, per channel.
+pub struct Scaling {
+    /// Distance of neighbouring features, not negative, `[channels]`.
+    pub scale: Vec<f32>,
+    /// The feature that 0 stands for, `[channels]`.
+    pub zero: Vec<f32>,
 }
 
 /// A dense layer's numbers.
 pub struct LayerTensors {
-    /// `[outputs, inputs]`, row-major.
+    /// `[outputs, inputs]`, row-major, as stored (times its scale if 8-bit).
     pub weight: Vec<f32>,
     /// `[outputs]`
     pub bias: Vec<f32>,
+    /// The stored numbers of an 8-bit layer.
+    pub quantized: Option<QuantizedWeight>,
+}
+
+/// An 8-bit weight: `scale[output] * values[output][input]`.
+pub struct QuantizedWeight {
+    /// `[outputs, inputs]`, row-major.
+    pub values: Vec<i8>,
+    /// `[outputs]`, not negative.
+    pub scale: Vec<f32>,
 }
 
 struct GridTensor {
     range: std::ops::Range<usize>,
     row: usize,
     precision: GridPrecision,
+    scaling: Option<Scaling>,
 }
 
 impl Model {
@@ -101,35 +123,28 @@ impl Model {
         let container = Container::parse(bytes.as_slice())?;
         let spec = container.spec()?;
         spec.check()?;
-        container.check_names(&expected_tensors(&spec))?;
+        let grids = grid_tensors(&container, &spec)?;
+        let precisions: Vec<_> = grids.iter().map(|grid| grid.precision).collect();
+        let small = layout::small(&spec, &precisions);
+        let names = (0..grids.len()).map(layout::grid);
+        let names: Vec<_> = names.chain(small.iter().map(|tensor| tensor.name.clone())).collect();
+        container.check_names(&names)?;
         if checksums == Checksums::Verify {
             container.check_sums()?;
         }
-        let grids = spec
-            .grids
-            .iter()
-            .enumerate()
-            .map(|(n, grid)| grid_tensor(&container, n, grid))
+        for tensor in &small {
+            container.small(&tensor.name, tensor.dtype, &tensor.shape)?;
+        }
+        let reader = Reader { container: &container };
+        let grids = (grids.into_iter().enumerate())
+            .map(|(n, grid)| reader.scaling(n, grid))
             .collect::<Result<_>>()?;
-        let read = |name: String, shape: &[usize]| -> Result<Vec<f32>> {
-            let values = floats(container.f32(&name, shape)?);
-            match values.iter().position(|value| !value.is_finite()) {
-                Some(at) => Err(Error::format(format!("{name}[{at}] is {}", values[at]))),
-                None => Ok(values),
-            }
-        };
-        let input_bias =
-            spec.input.bias.then(|| read("input.bias".into(), &[spec.input.width])).transpose()?;
-        let lines = (spec.lines.iter().enumerate())
-            .map(|(n, line)| read(format!("line.{n}"), &[line.vertices, line.features]))
+        let input_bias = spec.input.bias.then(|| reader.floats("input.bias")).transpose()?;
+        let lines = (0..spec.lines.len())
+            .map(|n| reader.floats(&format!("line.{n}")))
             .collect::<Result<_>>()?;
         let layers = (spec.layers.iter().enumerate())
-            .map(|(n, layer)| {
-                Ok(LayerTensors {
-                    weight: read(format!("layer.{n}.weight"), &[layer.outputs, layer.inputs])?,
-                    bias: read(format!("layer.{n}.bias"), &[layer.outputs])?,
-                })
-            })
+            .map(|(n, layer)| reader.layer(n, layer))
             .collect::<Result<_>>()?;
         let spec_json = container.spec_json().to_owned();
         Ok(Self { spec, spec_json, grids, input_bias, lines, layers, bytes })
@@ -154,10 +169,14 @@ impl Model {
     pub fn grid(&self, n: usize) -> GridData<'_> {
         let tensor = &self.grids[n];
         let bytes = &self.bytes.as_slice()[tensor.range.clone()];
-        // `grid_tensor` made sure that these bytes are aligned, so that both views exist.
+        // `grid_tensors` made sure that these bytes are aligned, so that both views exist.
         let values = match tensor.precision {
             GridPrecision::F32 => GridValues::F32(view(bytes).unwrap_or_default()),
             GridPrecision::F16 => GridValues::F16(view(bytes).unwrap_or_default()),
+            GridPrecision::I8 => match &tensor.scaling {
+                Some(scaling) => GridValues::I8(view(bytes).unwrap_or_default(), scaling),
+                None => unreachable!("`scaling` reads one for every 8-bit grid"),
+            },
         };
         GridData { row: tensor.row, values }
     }
@@ -175,6 +194,12 @@ impl Model {
     /// Features of line `n`, `[vertices, features]`.
     pub fn line(&self, n: usize) -> &[f32] {
         &self.lines[n]
+    }
+
+    /// Number of tensors in the file.
+    pub fn tensors(&self) -> usize {
+        let precisions: Vec<_> = self.grids.iter().map(|grid| grid.precision).collect();
+        self.grids.len() + layout::small(&self.spec, &precisions).len()
     }
 
     /// Weights of the dense layers.
@@ -205,25 +230,78 @@ fn realigned(bytes: Bytes) -> Result<Bytes> {
     ])
 }
 
-fn expected_tensors(spec: &Spec) -> Vec<String> {
-    let grids = (0..spec.grids.len()).map(|n| format!("grid.{n}"));
-    let lines = (0..spec.lines.len()).map(|n| format!("line.{n}"));
-    let bias = spec.input.bias.then(|| "input.bias".to_owned());
-    let layers = (0..spec.layers.len())
-        .flat_map(|n| [format!("layer.{n}.weight"), format!("layer.{n}.bias")]);
-    grids.chain(lines).chain(bias).chain(layers).collect()
+/// Reads the small tensors; names, types and shapes were checked.
+struct Reader<'a> {
+    container: &'a Container<'a>,
+}
+
+impl<'a> Reader<'a> {
+    fn bytes(&self, name: &str) -> Result<&'a [u8]> {
+        let (dtype, shape, _) = self.container.tensor(name)?;
+        self.container.small(name, dtype, shape)
+    }
+
+    fn floats(&self, name: &str) -> Result<Vec<f32>> {
+        finite(name, floats(self.bytes(name)?))
+    }
+
+    /// Numbers that must not be negative either.
+    fn scales(&self, name: &str) -> Result<Vec<f32>> {
+        let scales = self.floats(name)?;
+        match scales.iter().position(|&scale| scale < 0.0) {
+            Some(at) => Err(Error::format(format!("{name}[{at}] is {}", scales[at]))),
+            None => Ok(scales),
+        }
+    }
+
+    fn scaling(&self, n: usize, mut grid: GridTensor) -> Result<GridTensor> {
+        if grid.precision == GridPrecision::I8 {
+            let scale = self.scales(&format!("grid.{n}.scale"))?;
+            let zero = self.floats(&format!("grid.{n}.zero"))?;
+            grid.scaling = Some(Scaling { scale, zero });
+        }
+        Ok(grid)
+    }
+
+    fn layer(&self, n: usize, layer: &spec::Layer) -> Result<LayerTensors> {
+        let name = format!("layer.{n}.weight");
+        let bytes = self.bytes(&name)?;
+        let bias = self.floats(&format!("layer.{n}.bias"))?;
+        let (weight, quantized) = match layer.precision {
+            LayerPrecision::F32 => (floats(bytes), None),
+            LayerPrecision::Bf16 => {
+                let weights = bytes.as_chunks::<2>().0.iter();
+                (weights.map(|&pair| bf16::from_le_bytes(pair).to_f32()).collect(), None)
+            }
+            LayerPrecision::I8 { .. } => {
+                let values: Vec<i8> = bytes.iter().map(|&byte| byte.cast_signed()).collect();
+                let scale = self.scales(&format!("layer.{n}.scale"))?;
+                let rows = values.chunks_exact(layer.inputs).zip(&scale);
+                let weight =
+                    rows.flat_map(|(row, &s)| row.iter().map(move |&q| s * f32::from(q))).collect();
+                (weight, Some(QuantizedWeight { values, scale }))
+            }
+        };
+        Ok(LayerTensors { weight: finite(&name, weight)?, bias, quantized })
+    }
+}
+
+fn finite(name: &str, values: Vec<f32>) -> Result<Vec<f32>> {
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(at) => Err(Error::format(format!("{name}[{at}] is {}", values[at]))),
+        None => Ok(values),
+    }
+}
+
+fn grid_tensors(container: &Container<'_>, spec: &Spec) -> Result<Vec<GridTensor>> {
+    spec.grids.iter().enumerate().map(|(n, grid)| grid_tensor(container, n, grid)).collect()
 }
 
 fn grid_tensor(container: &Container<'_>, n: usize, grid: &spec::Grid) -> Result<GridTensor> {
-    let name = format!("grid.{n}");
+    let name = layout::grid(n);
     let (dtype, shape, range) = container.tensor(&name)?;
-    let precision = match dtype {
-        Dtype::F32 => GridPrecision::F32,
-        Dtype::F16 => GridPrecision::F16,
-        other => {
-            return Err(Error::format(format!("{name} is {other:?}, expected F32 or F16")));
-        }
-    };
+    let precision = GridPrecision::of(dtype)
+        .ok_or_else(|| Error::format(format!("{name} is {dtype:?}, expected F32, F16 or I8")))?;
     let (dims, row) = shape.split_at(shape.len().saturating_sub(1));
     let row = row.first().copied().unwrap_or(0);
     if dims != grid.shape || row < grid.channels {
@@ -239,5 +317,5 @@ fn grid_tensor(container: &Container<'_>, n: usize, grid: &spec::Grid) -> Result
             precision.bytes()
         )));
     }
-    Ok(GridTensor { range, row, precision })
+    Ok(GridTensor { range, row, precision, scaling: None })
 }

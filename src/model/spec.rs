@@ -138,7 +138,7 @@ pub struct Input {
 }
 
 /// A dense layer: tensors `layer.N.weight` of shape `[outputs, inputs]`, `layer.N.bias` of shape
-/// `[outputs]`.
+/// `[outputs]`, with `LayerPrecision::I8` also `layer.N.scale` of shape `[outputs]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Layer {
@@ -148,6 +148,43 @@ pub struct Layer {
     pub outputs: usize,
     /// Applied to the outputs.
     pub activation: Activation,
+    /// In what its weights are stored and multiplied.
+    #[serde(default, skip_serializing_if = "LayerPrecision::is_f32")]
+    pub precision: LayerPrecision,
+}
+
+/// What the weights of a layer are stored in, and what its inputs are rounded to before they are
+/// multiplied. Inputs of the first layer that no grid reaches are not rounded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum LayerPrecision {
+    /// 32-bit floating point; inputs as they are.
+    #[default]
+    F32,
+    /// bfloat16, inputs too.
+    Bf16,
+    /// 8-bit integers: weight `scale[output] * q`, inputs `low + step * q` with q from 0 to 255.
+    I8 {
+        /// The smallest input.
+        low: f64,
+        /// Distance of neighbouring inputs, positive.
+        step: f64,
+    },
+}
+
+impl LayerPrecision {
+    /// Name in tables and options.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::I8 { .. } => "i8",
+        }
+    }
+
+    fn is_f32(&self) -> bool {
+        *self == Self::F32
+    }
 }
 
 /// Activation functions, named as in `torch.nn`, lower case in the file.
@@ -201,12 +238,6 @@ impl Spec {
         self.grids.iter().map(|grid| grid.offset + grid.channels).max().unwrap_or(0)
     }
 
-    /// Number of tensors in the file.
-    pub fn tensors(&self) -> usize {
-        let bias = usize::from(self.input.bias);
-        self.grids.len() + self.lines.len() + bias + 2 * self.layers.len()
-    }
-
     /// Checks that the description is consistent in itself and of sane size.
     ///
     /// # Errors
@@ -257,7 +288,8 @@ impl Spec {
                     self.axes.len()
                 )));
             }
-            if grid.shape.contains(&0) || grid.vertices().is_none() {
+            let large = grid.shape.iter().any(|&size| size > i32::MAX as usize);
+            if grid.shape.contains(&0) || large || grid.vertices().is_none() {
                 return Err(Error::format(format!(
                     "grid.{n} has shape {:?} with {} channels: empty, or too large to address",
                     grid.shape, grid.channels
@@ -293,6 +325,14 @@ impl Spec {
                 return Err(Error::format(format!(
                     "layer.{n} takes {} inputs, but {width} come in",
                     layer.inputs
+                )));
+            }
+            if let LayerPrecision::I8 { low, step } = layer.precision
+                && !(is_f32(low) && is_f32(step) && step >= f64::from(f32::MIN_POSITIVE))
+            {
+                return Err(Error::format(format!(
+                    "layer.{n} takes inputs from {low} in steps of {step}, expected finite numbers \
+                     and positive steps"
                 )));
             }
             width = layer.outputs;
@@ -350,6 +390,10 @@ pub fn check_ranges(axes: &[Axis], parameters: &[Parameter], values: &[Value]) -
         }
     }
     Ok(())
+}
+
+fn is_f32(x: f64) -> bool {
+    (x as f32).is_finite()
 }
 
 fn check_width(what: &str, width: usize) -> Result<()> {

@@ -10,7 +10,7 @@ use memmap2::Mmap;
 
 use crate::{Error, ErrorKind, Result};
 
-/// Alignment of grid rows, one cache line: mapped files are used in place if they keep it.
+/// Alignment of a file's data in memory, one cache line.
 pub const ALIGNMENT: usize = 64;
 
 /// Where the bytes of an open model live.
@@ -136,6 +136,8 @@ pub(super) unsafe trait Number: Copy {}
 unsafe impl Number for f32 {}
 // SAFETY: a transparent u16.
 unsafe impl Number for f16 {}
+// SAFETY: an integer.
+unsafe impl Number for i8 {}
 
 /// `bytes` as numbers, or `None` where they are not aligned or not a whole number of them.
 pub(super) fn view<T: Number>(bytes: &[u8]) -> Option<&[T]> {

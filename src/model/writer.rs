@@ -8,48 +8,18 @@ use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use half::f16;
+use half::{bf16, f16};
+use safetensors::Dtype;
 use serde_json::json;
 
+use super::Scaling;
 use super::file::{FORMAT, VERSION, checksum_key};
+use super::layout::{self, GridPrecision};
 use super::spec::Spec;
-use super::storage::ALIGNMENT;
 use crate::{Error, ErrorKind, Result};
 
 /// Tensor data starts on a multiple of this.
 const DATA_ALIGNMENT: usize = 256;
-
-/// Stored precision of grids.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GridPrecision {
-    /// 32-bit floating point.
-    F32,
-    /// 16-bit floating point.
-    F16,
-}
-
-impl GridPrecision {
-    /// Bytes of one number.
-    pub fn bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::F16 => 2,
-        }
-    }
-
-    /// Numbers from one vertex to the next for `channels` features: whole cache lines.
-    pub fn row(self, channels: usize) -> usize {
-        channels.next_multiple_of(ALIGNMENT / self.bytes())
-    }
-
-    /// Name in safetensors headers.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "F32",
-            Self::F16 => "F16",
-        }
-    }
-}
 
 /// A baked file in the making: grids first, in order, then the small tensors by
 /// [`Writer::finish`].
@@ -60,6 +30,7 @@ pub struct Writer {
     spec: Spec,
     precision: GridPrecision,
     entries: Vec<Entry>,
+    scalings: Vec<Scaling>,
     data_start: u64,
     next: usize,
 }
@@ -71,13 +42,14 @@ pub struct GridWriter<'a> {
     channels: usize,
     row: usize,
     left: usize,
+    scaling: Option<Scaling>,
     crc: crc32fast::Hasher,
     buffer: Vec<u8>,
 }
 
 struct Entry {
     name: String,
-    dtype: &'static str,
+    dtype: Dtype,
     shape: Vec<usize>,
     bytes: usize,
     crc: u32,
@@ -90,7 +62,7 @@ pub struct SmallTensors {
     pub input_bias: Option<Vec<f32>>,
     /// `[vertices, features]` each.
     pub lines: Vec<Vec<f32>>,
-    /// Weight `[outputs, inputs]` and bias `[outputs]` each.
+    /// Weight `[outputs, inputs]` and bias `[outputs]` each; rounded to the layer's precision.
     pub layers: Vec<(Vec<f32>, Vec<f32>)>,
 }
 
@@ -114,8 +86,18 @@ impl Writer {
             Error::from(error).context(format!("cannot write {}", path.display()))
         })?;
         let out = BufWriter::with_capacity(1 << 20, file);
-        let mut writer =
-            Self { path, temporary, out, spec, precision, entries, data_start: 0, next: 0 };
+        let scalings = Vec::new();
+        let mut writer = Self {
+            path,
+            temporary,
+            out,
+            spec,
+            precision,
+            entries,
+            scalings,
+            data_start: 0,
+            next: 0,
+        };
         // Checksums have a fixed width: the final header is as long as this provisional one.
         let header = writer.header()?;
         writer.data_start = header.len() as u64;
@@ -127,8 +109,44 @@ impl Writer {
     /// is begun again by the next call.
     ///
     /// # Errors
-    /// `InvalidArgument` if all grids were written; `Io`.
+    /// `InvalidArgument` if all grids were written or their precision needs ranges; `Io`.
     pub fn grid(&mut self) -> Result<GridWriter<'_>> {
+        if self.precision == GridPrecision::I8 {
+            return Err(Error::argument("8-bit grids need the ranges of their channels"));
+        }
+        self.next_grid(None)
+    }
+
+    /// The next grid, 8-bit: `ranges` are the smallest and largest feature of each channel, to
+    /// which others are clamped.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if all grids were written, the precision is another or the ranges are not
+    /// one per channel, finite and in order; `Io`.
+    pub fn grid_in_ranges(&mut self, ranges: &[(f64, f64)]) -> Result<GridWriter<'_>> {
+        let channels = self.spec.grids.get(self.next).map_or(0, |grid| grid.channels);
+        let ordered = |&(min, max): &(f64, f64)| {
+            f64::from(f32::MIN) <= min && min <= max && max <= f64::from(f32::MAX)
+        };
+        let fits = ranges.len() == channels && ranges.iter().all(ordered);
+        if self.precision != GridPrecision::I8 || !fits {
+            return Err(Error::argument(format!(
+                "{} ranges given for a {} grid of {channels} channels, expected one per channel of \
+                 an I8 grid, finite and in order",
+                ranges.len(),
+                self.precision.name(),
+            )));
+        }
+        let scale: Vec<f32> =
+            ranges.iter().map(|&(min, max)| ((max - min) / 255.0) as f32).collect();
+        // From -128 for the smallest to 127 for the largest.
+        let zero = ranges.iter().zip(&scale);
+        let zero = zero.map(|(&(min, _), &scale)| (min + 128.0 * f64::from(scale)) as f32);
+        let zero = zero.collect();
+        self.next_grid(Some(Scaling { scale, zero }))
+    }
+
+    fn next_grid(&mut self, scaling: Option<Scaling>) -> Result<GridWriter<'_>> {
         let entry = self.next;
         let grid = self
             .spec
@@ -142,7 +160,16 @@ impl Writer {
         let start = SeekFrom::Start(self.data_start + before as u64);
         self.out.seek(start).map_err(|error| self.io(error))?;
         let crc = crc32fast::Hasher::new();
-        Ok(GridWriter { entry, channels, row, left, crc, buffer: Vec::new(), writer: self })
+        Ok(GridWriter {
+            entry,
+            channels,
+            row,
+            left,
+            scaling,
+            crc,
+            buffer: Vec::new(),
+            writer: self,
+        })
     }
 
     /// Writes the small tensors, completes the header, syncs and moves the file into place.
@@ -167,9 +194,19 @@ impl Writer {
                 "lines, input biases and layers given: {given:?}, expected {expected:?}"
             )));
         }
-        let layers = layers.iter().flat_map(|(weight, bias)| [weight, bias]);
-        for values in lines.iter().chain(input_bias).chain(layers) {
+        for Scaling { scale, zero } in std::mem::take(&mut self.scalings) {
+            self.small(&scale)?;
+            self.small(&zero)?;
+        }
+        for values in lines.iter().chain(input_bias) {
             self.small(values)?;
+        }
+        for (weight, bias) in layers {
+            match self.entries[self.next].dtype {
+                Dtype::I8 => self.small_i8(weight)?,
+                _ => self.small(weight)?,
+            }
+            self.small(bias)?;
         }
         let header = self.header()?;
         let complete = |writer: &mut Self| -> std::io::Result<u64> {
@@ -190,8 +227,35 @@ impl Writer {
     }
 
     fn small(&mut self, values: &[f32]) -> Result<()> {
+        let dtype = self.check_small(values)?;
+        let bytes: Vec<u8> = match dtype {
+            Dtype::BF16 => {
+                values.iter().flat_map(|&value| bf16::from_f32(value).to_le_bytes()).collect()
+            }
+            _ => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        };
+        self.write_small(&bytes)
+    }
+
+    /// A weight in 8 bits, and its scales.
+    fn small_i8(&mut self, weight: &[f32]) -> Result<()> {
+        self.check_small(weight)?;
+        let inputs = self.entries[self.next].shape[1];
+        let largest = |row: &[f32]| row.iter().fold(0.0f32, |most, w| most.max(w.abs()));
+        let rows = weight.chunks_exact(inputs);
+        let scales: Vec<f32> = rows.clone().map(|row| largest(row) / 127.0).collect();
+        let rounded = rows.zip(&scales).flat_map(|(row, &scale)| {
+            row.iter().map(move |&w| (quantize(f64::from(w), 0.0, scale, -127.0)).cast_unsigned())
+        });
+        let rounded: Vec<u8> = rounded.collect();
+        self.write_small(&rounded)?;
+        self.small(&scales)
+    }
+
+    /// The type of the next small tensor, if `values` are as many as it needs, and finite.
+    fn check_small(&self, values: &[f32]) -> Result<Dtype> {
         let entry = &self.entries[self.next];
-        if values.len() * 4 != entry.bytes {
+        if values.len() != entry.shape.iter().product::<usize>() {
             return Err(Error::argument(format!(
                 "{} has {} numbers, expected {:?}",
                 entry.name,
@@ -199,13 +263,20 @@ impl Writer {
                 entry.shape
             )));
         }
-        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-            return Err(Error::argument(format!("{}[{at}] is {}", entry.name, values[at])));
+        let held = |&value: &f32| match entry.dtype {
+            Dtype::BF16 => bf16::from_f32(value).is_finite(),
+            _ => value.is_finite(),
+        };
+        match values.iter().position(|value| !held(value)) {
+            Some(at) => Err(Error::argument(format!("{}[{at}] is {}", entry.name, values[at]))),
+            None => Ok(entry.dtype),
         }
-        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.entries[self.next].crc = crc32fast::hash(&bytes);
+    }
+
+    fn write_small(&mut self, bytes: &[u8]) -> Result<()> {
+        self.entries[self.next].crc = crc32fast::hash(bytes);
         self.next += 1;
-        self.write(&bytes)
+        self.write(bytes)
     }
 
     fn header(&self) -> Result<Vec<u8>> {
@@ -272,15 +343,20 @@ impl GridWriter<'_> {
         let precision = self.writer.precision;
         self.buffer.clear();
         for vertex in features.chunks_exact(self.channels) {
-            for &feature in vertex {
-                let finite = match precision {
-                    GridPrecision::F32 => {
-                        let value = feature as f32;
+            for (channel, &feature) in vertex.iter().enumerate() {
+                let finite = match (precision, &self.scaling) {
+                    (GridPrecision::F16, _) => {
+                        let value = f16::from_f64(feature);
                         self.buffer.extend_from_slice(&value.to_le_bytes());
                         value.is_finite()
                     }
-                    GridPrecision::F16 => {
-                        let value = f16::from_f64(feature);
+                    (GridPrecision::I8, Some(Scaling { scale, zero })) => {
+                        let q = quantize(feature, zero[channel], scale[channel], -128.0);
+                        self.buffer.push(q.cast_unsigned());
+                        feature.is_finite()
+                    }
+                    _ => {
+                        let value = feature as f32;
                         self.buffer.extend_from_slice(&value.to_le_bytes());
                         value.is_finite()
                     }
@@ -313,33 +389,36 @@ impl GridWriter<'_> {
             )));
         }
         self.writer.entries[self.entry].crc = self.crc.finalize();
+        self.writer.scalings.extend(self.scaling);
         self.writer.next += 1;
         Ok(())
     }
 }
 
+/// The 8-bit number for `zero + scale * q`, at least `least`.
+fn quantize(x: f64, zero: f32, scale: f32, least: f64) -> i8 {
+    if scale == 0.0 {
+        return 0;
+    }
+    ((x - f64::from(zero)) / f64::from(scale)).round_ties_even().clamp(least, 127.0) as i8
+}
+
 fn entries(spec: &Spec, precision: GridPrecision) -> Vec<Entry> {
-    let mut entries = Vec::new();
-    let mut add = |name: String, dtype, shape: Vec<usize>, size: usize| {
-        let bytes = shape.iter().product::<usize>() * size;
-        entries.push(Entry { name, dtype, shape, bytes, crc: 0 });
+    let dtype = match precision {
+        GridPrecision::F32 => Dtype::F32,
+        GridPrecision::F16 => Dtype::F16,
+        GridPrecision::I8 => Dtype::I8,
     };
-    for (n, grid) in spec.grids.iter().enumerate() {
+    let grids = spec.grids.iter().enumerate().map(|(n, grid)| {
         let shape = [&grid.shape[..], &[precision.row(grid.channels)]].concat();
-        add(format!("grid.{n}"), precision.name(), shape, precision.bytes());
-    }
-    let mut small = |name: String, shape: Vec<usize>| add(name, "F32", shape, 4);
-    for (n, line) in spec.lines.iter().enumerate() {
-        small(format!("line.{n}"), vec![line.vertices, line.features]);
-    }
-    if spec.input.bias {
-        small("input.bias".into(), vec![spec.input.width]);
-    }
-    for (n, layer) in spec.layers.iter().enumerate() {
-        small(format!("layer.{n}.weight"), vec![layer.outputs, layer.inputs]);
-        small(format!("layer.{n}.bias"), vec![layer.outputs]);
-    }
-    entries
+        let bytes = shape.iter().product::<usize>() * precision.bytes();
+        Entry { name: layout::grid(n), dtype, shape, bytes, crc: 0 }
+    });
+    let small = layout::small(spec, &vec![precision; spec.grids.len()]).into_iter().map(|tensor| {
+        let bytes = tensor.bytes();
+        Entry { name: tensor.name, dtype: tensor.dtype, shape: tensor.shape, bytes, crc: 0 }
+    });
+    grids.chain(small).collect()
 }
 
 fn temporary_name(path: &Path) -> Result<PathBuf> {

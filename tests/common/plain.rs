@@ -113,7 +113,14 @@ impl File {
                 .collect();
             let tensor = self.tensor(&format!("grid.{n}"));
             assert_eq!(tensor.shape[..shape.len()], shape);
-            let features = interpolate(tensor, &p);
+            let mut features = interpolate(tensor, &p);
+            if tensor.dtype == "I8" {
+                let list = |what| &self.tensor(&format!("grid.{n}.{what}")).values;
+                let sum: f64 = weights(&p, &shape).iter().sum();
+                for (c, (scale, zero)) in list("scale").iter().zip(list("zero")).enumerate() {
+                    features[c] = scale * features[c] + sum * zero;
+                }
+            }
             add(&mut v, size(&grid["offset"]), &features[..size(&grid["channels"])]);
         }
         for (n, line) in list(&self.spec["lines"]).iter().enumerate() {
@@ -124,11 +131,22 @@ impl File {
             add(&mut v, size(&line["offset"]), &interpolate(tensor, &[p]));
         }
         v.iter_mut().for_each(|x| *x = activation(text(&input["activation"]), *x));
+        let ends = list(&self.spec["grids"]).iter();
+        let ends = ends.map(|grid| size(&grid["offset"]) + size(&grid["channels"]));
+        let mut rounded = ends.max().expect("a grid");
         for (n, layer) in list(&self.spec["layers"]).iter().enumerate() {
             let weight = self.tensor(&format!("layer.{n}.weight"));
             let bias = self.tensor(&format!("layer.{n}.bias"));
             assert_eq!(weight.shape, [size(&layer["outputs"]), size(&layer["inputs"])]);
-            let rows = weight.values.chunks(weight.shape[1]).zip(&bias.values);
+            v[..rounded].iter_mut().for_each(|x| *x = round(&layer["precision"], *x));
+            rounded = weight.shape[0];
+            let mut numbers = weight.values.clone();
+            if weight.dtype == "I8" {
+                let scale = &self.tensor(&format!("layer.{n}.scale")).values;
+                let rows = numbers.chunks_mut(weight.shape[1]).zip(scale);
+                rows.for_each(|(row, scale)| row.iter_mut().for_each(|w| *w *= scale));
+            }
+            let rows = numbers.chunks(weight.shape[1]).zip(&bias.values);
             v = rows
                 .map(|(row, b)| {
                     let sum: f64 = row.iter().zip(&v).map(|(w, x)| w * x).sum();
@@ -157,6 +175,12 @@ impl Tensor {
                 .map(|b| f16::from_le_bytes(b.try_into().unwrap()))
                 .map(f64::from)
                 .collect(),
+            "BF16" => bytes
+                .chunks(2)
+                .map(|b| u32::from(u16::from_le_bytes(b.try_into().unwrap())) << 16)
+                .map(|bits| f64::from(f32::from_bits(bits)))
+                .collect(),
+            "I8" => bytes.iter().map(|&b| f64::from(b as i8)).collect(),
             other => panic!("{name} is {other}"),
         };
         let shape: Vec<usize> = list(&info["shape"]).iter().map(size).collect();
@@ -189,18 +213,51 @@ impl File {
 fn interpolate(tensor: &Tensor, p: &[f64]) -> Vec<f64> {
     let row = tensor.shape[p.len()];
     let mut sums = vec![0.0; row];
-    for (vertex, features) in tensor.values.chunks(row).enumerate() {
-        let mut index = vertex;
-        let mut weight = 1.0;
-        for (p, n) in p.iter().zip(&tensor.shape).rev() {
-            weight *= (1.0 - (p - (index % n) as f64).abs()).max(0.0);
-            index /= n;
-        }
+    let weights = weights(p, &tensor.shape);
+    for (features, weight) in tensor.values.chunks(row).zip(weights) {
         if weight > 0.0 {
             sums.iter_mut().zip(features).for_each(|(sum, f)| *sum += weight * f);
         }
     }
     sums
+}
+
+/// The weight of every vertex of a grid of this shape (what follows the dimensions is ignored).
+fn weights(p: &[f64], shape: &[usize]) -> Vec<f64> {
+    let vertices = shape[..p.len()].iter().product();
+    (0..vertices)
+        .map(|vertex: usize| {
+            let mut index = vertex;
+            let mut weight = 1.0;
+            for (p, n) in p.iter().zip(shape).rev() {
+                weight *= (1.0 - (p - (index % n) as f64).abs()).max(0.0);
+                index /= n;
+            }
+            weight
+        })
+        .collect()
+}
+
+/// What a layer of some precision takes an input for.
+fn round(precision: &Value, x: f64) -> f64 {
+    if precision.is_null() || precision == "f32" {
+        return x;
+    }
+    if precision == "bf16" {
+        // The upper half of a 32-bit number that is nearest to x; ties to the even one.
+        let bits = (x as f32).to_bits();
+        let (down, up) = (bits & 0xffff_0000, (bits & 0xffff_0000) + 0x1_0000);
+        let distance = |bits: u32| (f64::from(f32::from_bits(bits)) - x).abs();
+        let is_even = down & 0x1_0000 == 0;
+        let nearest = match distance(down).total_cmp(&distance(up)) {
+            std::cmp::Ordering::Less => down,
+            std::cmp::Ordering::Equal if is_even => down,
+            _ => up,
+        };
+        return f64::from(f32::from_bits(nearest));
+    }
+    let (low, step) = (number(&precision["i8"]["low"]), number(&precision["i8"]["step"]));
+    low + step * ((x - low) / step).round_ties_even().clamp(0.0, 255.0)
 }
 
 /// Position in vertices of something at `u` in [0, 1] of an axis with `n` of them.

@@ -2,7 +2,7 @@
 
 use drr::model::GridPrecision;
 use drr::model::spec::{
-    Activation, Axis, Grid, Input, Layer, Line, Parameter, Spec, Transform, Value,
+    Activation, Axis, Grid, Input, Layer, LayerPrecision, Line, Parameter, Spec, Transform, Value,
 };
 
 use super::Baked;
@@ -183,7 +183,8 @@ fn layers(width: usize, rng: &mut Rng) -> Vec<Layer> {
     (0..count)
         .map(|n| {
             let outputs = if n + 1 == count { 1 + rng.below(5) } else { rng.pick(&WIDTHS) };
-            let layer = Layer { inputs, outputs, activation: rng.pick(&Activation::ALL) };
+            let activation = rng.pick(&Activation::ALL);
+            let layer = Layer { inputs, outputs, activation, precision: LayerPrecision::F32 };
             inputs = outputs;
             layer
         })

@@ -143,7 +143,13 @@ impl Trained {
             .map(|layer| {
                 let size = layer.weight.size();
                 let activation = layer.activation;
-                spec::Layer { inputs: size[1] as usize, outputs: size[0] as usize, activation }
+                let precision = spec::LayerPrecision::F32;
+                spec::Layer {
+                    inputs: size[1] as usize,
+                    outputs: size[0] as usize,
+                    activation,
+                    precision,
+                }
             })
             .collect();
         let width = layers.first().map_or(self.features, |layer| layer.inputs);

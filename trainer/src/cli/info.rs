@@ -62,7 +62,7 @@ pub fn validate(arguments: ValidateArguments) -> Result<()> {
     print(format_args!(
         "{}: valid, {} tensors, {} bytes",
         arguments.file.display(),
-        model.spec().tensors(),
+        model.tensors(),
         model.file_bytes()
     ))
 }

@@ -39,7 +39,7 @@ fn a_bake_that_finds_no_room_leaves_the_old_file() {
     let scratch = Scratch::baked(3);
     let before = (scratch.bytes("model.drr"), scratch.list(""));
     let (run, output) = (scratch.path("run"), scratch.path("model.drr"));
-    let bake = ["bake", &run, "--dtype", "f32", "-o", &output];
+    let bake = ["bake", &run, "--grid", "f32", "-o", &output];
     failed_with(&limited(true, &bake), &["cannot write", "model.drr"]);
     assert!(before == (scratch.bytes("model.drr"), scratch.list("")), "the old file alone");
 

@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 
 use drr_train::config::{Config, HdinrConfig, ModelConfig, load_entry};
 use drr_train::models::checkpoint::read_safetensors;
+use drr_train::progress::Progress;
 use tch::{Kind, Tensor};
 
 /// Folder of files shared with other projects, beside the checkout; `None` (and a line that says
@@ -81,6 +82,11 @@ impl Golden {
         let high = y64.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         (relative * (high - low)).max(2.0 * worst(&y, &y64))
     }
+}
+
+/// No progress bars.
+pub fn hidden(_: &'static str, _: u64) -> Progress {
+    Progress::hidden()
 }
 
 /// Largest absolute difference; infinite if lengths differ.

@@ -5,6 +5,7 @@ use tch::{Kind, Tensor};
 
 use super::form::Form;
 use super::sample::Observed;
+use crate::config::Activation;
 use crate::models::layers::activate;
 
 /// Precision of the decoder.
@@ -60,17 +61,25 @@ pub fn round_decoder(form: &mut Form, decoder: Decoder, observed: &Observed) {
 }
 
 fn precision(form: &Form, n: usize, decoder: Decoder, inputs: &Tensor) -> LayerPrecision {
-    let is_last = n + 1 == form.layers.len();
-    let few = is_last && form.spec.layers[n].outputs < FEW_OUTPUTS;
     match decoder {
         Decoder::F32 => LayerPrecision::F32,
         Decoder::Bf16 => LayerPrecision::Bf16,
-        Decoder::I8 if few => LayerPrecision::Bf16,
+        Decoder::I8 if stays_bf16(form, n) => LayerPrecision::Bf16,
         Decoder::I8 => {
             let width = if n == 0 { form.spec.spatial_width() as i64 } else { inputs.size()[1] };
             range(&inputs.narrow(1, 0, width))
         }
     }
+}
+
+/// Whether a layer of an 8-bit decoder is better rounded to bfloat16: a last layer of few outputs,
+/// and a first layer that sees features as they were learned, whose ranges differ while 8 bits have
+/// one step for all.
+fn stays_bf16(form: &Form, n: usize) -> bool {
+    let is_last = n + 1 == form.layers.len();
+    let learned = form.maps.iter().all(Option::is_none)
+        && form.spec.input.activation == Activation::Identity;
+    (is_last && form.spec.layers[n].outputs < FEW_OUTPUTS) || (n == 0 && learned)
 }
 
 /// 8 bits from the smallest to the largest input.

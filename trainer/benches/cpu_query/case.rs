@@ -155,7 +155,7 @@ impl Contest<'_> {
             competitor(name, String::new());
         }
         let figures = turns.run(rounds)?;
-        eprintln!("{}", limits.describe(&figures));
+        println!("{}", limits.describe(&figures));
         let first = figures.len() - entries.len();
         let rows = entries.into_iter().zip(&figures[first..]).map(|(entry, &figure)| {
             // Competitors get a part of a lattice: its density counts, not their number.

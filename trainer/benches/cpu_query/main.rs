@@ -77,6 +77,9 @@ struct Arguments {
     /// Folder for results, and for the models while they are measured
     #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench"))]
     out: PathBuf,
+    /// Prints how much memory this model takes, and does nothing else.
+    #[arg(long, hide = true, value_name = "FILE")]
+    resident: Option<PathBuf>,
     /// What cargo adds.
     #[arg(long, hide = true)]
     bench: bool,
@@ -123,6 +126,10 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(path) = &arguments.resident {
+        println!("{}", misc::resident(path)?);
+        return Ok(());
+    }
     std::fs::create_dir_all(&arguments.out)?;
     let folder = std::fs::canonicalize(&arguments.out)?;
     ensure!(arguments.threads.iter().all(|&n| n > 0), "--threads: expected 1 or more");
@@ -133,6 +140,10 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     if cfg!(debug_assertions) {
         eprintln!("built without optimisation: the figures mean nothing");
+    }
+    let cores = std::thread::available_parallelism()?.get();
+    if arguments.threads.iter().any(|&threads| threads > cores) {
+        eprintln!("more threads than the {cores} cores that there are: they share them");
     }
     bench.measure()
 }
@@ -202,7 +213,7 @@ impl Bench<'_> {
         let rounds = self.arguments.rounds.unwrap_or(if quick { 3 } else { 5 }).max(1);
         let mut rows = Vec::new();
         let mut misc = Vec::new();
-        let machine = misc::machine(rounds);
+        let machine = misc::machine(&self.arguments.threads, rounds)?;
         for (n, size) in self.sizes().into_iter().enumerate() {
             eprintln!("{}: making the network and baking it", size.name);
             let network = Network::new(size);

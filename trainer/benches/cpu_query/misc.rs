@@ -1,17 +1,20 @@
 //! What rates do not show: whether the cost is linear, what opening costs, what stays in memory, how
 //! long one point takes.
 
+use std::collections::HashSet;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::Result;
-use drr::{Checksums, OpenOptions, Runtime};
+use anyhow::{Result, ensure};
+use drr::{Checksums, OpenOptions, Points, Runtime, Sampler, SamplerOptions, ValuesMut};
 use serde_json::{Value, json};
 
+use crate::limit::row_bytes;
 use crate::machine::peak::Peak;
 use crate::models::Size;
 use crate::points::Order;
-use crate::rounds::Figure;
+use crate::rounds::{Figure, Rounds};
 use crate::subject::{Arithmetic, Subject, Variant};
 
 /// Numbers of points of the scaling table.
@@ -40,83 +43,110 @@ pub fn measure(path: &Path, size: &Size, variant: &Variant, repetitions: usize) 
     }))
 }
 
-/// Peak arithmetic of one core in every precision, printed.
-pub fn machine(repetitions: usize) -> Value {
-    let peaks = Arithmetic::ALL.map(|arithmetic| {
-        let peak = Peak::new(arithmetic);
-        let rates = (0..repetitions).map(|_| peak.measure(1)).collect();
-        let rate = Figure::new(rates).median;
+/// Peak arithmetic in every precision, for each number of threads, printed.
+///
+/// # Errors
+/// None in practice.
+pub fn machine(threads: &[usize], repetitions: usize) -> Result<Value> {
+    let mut turns = Rounds::default();
+    let mut peaks = Vec::new();
+    for &threads in threads {
+        for arithmetic in Arithmetic::ALL {
+            let peak = Peak::new(arithmetic);
+            turns.add(move || Ok(peak.measure(threads)));
+            peaks.push((threads, arithmetic, peak.instruction));
+        }
+    }
+    let figures = turns.run(repetitions)?;
+    let peaks = peaks.into_iter().zip(figures).map(|((threads, arithmetic, by), rate)| {
         println!(
-            "one core, {:4} {:6.0} G operations/s by {}",
+            "{threads} thread(s), {:4} {:6.0} G operations/s ({:.0} .. {:.0}) by {by}",
             arithmetic.name(),
-            rate / 1e9,
-            peak.instruction
+            rate.median / 1e9,
+            rate.min / 1e9,
+            rate.max / 1e9,
         );
         json!({
+            "threads": threads,
             "precision": arithmetic.name(),
-            "instruction": peak.instruction,
-            "operations_per_s": rate,
+            "instruction": by,
+            "operations_per_s": rate.median,
         })
     });
-    json!(peaks)
+    Ok(peaks.collect())
 }
 
-/// Resident memory that a model takes beside the pages of the file that its queries touch.
+/// Resident memory that an open model takes, printed.
 fn memory(path: &Path, size: &Size, variant: &Variant) -> Result<Value> {
+    // In a process of its own, whose allocator has no freed memory to give out again.
+    let mut child = Command::new(std::env::current_exe()?);
+    let output = child.arg("--resident").arg(path).stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "the process whose memory is measured failed");
+    let mut value: Value = serde_json::from_slice(&output.stdout)?;
+    let touched = touched_pages(size, variant, &Order::Random.points(TOUCHED_POINTS));
+    value["touched_bytes"] = json!(touched * PAGE);
+    let kib = |name: &str| value[name].as_u64().unwrap_or(0) >> 10;
+    println!(
+        "resident after {TOUCHED_POINTS} random points: {} KiB of its own, {} KiB of the mapped \
+         file, of which {} KiB were touched (the system maps neighbours that it has in its cache)",
+        kib("private_bytes"),
+        kib("mapped_bytes"),
+        kib("touched_bytes")
+    );
+    Ok(value)
+}
+
+/// What [`memory`] measures: how much more is resident after a model was opened and asked.
+///
+/// # Errors
+/// If the model cannot be opened.
+pub fn resident(path: &Path) -> Result<Value> {
     let points = Order::Random.points(TOUCHED_POINTS);
     let mut values = vec![0.0; TOUCHED_POINTS];
-    let touched = touched_pages(size, variant, &points) * PAGE;
-    let before = Resident::now()?;
-    let subject = Subject::open(path, 1, &size.parameter_values())?;
-    subject.query(&points, &mut values)?;
-    let after = Resident::now()?;
-    let private = after.anonymous.saturating_sub(before.anonymous);
+    let before = Resident::now();
+    let runtime =
+        Runtime::open(path, &OpenOptions { checksums: Checksums::Skip, ..Default::default() })?;
+    let parameters = vec![0.5; runtime.model().spec().parameters.len()];
+    let sampler = Sampler::new(&runtime, &parameters, &SamplerOptions::default())?;
+    sampler.query(&Points::packed(&points, 3)?, &mut ValuesMut::packed(&mut values, 1)?)?;
+    let after = Resident::now();
     let mapped = (after.all - after.anonymous).saturating_sub(before.all - before.anonymous);
-    println!(
-        "resident after {TOUCHED_POINTS} random points: {} KiB of its own, {} KiB of the file \
-         (touched: {} KiB; the system maps neighbours, too)",
-        private >> 10,
-        mapped >> 10,
-        touched >> 10
-    );
     Ok(json!({
         "points": TOUCHED_POINTS,
-        "private_bytes": private,
+        "private_bytes": after.anonymous.saturating_sub(before.anonymous),
         "mapped_bytes": mapped,
-        "touched_bytes": touched,
     }))
 }
 
-/// Resident memory of this process, in bytes.
+/// Resident memory of this process, in bytes; zeros where the system does not say.
 struct Resident {
     all: usize,
     anonymous: usize,
 }
 
 impl Resident {
-    fn now() -> Result<Self> {
-        // Not on every system; then it is unknown, not an error.
+    fn now() -> Self {
         let text = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
         let field = |name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name));
             let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
             number.unwrap_or(0usize) << 10
         };
-        Ok(Self { all: field("Rss:"), anonymous: field("Anonymous:") })
+        Self { all: field("Rss:"), anonymous: field("Anonymous:") }
     }
 }
 
 /// Pages of the grid that hold a corner of any of the points.
 fn touched_pages(size: &Size, variant: &Variant, points: &[f32]) -> usize {
-    let row = crate::limit::row_bytes(size, variant);
+    let row = row_bytes(size, variant);
     let [d, h, w] = size.shape;
-    let mut pages = std::collections::HashSet::new();
+    let mut pages = HashSet::new();
     for point in points.as_chunks::<3>().0 {
-        let lower = |x: f32, n: usize| {
-            let p = f64::from(x + 1.0) * 0.5 * (n - 1) as f64;
+        let lower = |axis: usize, n: usize| {
+            let p = f64::from(point[axis] + 1.0) * 0.5 * (n - 1) as f64;
             (p as usize).min(n - 2)
         };
-        let [x, y, z] = [lower(point[0], w), lower(point[1], h), lower(point[2], d)];
+        let [x, y, z] = [lower(0, w), lower(1, h), lower(2, d)];
         for (y, z) in [(y, z), (y + 1, z), (y, z + 1), (y + 1, z + 1)] {
             let start = ((z * h + y) * w + x) * row;
             pages.extend(start / PAGE..=(start + 2 * row - 1) / PAGE);

@@ -32,7 +32,8 @@ fn folded_and_baked_is_the_original_network() {
         }
         for variant in &VARIANTS {
             let path = baked.path(variant.grid);
-            let subject = Subject::open(path, 1, &TINY.parameter_values()).expect("a model");
+            let subject =
+                Subject::open(path, variant, 1, &TINY.parameter_values()).expect("a model");
             let mut values = vec![f32::NAN; truth.len()];
             subject.query(&points, &mut values).expect("values");
             let worst = worst(&values, &truth);

@@ -126,12 +126,14 @@ impl Contest<'_> {
         let queries: Vec<_> = case.sizes.iter().map(|&count| case.order.points(count)).collect();
         let sample = case.peer_sample();
         let file = PointsFile::write(self.folder, &sample)?;
+        let subjects: Vec<_> = (VARIANTS.iter())
+            .map(|variant| self.subject(variant, threads))
+            .collect::<Result<_>>()?;
         let mut turns = Rounds::default();
         let limits = Limits::add(&mut turns, region, size, case.order, threads);
         let mut entries = Vec::new();
-        for variant in &VARIANTS {
+        for (variant, subject) in VARIANTS.iter().zip(&subjects) {
             for points in &queries {
-                let subject = self.subject(variant, threads)?;
                 let count = points.len() / 3;
                 let mut values = vec![0.0; count];
                 turns.add(move || rate(count, || subject.query(points, &mut values)));
@@ -177,7 +179,7 @@ impl Contest<'_> {
 
     fn subject(&self, variant: &Variant, threads: usize) -> Result<Subject> {
         let path = self.baked.path(variant.grid);
-        Subject::open(path, threads, &self.network.size.parameter_values())
+        Subject::open(path, variant, threads, &self.network.size.parameter_values())
     }
 }
 

@@ -54,7 +54,7 @@ struct Arguments {
     #[arg(long, value_name = "NAME", value_parser = SIZES.map(|size| size.name))]
     model: Vec<String>,
     /// Points per query of drr, as powers of two (default: 18,20,22; 20 if --quick)
-    #[arg(long, value_name = "LOG2,...", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(10..=26))]
+    #[arg(long, value_name = "LOG2,...", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(16..=26))]
     points: Vec<u32>,
     /// Threads of everybody
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_values_t = [1, 2])]
@@ -87,7 +87,7 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  make bench                              all models, an hour at most
+  make bench                              all models, some 20 minutes
   make bench QUICK=1                      two models, some minutes
   make bench MODEL=nyx                    one model
   make bench BENCH='--against none --threads 1 --part rates'
@@ -203,8 +203,9 @@ impl Bench<'_> {
                 contest.check(&case)?;
             }
         }
-        let names: Vec<_> = self.peers.iter().map(|peer| peer.0).collect();
-        println!("drr and the competitors agree: torch_eager, {}", names.join(", "));
+        let peers = self.peers.iter().map(|peer| peer.0);
+        let names: Vec<_> = ["drr", "torch_eager"].into_iter().chain(peers).collect();
+        println!("all compute the same: {}", names.join(", "));
         Ok(())
     }
 
@@ -213,24 +214,30 @@ impl Bench<'_> {
         let rounds = self.arguments.rounds.unwrap_or(if quick { 3 } else { 5 }).max(1);
         let mut rows = Vec::new();
         let mut misc = Vec::new();
-        let machine = misc::machine(&self.arguments.threads, rounds)?;
         for (n, size) in self.sizes().into_iter().enumerate() {
             eprintln!("{}: making the network and baking it", size.name);
             let network = Network::new(size);
             let baked = network.bake(&self.folder, &grid_precisions())?;
             if part != Part::Rates && n == 0 {
-                for variant in &VARIANTS {
-                    misc.push(misc::measure(baked.path(variant.grid), &size, variant, rounds)?);
+                for variant in &VARIANTS[..if quick { 1 } else { VARIANTS.len() }] {
+                    let path = baked.path(variant.grid);
+                    misc.push(misc::measure(path, &size, variant, rounds, quick)?);
                 }
             }
             if part != Part::Misc {
                 self.rates(&network, &baked, rounds, &mut rows)?;
             }
         }
-        let misc = json!({"machine": machine, "models": misc});
-        report::write_json(&self.folder.join("cpu_misc.json"), &misc)?;
-        report::write_rows(&self.folder.join("cpu_query.json"), &rows)?;
-        eprintln!("results: cpu_query.json and cpu_misc.json in {}", self.folder.display());
+        // What was not measured now keeps its older results.
+        if part != Part::Rates {
+            let misc =
+                json!({"machine": misc::machine(&self.arguments.threads, rounds)?, "models": misc});
+            report::write_json(&self.folder.join("cpu_misc.json"), &misc)?;
+        }
+        if part != Part::Misc {
+            report::write_rows(&self.folder.join("cpu_query.json"), &rows)?;
+        }
+        eprintln!("results are in {}", self.folder.display());
         Ok(())
     }
 

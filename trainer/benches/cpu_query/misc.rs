@@ -27,19 +27,30 @@ const TOUCHED_POINTS: usize = 1_000;
 /// Size of the pages that files are mapped in.
 const PAGE: usize = 4096;
 
+/// The largest of them that a quick measurement includes.
+const QUICK_SCALE: usize = 1_000_000;
+
 /// Measures and prints all of it for one baked model.
 ///
 /// # Errors
 /// If the model cannot be opened.
-pub fn measure(path: &Path, size: &Size, variant: &Variant, repetitions: usize) -> Result<Value> {
+pub fn measure(
+    path: &Path,
+    size: &Size,
+    variant: &Variant,
+    repetitions: usize,
+    quick: bool,
+) -> Result<Value> {
+    let subject = Subject::open(path, variant, 1, &size.parameter_values())?;
+    let largest = if quick { QUICK_SCALE } else { SCALE[SCALE.len() - 1] };
     println!("\n{}, {}, one thread", size.name, variant.name);
     Ok(json!({
         "model": size.name,
         "precision": variant.name,
         "memory": memory(path, size, variant)?,
         "open": open(path, repetitions)?,
-        "latency": latency(path, size)?,
-        "scaling": scaling(path, size, repetitions)?,
+        "latency": latency(&subject)?,
+        "scaling": scaling(&subject, largest, repetitions)?,
     }))
 }
 
@@ -182,9 +193,8 @@ fn open(path: &Path, repetitions: usize) -> Result<Value> {
 }
 
 /// Microseconds of a query of one point whose vertices are in the core's cache.
-fn latency(path: &Path, size: &Size) -> Result<Value> {
+fn latency(subject: &Subject) -> Result<Value> {
     const QUERIES: usize = 2_000;
-    let subject = Subject::open(path, 1, &size.parameter_values())?;
     let mut value = [0.0];
     let mut times = Vec::with_capacity(QUERIES);
     for _ in 0..2 * QUERIES {
@@ -203,14 +213,12 @@ fn latency(path: &Path, size: &Size) -> Result<Value> {
 }
 
 /// Nanoseconds per point for queries of very different sizes, points in random order.
-fn scaling(path: &Path, size: &Size, repetitions: usize) -> Result<Value> {
-    let subject = Subject::open(path, 1, &size.parameter_values())?;
-    let largest = SCALE[SCALE.len() - 1];
+fn scaling(subject: &Subject, largest: usize, repetitions: usize) -> Result<Value> {
     let points = Order::Random.points(largest);
     let mut values = vec![0.0; largest];
     subject.query(&points[..3 * 300_000], &mut values[..300_000])?; // Warms up.
     let mut rows = Vec::new();
-    for count in SCALE {
+    for count in SCALE.into_iter().filter(|&count| count <= largest) {
         let mut times = Vec::new();
         // Small queries are short: more of them make a steady median.
         for n in 0..repetitions.max(100_000 / count) {

@@ -66,11 +66,18 @@ pub fn grid_precisions() -> Vec<GridPrecision> {
 pub struct Subject(Sampler);
 
 impl Subject {
-    /// Opens `path` for `threads` threads. The file was just written: checksums are not compared.
+    /// Opens `path` as `variant` says. The file was just written: checksums are not compared.
     ///
     /// # Errors
     /// Those of the library.
-    pub fn open(path: &Path, threads: usize, parameters: &[f64]) -> Result<Self> {
+    pub fn open(
+        path: &Path,
+        variant: &Variant,
+        threads: usize,
+        parameters: &[f64],
+    ) -> Result<Self> {
+        // What the library offers besides 32-bit decoders is asked for here.
+        debug_assert_eq!(variant.arithmetic, Arithmetic::F32);
         let options = OpenOptions { storage: Storage::Mapped, checksums: Checksums::Skip, threads };
         let runtime = Runtime::open(path, &options)?;
         Ok(Self(Sampler::new(&runtime, parameters, &SamplerOptions::default())?))

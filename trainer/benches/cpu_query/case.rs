@@ -12,7 +12,7 @@ use crate::models::{Baked, Network};
 use crate::points::Order;
 use crate::python::Peer;
 use crate::report::Row;
-use crate::rounds::Rounds;
+use crate::rounds::{Figures, Rounds};
 use crate::subject::{Subject, VARIANTS, Variant};
 use crate::torch::{CHUNKS, Eager};
 
@@ -156,8 +156,8 @@ impl Contest<'_> {
             turns.add(move || Ok(count as f64 / peer.run(path, threads, None)?));
             competitor(name, String::new());
         }
-        let figures = turns.run(rounds)?;
-        println!("{}", limits.describe(&figures));
+        let Figures { figures, others_busy } = turns.run(rounds)?;
+        println!("{}; others keep {others_busy:.1} cores busy", limits.describe(&figures));
         let first = figures.len() - entries.len();
         let rows = entries.into_iter().zip(&figures[first..]).map(|(entry, &figure)| {
             // Competitors get a part of a lattice: its density counts, not their number.
@@ -170,6 +170,7 @@ impl Contest<'_> {
                 precision: entry.variant.name,
                 points: entry.points,
                 figure,
+                others_busy,
                 limit: limits.of(&figures, size, entry.variant, whole),
                 remark: entry.remark,
             }

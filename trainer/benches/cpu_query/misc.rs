@@ -14,7 +14,7 @@ use crate::limit::row_bytes;
 use crate::machine::peak::Peak;
 use crate::models::Size;
 use crate::points::Order;
-use crate::rounds::{Figure, Rounds};
+use crate::rounds::{Figure, Figures, Rounds};
 use crate::subject::{Arithmetic, Subject, Variant};
 
 /// Numbers of points of the scaling table.
@@ -68,7 +68,7 @@ pub fn machine(threads: &[usize], repetitions: usize) -> Result<Value> {
             peaks.push((threads, arithmetic, peak.instruction));
         }
     }
-    let figures = turns.run(repetitions)?;
+    let Figures { figures, .. } = turns.run(repetitions)?;
     let peaks = peaks.into_iter().zip(figures).map(|((threads, arithmetic, by), rate)| {
         println!(
             "{threads} thread(s), {:4} {:6.0} G operations/s ({:.0} .. {:.0}) by {by}",

@@ -27,6 +27,8 @@ pub struct Row {
     pub figure: Figure,
     /// Of the same function on this machine.
     pub limit: Limit,
+    /// Cores that other programs kept busy meanwhile.
+    pub others_busy: f64,
     /// What else is to be known.
     pub remark: String,
 }
@@ -50,6 +52,7 @@ impl Row {
             "limit_points_per_s": self.limit.rate,
             "bound": self.limit.bound,
             "fraction_of_limit": self.fraction(),
+            "others_busy_cores": self.others_busy,
         })
     }
 }

@@ -2,12 +2,18 @@
 //! measured in each round, and the median of the rounds counts.
 
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 /// Threads of other libraries that wait in a loop give up in this time.
-const PAUSE: Duration = Duration::from_millis(20);
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// Then this process does nothing for so long, and what the cores do is others' work.
+const IDLE: Duration = Duration::from_millis(30);
+
+/// Units per second in which Linux counts the time of cores.
+const TICKS: f64 = 100.0;
 
 /// A rate, per second: median and extremes of the rounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,6 +24,14 @@ pub struct Figure {
     pub min: f64,
     /// The fastest round.
     pub max: f64,
+}
+
+/// All that was measured.
+pub struct Figures {
+    /// In the order in which it was added.
+    pub figures: Vec<Figure>,
+    /// Cores that other programs kept busy meanwhile, on average; 0 where the system does not say.
+    pub others_busy: f64,
 }
 
 /// What takes turns.
@@ -40,19 +54,34 @@ impl<'a> Rounds<'a> {
     ///
     /// # Errors
     /// The first error of anything measured.
-    pub fn run(mut self, rounds: usize) -> Result<Vec<Figure>> {
+    pub fn run(mut self, rounds: usize) -> Result<Figures> {
         let mut rates = vec![Vec::new(); self.lanes.len()];
+        let (mut busy, mut idle) = (0.0, Duration::ZERO);
         for round in 0..=rounds {
             for (lane, rates) in self.lanes.iter_mut().zip(&mut rates) {
-                sleep(PAUSE);
+                sleep(SETTLE);
+                let (before, start) = (busy_ticks(), Instant::now());
+                sleep(IDLE);
+                busy += busy_ticks() - before;
+                idle += start.elapsed();
                 let rate = lane()?;
                 if round > 0 {
                     rates.push(rate);
                 }
             }
         }
-        Ok(rates.into_iter().map(Figure::new).collect())
+        let figures = rates.into_iter().map(Figure::new).collect();
+        Ok(Figures { figures, others_busy: busy / TICKS / idle.as_secs_f64() })
     }
+}
+
+/// Time that all cores together were busy since the machine started.
+fn busy_ticks() -> f64 {
+    let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let numbers = text.lines().next().unwrap_or_default().split_whitespace().skip(1);
+    // user nice system idle iowait irq softirq steal, then what is in user and nice already.
+    let ticks = numbers.take(8).map(|number| number.parse().unwrap_or(0.0)).enumerate();
+    ticks.filter(|(n, _)| !matches!(n, 3 | 4)).map(|(_, ticks): (_, f64)| ticks).sum()
 }
 
 impl Figure {

@@ -13,8 +13,8 @@ use crate::points::Random;
 const LINE: usize = 64;
 
 /// Bytes that one measurement of a stream, or of random rows, reads per thread.
-const STREAM_BYTES: usize = 256 << 20;
-const RANDOM_BYTES: usize = 128 << 20;
+const STREAM_BYTES: usize = 1 << 30;
+const RANDOM_BYTES: usize = 1 << 29;
 
 /// Cache lines in flight that are tried for random rows: a core can have a few dozen misses open.
 const LINES_AHEAD: [usize; 4] = [16, 32, 64, 128];

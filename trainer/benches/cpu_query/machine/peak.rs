@@ -9,8 +9,8 @@ use crate::subject::Arithmetic;
 /// Independent sums: two units with a latency of four or five need at least ten.
 const SUMS: usize = 16;
 
-/// Steps per measurement, some 40 ms.
-const STEPS: u64 = 10_000_000;
+/// Steps per measurement, some 100 ms: a system gives short work more than its share.
+const STEPS: u64 = 40_000_000;
 
 /// Does a number of steps and returns something, so that they are not optimised away.
 type Loop = unsafe fn(u64) -> f32;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use drr::model::spec::{
-    Activation, Axis, Grid, Input, Layer, Line, Parameter, Spec, Transform, Value,
+    Activation, Axis, Grid, Input, Layer, LayerPrecision, Line, Parameter, Spec, Transform, Value,
 };
 use drr::model::{GridPrecision, SmallTensors, Writer};
 use tch::{Device, Kind, Tensor};
@@ -213,7 +213,7 @@ impl Network {
         let layers = sizes[1..].iter().enumerate().map(|(n, &[inputs, outputs])| {
             let last = n + 2 == sizes.len();
             let activation = if last { Activation::Sigmoid } else { Activation::ReLU };
-            Layer { inputs, outputs, activation }
+            Layer { inputs, outputs, activation, precision: LayerPrecision::F32 }
         });
         Spec {
             axes: ["x", "y", "z"].map(axis).into(),

@@ -8,7 +8,7 @@ C_SOURCES = $(shell find examples tests -name '*.c' -o -name '*.h' -o -name '*.c
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test unit header lint docs clean
+.PHONY: help setup build demo bench test unit header lint docs clean
 
 help: ## list these targets
 	@echo "usage: make TARGET"
@@ -27,6 +27,11 @@ build: ## build the query library, target/release/libdrr.so (needs no libtorch)
 demo: setup ## train, bake and query the example ensemble, some minutes
 	$(CARGO) build --release --workspace
 	@bash tools/demo.sh
+
+# What BENCH holds goes to the benchmark as it is; BENCH=--help lists what it understands.
+bench: .libtorch ## measure queries against competitors and the machine's limit (QUICK=1, MODEL=name)
+	$(CARGO) bench -p drr-train --bench cpu_query -- --python $(PYTHON) \
+		$(if $(QUICK),--quick) $(MODEL:%=--model %) $(BENCH)
 
 test: ## check everything: setup, lint, docs, unit
 	@for step in setup lint docs unit; do \

@@ -14,7 +14,7 @@ const POINTS: usize = 1000;
 
 /// Some models of every layout and precision.
 fn models() -> impl Iterator<Item = Baked> {
-    (100..120).map(random::model)
+    (100..135).map(random::model)
 }
 
 /// A model bound to random parameters, with points to ask it at.

@@ -19,6 +19,13 @@ use drr::{Kernel, Outside, SamplerOptions, Units};
 /// vertex, a lost channel or a product in 16 bits is wrong by 1e-3 or more.
 const TOLERANCE: f64 = 3e-6;
 
+/// Where inputs of layers are rounded, two kernels may round to different sides: then some results
+/// differ by what a step of an input is worth, most do not.
+const STEP: f64 = 0.1;
+
+/// Part of the results that may differ by a step.
+const STEPS: f64 = 0.1;
+
 fn largest(values: &[f64]) -> f64 {
     values.iter().fold(1.0, |largest, value| largest.max(value.abs()))
 }
@@ -43,11 +50,15 @@ fn the_random_models_cover_what_they_promise() {
             "layer {activation:?}"
         );
     }
-    for precision in [GridPrecision::F32, GridPrecision::F16] {
+    for precision in GridPrecision::ALL {
         for channels in [1, 7, 200] {
             let has = |m: &Baked| m.spec.grids.iter().any(|grid| grid.channels == channels);
             assert!(any(&|m| m.precision == precision && has(m)), "{precision:?} x {channels}");
         }
+    }
+    for name in ["f32", "bf16", "i8"] {
+        let has = |m: &Baked| m.spec.layers.iter().any(|layer| layer.precision.name() == name);
+        assert!(any(&has), "a layer in {name}");
     }
     for transform in [Transform::Linear, Transform::Log] {
         assert!(any(&|m| m.spec.values.iter().any(|value| value.transform == transform)));
@@ -120,16 +131,23 @@ fn every_kernel_agrees_with_the_reference() {
                 SamplerOptions { outside, units: Units::Normalized, ..Default::default() };
             let answer = |kernel| query(&baked.sampler(kernel, &parameters, &options), &points);
             let expected = answer(Kernel::Reference);
-            let limit = TOLERANCE * largest(&expected);
+            let scale = largest(&expected);
             for kernel in kernels().skip(1) {
-                for (i, (found, expected)) in answer(kernel).iter().zip(&expected).enumerate() {
+                let found = answer(kernel);
+                let mut steps = 0;
+                for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                    let error = (found - expected).abs();
                     let point = i / baked.spec.outputs();
+                    let may_step = random::has_steps(&baked.spec) && error <= STEP * scale;
+                    steps += usize::from(error > TOLERANCE * scale);
                     assert!(
-                        (found - expected).abs() <= limit,
+                        error <= TOLERANCE * scale || may_step,
                         "model {seed} {kernel:?} {outside:?} point {point}: {found}, expected \
                          {expected}"
                     );
                 }
+                let part = steps as f64 / found.len() as f64;
+                assert!(part <= STEPS, "model {seed} {kernel:?}: {part} of the results differ");
             }
         }
     }

@@ -1,7 +1,7 @@
-//! Which vertices a position lies between, and their weights: multilinear interpolation with
-//! vertices at the ends (`align_corners = true`): vertex i of n stands at -1 + 2 i / (n - 1).
+//! For the reference: which vertices a position lies between, and their weights. Multilinear
+//! interpolation with vertices at the ends (`align_corners = true`): vertex i of n stands at -1 + 2 i / (n - 1).
 
-use super::{Padding, Position};
+use super::Padding;
 use crate::model::spec::Grid;
 
 /// The corners of the cell around one position.
@@ -23,7 +23,7 @@ struct Bracket {
 impl Corners {
     /// Corners of `position` in `grid`. Vertices are always inside the grid.
     #[inline]
-    pub fn new(grid: &Grid, position: &Position, padding: Padding) -> Self {
+    pub fn new(grid: &Grid, position: &[f64; 3], padding: Padding) -> Self {
         let mut corners = Self { vertices: [0; 8], weights: [1.0; 8], count: 1 };
         // The last spatial dimension is the fastest and moves with the first axis.
         let mut stride = 1;

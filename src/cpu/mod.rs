@@ -7,10 +7,18 @@
 pub mod activation;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod corners;
 mod lanes;
+mod packed;
+mod product;
 mod reference;
+mod stage;
 mod tile;
+
+use lanes::{LANES, Portable};
+use packed::{PackedLayer, to_vectors};
 
 use crate::model::Model;
 use crate::{Error, ErrorKind, Result};
@@ -30,11 +38,16 @@ pub enum Kernel {
     Scalar,
     /// 32-bit, AVX2 + FMA + F16C.
     Avx2,
+    /// 32-bit, AVX-512.
+    Avx512,
+    /// AVX-512 with BF16 and VNNI: layers of a shorter precision are multiplied in it.
+    Avx512Bf16,
 }
 
 impl Kernel {
     /// All kernels, slowest first.
-    pub const ALL: [Self; 3] = [Self::Reference, Self::Scalar, Self::Avx2];
+    pub const ALL: [Self; 5] =
+        [Self::Reference, Self::Scalar, Self::Avx2, Self::Avx512, Self::Avx512Bf16];
 
     /// Name in `DRR_CPU`.
     pub fn name(self) -> &'static str {
@@ -42,6 +55,8 @@ impl Kernel {
             Self::Reference => "reference",
             Self::Scalar => "scalar",
             Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+            Self::Avx512Bf16 => "avx512bf16",
         }
     }
 
@@ -51,8 +66,20 @@ impl Kernel {
             Self::Reference | Self::Scalar => true,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => avx2::is_supported(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::is_supported(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => avx512::has_short_products(),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 => false,
+            Self::Avx2 | Self::Avx512 | Self::Avx512Bf16 => false,
+        }
+    }
+
+    /// Vectors of outputs in a panel of packed weights.
+    fn vectors(self) -> usize {
+        match self {
+            Self::Avx512 | Self::Avx512Bf16 => 4,
+            Self::Reference | Self::Scalar | Self::Avx2 => 1,
         }
     }
 
@@ -82,9 +109,14 @@ impl Kernel {
     }
 }
 
-/// A normalised position: -1 and 1 are the first and last vertex of each axis, x first. Axes that
-/// the model lacks are ignored. Must not hold NaN.
-pub type Position = [f64; 3];
+/// Normalised positions of up to [`TILE`] points: -1 and 1 are the first and last vertex of each
+/// axis, x first. Axes that the model lacks are ignored. No number may be NaN, also beyond `len`.
+pub struct Positions {
+    /// Number of points.
+    pub len: usize,
+    /// One coordinate of all points after another.
+    pub axes: [[f64; TILE]; 3],
+}
 
 /// What grids give outside [-1, 1].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,8 +130,7 @@ pub enum Padding {
 /// A model prepared for a kernel; immutable and shared by all samplers of the model.
 pub struct Engine {
     kernel: Kernel,
-    layers: Vec<tile::PackedLayer>,
-    scratch_width: usize,
+    layers: Vec<PackedLayer>,
 }
 
 /// The part of the first layers that depends on the parameters alone.
@@ -110,8 +141,8 @@ pub struct Binding {
     /// layers.
     bias: Vec<f64>,
     /// The same in 32 bits, padded for the kernels.
-    inputs32: Vec<f32>,
-    bias32: Vec<f32>,
+    inputs32: Vec<[f32; LANES]>,
+    bias32: Vec<[f32; LANES]>,
 }
 
 impl Engine {
@@ -127,15 +158,18 @@ impl Engine {
             ));
         }
         let spec = model.spec();
-        let layers: Vec<_> = (spec.layers.iter().zip(model.layers()).enumerate())
+        let short = kernel == Kernel::Avx512Bf16;
+        let layers = (spec.layers.iter().zip(model.layers()).enumerate())
             .map(|(n, (layer, tensors))| {
                 let used = if n == 0 { spec.spatial_width() } else { layer.inputs };
-                tile::PackedLayer::new(layer, tensors, used)
+                let mut packed = PackedLayer::new(layer, tensors, used, kernel.vectors(), short);
+                if n > 0 {
+                    packed.add_bias(&tensors.bias);
+                }
+                packed
             })
             .collect();
-        let widest = layers.iter().map(tile::PackedLayer::padded_outputs).max().unwrap_or(0);
-        let scratch_width = widest.max(tile::padded(spec.spatial_width()));
-        Ok(Self { kernel, layers, scratch_width })
+        Ok(Self { kernel, layers })
     }
 
     /// The kernel in use.
@@ -145,7 +179,7 @@ impl Engine {
 
     /// Bytes that the packed decoder takes.
     pub fn memory_bytes(&self) -> usize {
-        self.layers.iter().map(tile::PackedLayer::bytes).sum()
+        self.layers.iter().map(PackedLayer::bytes).sum()
     }
 
     /// Binds `parameters`, normalised to [0, 1] (values outside are clamped), one per parameter of
@@ -155,43 +189,98 @@ impl Engine {
         let mut inputs = reference::conditional_inputs(model, parameters);
         let bias = reference::first_bias(model, &inputs);
         inputs.truncate(spec.spatial_width());
-        let inputs32 = tile::to_padded(&inputs);
-        let bias32 = tile::to_padded(&bias);
+        let short = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<_>>();
+        let inputs32 = to_vectors(&short(&inputs));
+        let mut bias32 = to_vectors(&short(&bias));
+        if let Some(layer) = self.layers.first() {
+            let sums = bias32.as_flattened_mut().iter_mut();
+            sums.zip(layer.bias.as_flattened()).for_each(|(sum, offset)| *sum += offset);
+        }
         Binding { inputs, bias, inputs32, bias32 }
     }
 
-    /// Values at `positions`, written to `values`, `[positions, outputs]`, before de-normalisation.
-    /// At most [`TILE`] positions; `scratch` comes from [`Engine::scratch`].
+    /// Prepares a tile for [`Engine::evaluate`]. Of two tiles that are staged, the first is
+    /// evaluated while the memory that the second needs is fetched.
+    pub fn stage(
+        &self,
+        model: &Model,
+        positions: &Positions,
+        padding: Padding,
+        scratch: &mut Scratch,
+    ) {
+        debug_assert!(positions.len <= TILE && scratch.waiting < 2);
+        let staged = &mut scratch.staged[scratch.waiting];
+        scratch.waiting += 1;
+        let job = stage::Job { model, positions, padding };
+        match self.kernel {
+            Kernel::Reference => {
+                staged.reference.clear();
+                let point = |i| std::array::from_fn(|axis| positions.axes[axis][i]);
+                staged.reference.extend((0..positions.len).map(|i| (point(i), padding)));
+            }
+            Kernel::Scalar => stage::stage(&job, staged),
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2 => avx2::stage(&job, staged),
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512 | Kernel::Avx512Bf16 => avx512::stage(&job, staged),
+            #[cfg(not(target_arch = "x86_64"))]
+            Kernel::Avx2 | Kernel::Avx512 | Kernel::Avx512Bf16 => {
+                unreachable!("not supported here, so never chosen")
+            }
+        }
+    }
+
+    /// Values of the tile that was staged first, written to `values`, `[points, outputs]`, before
+    /// de-normalisation.
     pub fn evaluate(
         &self,
         model: &Model,
         binding: &Binding,
-        positions: &[Position],
-        padding: Padding,
         scratch: &mut Scratch,
         values: &mut [f64],
     ) {
-        debug_assert!(positions.len() <= TILE);
-        let job = tile::Job { model, layers: &self.layers, binding, positions, padding };
+        let job = tile::Job { model, layers: &self.layers, binding };
         match self.kernel {
-            Kernel::Reference => reference::evaluate(&job, values),
-            Kernel::Scalar => tile::evaluate::<lanes::Portable>(&job, scratch, values),
+            Kernel::Reference => reference::evaluate(&job, &scratch.staged[0].reference, values),
+            Kernel::Scalar => tile::evaluate::<Portable>(&job, scratch, values),
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx2 => avx2::evaluate(&job, scratch, values),
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512 => avx512::evaluate(&job, scratch, values),
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512Bf16 => avx512::evaluate_short(&job, scratch, values),
             #[cfg(not(target_arch = "x86_64"))]
-            Kernel::Avx2 => unreachable!("not supported here, so never chosen"),
+            Kernel::Avx2 | Kernel::Avx512 | Kernel::Avx512Bf16 => {
+                unreachable!("not supported here, so never chosen")
+            }
         }
+        scratch.staged.swap(0, 1);
+        scratch.staged[1].clear();
+        scratch.waiting -= 1;
     }
 
-    /// Working memory for [`Engine::evaluate`], one per thread.
-    pub fn scratch(&self) -> Scratch {
-        let size = TILE * self.scratch_width;
-        Scratch { front: vec![0.0; size], back: vec![0.0; size] }
+    /// Working memory for [`Engine::stage`] and [`Engine::evaluate`], one per thread.
+    pub fn scratch(&self, model: &Model) -> Scratch {
+        let width = model.spec().spatial_width();
+        let widths = self.layers.iter().map(|layer| layer.outputs);
+        let widest = widths.fold(width, usize::max).next_multiple_of(LANES);
+        let buffer = vec![0; TILE * widest];
+        Scratch {
+            staged: [stage::Staged::new(model), stage::Staged::new(model)],
+            waiting: 0,
+            front: buffer.clone(),
+            back: buffer,
+            features: vec![[0.0; LANES]; width.div_ceil(LANES)],
+        }
     }
 }
 
-/// Two buffers of one tile between which the layers go back and forth.
+/// Two tiles that wait, and the buffers between which the layers go back and forth.
 pub struct Scratch {
-    front: Vec<f32>,
-    back: Vec<f32>,
+    staged: [stage::Staged; 2],
+    /// How many of them wait.
+    waiting: usize,
+    front: Vec<u32>,
+    back: Vec<u32>,
+    features: Vec<[f32; LANES]>,
 }

@@ -1,6 +1,7 @@
 //! The yardstick: a model evaluated in 64-bit floating point, one point at a time, as plainly as
 //! it can be written. Also does what is computed once per sampler, where speed does not matter.
 
+use super::Padding;
 use super::activation::apply64;
 use super::corners::Corners;
 use super::tile::Job;
@@ -35,32 +36,30 @@ pub fn conditional_inputs(model: &Model, parameters: &[f64]) -> Vec<f64> {
 /// layers.
 pub fn first_bias(model: &Model, inputs: &[f64]) -> Vec<f64> {
     let spec = model.spec();
-    let (Some(layer), Some(tensors)) = (spec.layers.first(), model.layers().first()) else {
-        return Vec::new();
-    };
+    let Some(tensors) = model.layers().first() else { return Vec::new() };
     let spatial = spec.spatial_width();
     let mut conditional = inputs[spatial..].to_vec();
     conditional.iter_mut().for_each(|x| *x = apply64(spec.input.activation, *x));
-    (tensors.weight.chunks_exact(layer.inputs).zip(&tensors.bias))
+    (tensors.rows64().zip(&tensors.bias))
         .map(|(row, &bias)| f64::from(bias) + dot(&row[spatial..], &conditional))
         .collect()
 }
 
-/// Values at the job's positions, `[positions, outputs]`.
-pub fn evaluate(job: &Job<'_>, values: &mut [f64]) {
+/// Values at `points`, `[points, outputs]`.
+pub fn evaluate(job: &Job<'_>, points: &[([f64; 3], Padding)], values: &mut [f64]) {
     let outputs = job.model.spec().outputs();
-    for (position, values) in job.positions.iter().zip(values.chunks_exact_mut(outputs)) {
-        let spatial = spatial_inputs(job, position);
+    for (&(position, padding), values) in points.iter().zip(values.chunks_exact_mut(outputs)) {
+        let spatial = spatial_inputs(job, position, padding);
         values.copy_from_slice(&layers(job, spatial));
     }
 }
 
-fn spatial_inputs(job: &Job<'_>, position: &super::Position) -> Vec<f64> {
+fn spatial_inputs(job: &Job<'_>, position: [f64; 3], padding: Padding) -> Vec<f64> {
     let spec = job.model.spec();
     let mut inputs = job.binding.inputs.clone();
     for (n, grid) in spec.grids.iter().enumerate() {
         let data = job.model.grid(n);
-        let corners = Corners::new(grid, position, job.padding);
+        let corners = Corners::new(grid, &position, padding);
         for c in 0..corners.count {
             let start = corners.vertices[c] * data.row;
             for f in 0..grid.channels {
@@ -83,7 +82,7 @@ fn layers(job: &Job<'_>, mut x: Vec<f64>) -> Vec<f64> {
     let spec = job.model.spec();
     for (n, (layer, tensors)) in spec.layers.iter().zip(job.model.layers()).enumerate() {
         x.iter_mut().for_each(|x| *x = round64(layer.precision, *x));
-        x = (tensors.weight.chunks_exact(layer.inputs).enumerate())
+        x = (tensors.rows64().enumerate())
             .map(|(out, row)| {
                 let bias =
                     if n == 0 { job.binding.bias[out] } else { f64::from(tensors.bias[out]) };
@@ -98,13 +97,13 @@ fn layers(job: &Job<'_>, mut x: Vec<f64>) -> Vec<f64> {
 pub fn round64(precision: LayerPrecision, x: f64) -> f64 {
     match precision {
         LayerPrecision::F32 => x,
-        LayerPrecision::Bf16 => bf16::from_f64(x).to_f64(),
+        LayerPrecision::Bf16 => bf16::from_f32(x as f32).to_f64(),
         LayerPrecision::I8 { low, step } => {
             low + step * ((x - low) / step).round_ties_even().clamp(0.0, 255.0)
         }
     }
 }
 
-fn dot(row: &[f32], x: &[f64]) -> f64 {
-    row.iter().zip(x).map(|(&w, &x)| f64::from(w) * x).sum()
+fn dot(row: &[f64], x: &[f64]) -> f64 {
+    row.iter().zip(x).map(|(w, x)| w * x).sum()
 }

@@ -5,221 +5,152 @@
 //! that no transposition is needed and any number of points is handled alike.
 
 use super::activation::apply;
-use super::corners::Corners;
-use super::lanes::{LANES, Lanes};
-use super::{Binding, Padding, Position, Scratch};
-use crate::model::spec::{Activation, Grid, Layer};
-use crate::model::{GridData, GridValues, LayerTensors, Model};
-
-/// Outputs that a block of the matrix product computes at once.
-const PANEL: usize = 2 * LANES;
-
-/// Points of such a block: with two vectors each and the operands, as many as 16 registers hold.
-const ROWS: usize = 6;
+use super::lanes::{Feature, InstructionSet, LANES, Lanes, Single};
+use super::packed::{Arithmetic, Format, PackedLayer};
+use super::product::{Prefetch, Rows, dense};
+use super::stage::{Corners, Staged};
+use super::{Binding, Scratch};
+use crate::model::spec::Grid;
+use crate::model::{GridData, GridValues, Model, Scaling};
 
 /// What is to be evaluated.
 pub struct Job<'a> {
     pub model: &'a Model,
     pub layers: &'a [PackedLayer],
     pub binding: &'a Binding,
-    pub positions: &'a [Position],
-    pub padding: Padding,
 }
 
-/// A dense layer with its weights in panels of [`PANEL`] outputs: `[panel][input][PANEL]`.
-pub struct PackedLayer {
-    inputs: usize,
-    panels: Vec<f32>,
-    bias: Vec<f32>,
-    activation: Activation,
-}
-
-impl PackedLayer {
-    /// Packs the first `used` inputs of a layer; the others are folded into its bias elsewhere.
-    pub fn new(layer: &Layer, tensors: &LayerTensors, used: usize) -> Self {
-        let padded_outputs = padded(layer.outputs);
-        let mut panels = vec![0.0; padded_outputs * used];
-        for (out, row) in tensors.weight.chunks_exact(layer.inputs).enumerate() {
-            let panel = &mut panels[out / PANEL * PANEL * used..];
-            for (k, &weight) in row[..used].iter().enumerate() {
-                panel[k * PANEL + out % PANEL] = weight;
-            }
-        }
-        let mut bias = tensors.bias.clone();
-        bias.resize(padded_outputs, 0.0);
-        Self { inputs: used, panels, bias, activation: layer.activation }
-    }
-
-    pub fn padded_outputs(&self) -> usize {
-        self.bias.len()
-    }
-
-    pub fn bytes(&self) -> usize {
-        size_of_val(&self.panels[..]) + size_of_val(&self.bias[..])
-    }
-}
-
-/// `width` rounded up to whole panels.
-pub fn padded(width: usize) -> usize {
-    width.next_multiple_of(PANEL)
-}
-
-/// `values` in 32 bits, zeros appended up to whole panels.
-pub fn to_padded(values: &[f64]) -> Vec<f32> {
-    let mut out: Vec<f32> = values.iter().map(|&v| v as f32).collect();
-    out.resize(padded(values.len()), 0.0);
-    out
-}
-
-/// Values at the job's positions, `[positions, outputs]`.
+/// Values of the tile that was staged first, `[points, outputs]`; the cache lines of the next one
+/// are fetched meanwhile.
 #[inline(always)]
-pub fn evaluate<L: Lanes>(job: &Job<'_>, scratch: &mut Scratch, values: &mut [f64]) {
+pub fn evaluate<I: InstructionSet>(job: &Job<'_>, scratch: &mut Scratch, values: &mut [f64]) {
     let spec = job.model.spec();
-    let rows = job.positions.len();
-    let (mut from, mut to) = (&mut scratch.front, &mut scratch.back);
-    let mut width = job.binding.inputs32.len();
-    gather::<L>(job, &mut from[..rows * width]);
-    apply(spec.input.activation, &mut from[..rows * width]);
+    let Scratch { staged: [tile, next], front, back, features, .. } = scratch;
+    let rows = tile.len;
+    let mut prefetch = Prefetch(&next.lines);
+    let (mut from, mut to) = (front, back);
+    let mut format = job.layers.first().map_or(Format::PLAIN, |layer| layer.format);
+    let mut stride = format.stride(job.binding.inputs32.len() * LANES);
+    let mut inputs = Rows { words: &mut from[..rows * stride], stride, format };
+    gather::<I::Lanes>(job, tile, features, &mut inputs);
     for (n, layer) in job.layers.iter().enumerate() {
         let bias = if n == 0 { &job.binding.bias32 } else { &layer.bias };
-        let next = layer.padded_outputs();
-        product::<L>(layer, bias, &from[..rows * width], width, &mut to[..rows * next]);
-        apply(layer.activation, &mut to[..rows * next]);
-        std::mem::swap(&mut from, &mut to);
-        width = next;
-    }
-    let outputs = spec.outputs();
-    for (row, values) in from.chunks_exact(width).zip(values.chunks_exact_mut(outputs)) {
-        for (value, &x) in values.iter_mut().zip(row) {
-            *value = f64::from(x);
-        }
-    }
-}
-
-/// Input vectors of all points: what the parameters give plus what each grid adds.
-#[inline(always)]
-fn gather<L: Lanes>(job: &Job<'_>, inputs: &mut [f32]) {
-    let start = &job.binding.inputs32;
-    for row in inputs.chunks_exact_mut(start.len()) {
-        row.copy_from_slice(start);
-    }
-    for (n, grid) in job.model.spec().grids.iter().enumerate() {
-        let data = job.model.grid(n);
-        for (position, row) in job.positions.iter().zip(inputs.chunks_exact_mut(start.len())) {
-            let corners = Corners::new(grid, position, job.padding);
-            let features = &mut row[grid.offset..grid.offset + grid.channels];
-            add_features::<L>(grid, data, &corners, features);
-        }
-    }
-}
-
-#[inline(always)]
-fn add_features<L: Lanes>(grid: &Grid, data: GridData<'_>, corners: &Corners, sums: &mut [f32]) {
-    match data.values {
-        GridValues::F32(values) => {
-            let rows = corner_rows(values, data.row, grid.channels, corners);
-            interpolate::<L, f32>(&rows, corners, sums, L::load, |x| x);
-        }
-        GridValues::F16(values) => {
-            let rows = corner_rows(values, data.row, grid.channels, corners);
-            interpolate::<L, half::f16>(&rows, corners, sums, L::load_f16, half::f16::to_f32);
-        }
-        GridValues::I8(values, scaling) => {
-            let rows = corner_rows(values, data.row, grid.channels, corners);
-            for (f, sum) in sums.iter_mut().enumerate() {
-                for (row, &weight) in rows.iter().zip(&corners.weights).take(corners.count) {
-                    let feature = scaling.zero[f] + scaling.scale[f] * f32::from(row[f]);
-                    *sum += weight as f32 * feature;
-                }
+        let next_format = job.layers.get(n + 1).map_or(Format::PLAIN, |layer| layer.format);
+        let next_stride = next_format.stride(layer.outputs);
+        let x = Rows { words: &mut from[..rows * stride], stride, format };
+        let words = &mut to[..rows * next_stride];
+        let mut y = Rows { words, stride: next_stride, format: next_format };
+        match layer.arithmetic() {
+            Arithmetic::Single => {
+                dense::<Single<I::Lanes>>(layer, bias, &x, &mut y, &mut prefetch);
             }
+            Arithmetic::Bf16 => dense::<I::Bf16>(layer, bias, &x, &mut y, &mut prefetch),
+            Arithmetic::Int8 => dense::<I::Int8>(layer, bias, &x, &mut y, &mut prefetch),
+        }
+        std::mem::swap(&mut from, &mut to);
+        (stride, format) = (next_stride, next_format);
+    }
+    prefetch.finish::<I::Lanes>();
+    let outputs = spec.outputs();
+    for (row, values) in from.chunks_exact(stride).zip(values.chunks_exact_mut(outputs)) {
+        for (value, &x) in values.iter_mut().zip(row) {
+            *value = f64::from(f32::from_bits(x));
         }
     }
 }
 
+/// Input vectors of all points: what the parameters give plus what each grid adds, activated and
+/// in the format of the first layer.
 #[inline(always)]
-fn corner_rows<'a, T>(
-    values: &'a [T],
-    row: usize,
-    channels: usize,
-    corners: &Corners,
-) -> [&'a [T]; 8] {
-    std::array::from_fn(|c| &values[corners.vertices[c] * row..][..channels])
+fn gather<L: Lanes>(
+    job: &Job<'_>,
+    tile: &Staged,
+    features: &mut [[f32; LANES]],
+    inputs: &mut Rows<'_>,
+) {
+    let spec = job.model.spec();
+    let start = &job.binding.inputs32;
+    for (i, row) in inputs.words.chunks_exact_mut(inputs.stride).enumerate() {
+        features.copy_from_slice(start);
+        for (n, grid) in spec.grids.iter().enumerate() {
+            let features = &mut features.as_flattened_mut()[grid.offset..][..grid.channels];
+            add_features::<L>(grid, job.model.grid(n), &tile.grids[n], i, features);
+        }
+        apply::<L>(spec.input.activation, features);
+        for (v, features) in features.iter().enumerate() {
+            inputs.format.store(L::load(features), row, v);
+        }
+    }
+    inputs.clear_after(start.len());
 }
 
-/// Adds the weighted corners to `sums`, [`LANES`] channels at a time.
+/// Adds the interpolated features of point `i`.
 #[inline(always)]
-fn interpolate<L: Lanes, T: Copy>(
-    rows: &[&[T]; 8],
+fn add_features<L: Lanes>(
+    grid: &Grid,
+    data: GridData<'_>,
     corners: &Corners,
+    i: usize,
     sums: &mut [f32],
-    load: impl Fn(&[T; LANES]) -> L,
-    to_f32: impl Fn(T) -> f32,
 ) {
-    let weights: [L; 8] = std::array::from_fn(|c| L::splat(corners.weights[c] as f32));
+    match data.values {
+        GridValues::F32(values) => interpolate::<L, _>(grid, values, None, corners, i, sums),
+        GridValues::F16(values) => interpolate::<L, _>(grid, values, None, corners, i, sums),
+        GridValues::I8(values, scaling) => {
+            interpolate::<L, _>(grid, values, Some(scaling), corners, i, sums);
+        }
+    }
+}
+
+/// Adds the weighted corners to `sums`, [`LANES`] channels at a time. No closures with vectors in
+/// here: they would be compiled without the kernel's instructions.
+#[inline(always)]
+fn interpolate<L: Lanes, T: Feature>(
+    grid: &Grid,
+    values: &[T],
+    scaling: Option<&Scaling>,
+    corners: &Corners,
+    i: usize,
+    sums: &mut [f32],
+) {
+    let rows = corners.starts.map(|starts| &values[starts[i]..][..grid.channels]);
+    let mut weights = [L::splat(0.0); 8];
+    let mut total = L::splat(0.0);
+    for (weight, weights) in weights.iter_mut().zip(&corners.weights).take(corners.count) {
+        *weight = L::splat(weights[i]);
+        total = total.add(*weight);
+    }
     let (chunks, tail) = sums.as_chunks_mut::<LANES>();
     let whole = chunks.len() * LANES;
-    for (i, chunk) in chunks.iter_mut().enumerate() {
-        let mut sum = L::load(chunk);
-        for c in 0..corners.count {
-            if let Some(features) = rows[c][i * LANES..].first_chunk() {
-                sum = load(features).mul_add(weights[c], sum);
+    for (n, chunk) in chunks.iter_mut().enumerate() {
+        let mut sum = L::splat(0.0);
+        for (row, &weight) in rows.iter().zip(&weights).take(corners.count) {
+            if let Some(features) = row[n * LANES..].first_chunk() {
+                sum = T::load::<L>(features).mul_add(weight, sum);
             }
         }
-        sum.store(chunk);
+        L::load(chunk).add(unscaled(sum, scaling, total, n * LANES)).store(chunk);
     }
-    for (i, sum) in tail.iter_mut().enumerate() {
-        for (row, &weight) in rows.iter().zip(&corners.weights).take(corners.count) {
-            *sum += to_f32(row[whole + i]) * weight as f32;
+    if !tail.is_empty() {
+        let mut sum = L::splat(0.0);
+        for (row, &weight) in rows.iter().zip(&weights).take(corners.count) {
+            sum = T::load_some::<L>(&row[whole..]).mul_add(weight, sum);
         }
+        let mut all = [0.0; LANES];
+        L::load_some(tail).add(unscaled(sum, scaling, total, whole)).store(&mut all);
+        tail.copy_from_slice(&all[..tail.len()]);
     }
 }
 
-/// `y = x W^T + bias` for rows of `x` that are `width` apart.
+/// What weighted 8-bit numbers stand for, from `channel` on; `total` is the sum of the weights.
 #[inline(always)]
-fn product<L: Lanes>(layer: &PackedLayer, bias: &[f32], x: &[f32], width: usize, y: &mut [f32]) {
-    let stride = layer.padded_outputs();
-    let size = layer.inputs * PANEL;
-    for (p, bias) in bias.as_chunks::<PANEL>().0.iter().enumerate() {
-        let panel = layer.panels[p * size..][..size].as_chunks::<PANEL>().0;
-        let blocks = x.chunks(ROWS * width).zip(y.chunks_mut(ROWS * stride));
-        for (x, y) in blocks {
-            if x.len() == ROWS * width {
-                block::<L, ROWS>(panel, bias, x, width, &mut y[p * PANEL..], stride);
-            } else {
-                for (x, y) in x.chunks(width).zip(y.chunks_mut(stride)) {
-                    block::<L, 1>(panel, bias, x, width, &mut y[p * PANEL..], stride);
-                }
-            }
+fn unscaled<L: Lanes>(sum: L, scaling: Option<&Scaling>, total: L, channel: usize) -> L {
+    let Some(Scaling { scale, zero }) = scaling else { return sum };
+    match (scale[channel..].first_chunk(), zero[channel..].first_chunk()) {
+        (Some(scale), Some(zero)) => sum.mul_add(L::load(scale), L::load(zero).mul(total)),
+        _ => {
+            let zero = L::load_some(&zero[channel..]).mul(total);
+            sum.mul_add(L::load_some(&scale[channel..]), zero)
         }
-    }
-}
-
-/// One panel of outputs for `N` points; the sums stay in registers.
-#[inline(always)]
-fn block<L: Lanes, const N: usize>(
-    panel: &[[f32; PANEL]],
-    bias: &[f32; PANEL],
-    x: &[f32],
-    width: usize,
-    y: &mut [f32],
-    stride: usize,
-) {
-    let rows: [&[f32]; N] = std::array::from_fn(|r| &x[r * width..][..panel.len()]);
-    let halves = |weights: &[f32; PANEL]| -> [L; 2] {
-        let (lanes, _) = weights.as_chunks::<LANES>();
-        [L::load(&lanes[0]), L::load(&lanes[1])]
-    };
-    let mut sums = [halves(bias); N];
-    for (k, weights) in panel.iter().enumerate() {
-        let [low, high] = halves(weights);
-        for (sum, row) in sums.iter_mut().zip(&rows) {
-            let x = L::splat(row[k]);
-            *sum = [x.mul_add(low, sum[0]), x.mul_add(high, sum[1])];
-        }
-    }
-    for (r, sum) in sums.into_iter().enumerate() {
-        let (lanes, _) = y[r * stride..][..PANEL].as_chunks_mut::<LANES>();
-        sum[0].store(&mut lanes[0]);
-        sum[1].store(&mut lanes[1]);
     }
 }

@@ -92,6 +92,23 @@ pub struct QuantizedWeight {
     pub scale: Vec<f32>,
 }
 
+impl LayerTensors {
+    /// The weights of the outputs, one row after the other, in 64 bits.
+    pub fn rows64(&self) -> impl Iterator<Item = Vec<f64>> {
+        let inputs = self.weight.len() / self.bias.len();
+        (0..self.bias.len()).map(move |output| {
+            let span = output * inputs..(output + 1) * inputs;
+            match &self.quantized {
+                Some(QuantizedWeight { values, scale }) => {
+                    let scale = f64::from(scale[output]);
+                    values[span].iter().map(|&q| scale * f64::from(q)).collect()
+                }
+                None => self.weight[span].iter().map(|&w| f64::from(w)).collect(),
+            }
+        })
+    }
+}
+
 struct GridTensor {
     range: std::ops::Range<usize>,
     row: usize,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::cpu::{self, Binding, Engine, Kernel, Padding, Scratch, TILE};
+use crate::cpu::{Binding, Engine, Kernel, Padding, Positions, Scratch, TILE};
 use crate::model::spec::Transform;
 use crate::model::{Checksums, Model, Storage};
 use crate::{Error, ErrorKind, Result};
@@ -175,13 +175,10 @@ impl Sampler {
             self.check_inside(points)?;
         }
         let values = &*values;
-        let task = |tiles: std::ops::Range<usize>| {
+        let task = |points_of_task: std::ops::Range<usize>| {
             let mut worker = Worker::new(self);
-            for start in tiles.step_by(TILE) {
-                let range = start..points.len().min(start + TILE);
-                // SAFETY: ranges of different tiles are disjoint and each is visited once.
-                unsafe { worker.tile(self, points, values, range) };
-            }
+            // SAFETY: ranges of different tasks are disjoint and each is visited once.
+            unsafe { worker.run(self, points, values, points_of_task) };
         };
         match self.runtime.pool.as_ref().and_then(Pool::get) {
             Some(pool) if points.len() > TILE => pool.install(|| {
@@ -218,79 +215,105 @@ impl Sampler {
     }
 
     fn check_inside(&self, points: &Points<'_>) -> Result<()> {
-        let outside = |&i: &usize| self.normalizer.locate(points.get(i)) == Location::Outside;
-        match (0..points.len()).find(outside) {
-            Some(i) => Err(Error::new(
-                ErrorKind::OutsideDomain,
-                format!(
-                    "point {i} at {:?} lies outside the domain {}",
-                    &points.get(i)[..points.dims()],
-                    self.normalizer.describe()
-                ),
-            )),
-            None => Ok(()),
+        let mut positions = Positions { len: 0, axes: [[0.0; TILE]; 3] };
+        let mut locations = [Location::Nan; TILE];
+        for start in (0..points.len()).step_by(TILE) {
+            points.read(start, &mut positions);
+            let given = positions.axes;
+            self.normalizer.locate(&mut positions, &mut locations);
+            let mut found = locations[..positions.len].iter();
+            if let Some(i) = found.position(|&location| location == Location::Outside) {
+                let point: Vec<f64> = given[..points.dims()].iter().map(|x| x[i]).collect();
+                return Err(Error::new(
+                    ErrorKind::OutsideDomain,
+                    format!(
+                        "point {} at {point:?} lies outside the domain {}",
+                        start + i,
+                        self.normalizer.describe()
+                    ),
+                ));
+            }
         }
+        Ok(())
     }
 }
 
 /// Buffers of one thread.
 struct Worker {
     scratch: Scratch,
-    positions: Vec<cpu::Position>,
-    nan: Vec<bool>,
+    positions: Positions,
+    /// Of the tile in evaluation and of the next.
+    locations: [[Location; TILE]; 2],
     values: Vec<f64>,
 }
 
 impl Worker {
     fn new(sampler: &Sampler) -> Self {
-        let outputs = sampler.runtime.model.spec().outputs();
+        let Runtime { model, engine, .. } = &*sampler.runtime;
         Self {
-            scratch: sampler.runtime.engine.scratch(),
-            positions: Vec::with_capacity(TILE),
-            nan: Vec::with_capacity(TILE),
-            values: vec![0.0; TILE * outputs],
+            scratch: engine.scratch(model),
+            positions: Positions { len: 0, axes: [[0.0; TILE]; 3] },
+            locations: [[Location::Nan; TILE]; 2],
+            values: vec![0.0; TILE * model.spec().outputs()],
         }
     }
 
-    /// Evaluates at most [`TILE`] points.
+    /// Evaluates the points of a range; while a tile is computed, the vertices of the next one are
+    /// fetched.
     ///
     /// # Safety
     /// No other thread may write the same points.
-    unsafe fn tile(
+    unsafe fn run(
         &mut self,
         sampler: &Sampler,
         points: &Points<'_>,
         out: &ValuesMut<'_>,
         range: std::ops::Range<usize>,
     ) {
-        self.positions.clear();
-        self.nan.clear();
-        for i in range.clone() {
-            let location = sampler.normalizer.locate(points.get(i));
-            let (position, nan) = match location {
-                Location::Inside(position) => (position, sampler.is_nan),
-                Location::Outside | Location::Nan => ([0.0; 3], true),
-            };
-            self.positions.push(position);
-            self.nan.push(nan);
+        if !range.is_empty() {
+            self.stage(sampler, points, &range);
         }
+        for start in range.clone().step_by(TILE) {
+            self.locations.swap(0, 1);
+            let next = start + TILE;
+            if next < range.end {
+                self.stage(sampler, points, &(next..range.end));
+            }
+            // SAFETY: the caller's promise.
+            unsafe { self.evaluate(sampler, out, start..next.min(range.end)) };
+        }
+    }
+
+    /// Prepares the first tile of `range`.
+    fn stage(&mut self, sampler: &Sampler, points: &Points<'_>, range: &std::ops::Range<usize>) {
+        let Runtime { model, engine, .. } = &*sampler.runtime;
+        points.read(range.start, &mut self.positions);
+        self.positions.len = self.positions.len.min(range.len());
+        sampler.normalizer.locate(&mut self.positions, &mut self.locations[1]);
         let padding = match sampler.options.outside {
             Outside::Zeros => Padding::Zeros,
             Outside::Clamp | Outside::Nan | Outside::Error => Padding::Border,
         };
+        engine.stage(model, &self.positions, padding, &mut self.scratch);
+    }
+
+    /// Evaluates the tile that was staged first and writes its values.
+    ///
+    /// # Safety
+    /// No other thread may write the same points.
+    unsafe fn evaluate(
+        &mut self,
+        sampler: &Sampler,
+        out: &ValuesMut<'_>,
+        range: std::ops::Range<usize>,
+    ) {
         let Runtime { model, engine, .. } = &*sampler.runtime;
         let outputs = model.spec().outputs();
         let values = &mut self.values[..range.len() * outputs];
-        engine.evaluate(
-            model,
-            &sampler.binding,
-            &self.positions,
-            padding,
-            &mut self.scratch,
-            values,
-        );
-        for ((i, values), &nan) in range.zip(values.chunks_exact_mut(outputs)).zip(&self.nan) {
-            if nan {
+        engine.evaluate(model, &sampler.binding, &mut self.scratch, values);
+        let tile = range.zip(values.chunks_exact_mut(outputs)).zip(&self.locations[0]);
+        for ((i, values), &location) in tile {
+            if sampler.is_nan || location != Location::Inside {
                 values.fill(f64::NAN);
             } else if sampler.options.units == Units::Physical {
                 denormalize(model, values);

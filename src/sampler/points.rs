@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use crate::cpu::{Positions, TILE};
 use crate::{Error, Result};
 
 /// Type of the numbers in an array.
@@ -137,22 +138,23 @@ impl<'a> Points<'a> {
         self.dims
     }
 
-    /// Coordinates of point `i`; axes that are not there are 0.
-    #[inline]
-    pub(super) fn get(&self, i: usize) -> [f64; 3] {
-        assert!(i < self.len);
-        let mut point = [0.0; 3];
-        for (x, axis) in point.iter_mut().zip(&self.axes[..self.dims]) {
-            let at = axis.base.wrapping_offset(i as isize * axis.stride);
-            // SAFETY: `i < len`, so `from_raw`'s condition covers this address.
-            *x = unsafe {
-                match self.scalar {
-                    Scalar::F32 => f64::from(at.cast::<f32>().read_unaligned()),
-                    Scalar::F64 => at.cast::<f64>().read_unaligned(),
-                }
-            };
+    /// Reads the coordinates of the points `start..`, as many as there are up to a whole tile.
+    pub(super) fn read(&self, start: usize, positions: &mut Positions) {
+        assert!(start <= self.len);
+        positions.len = (self.len - start).min(TILE);
+        for (axis, x) in self.axes[..self.dims].iter().zip(&mut positions.axes) {
+            let base = axis.base.wrapping_offset(start as isize * axis.stride);
+            let at = |i: usize| base.wrapping_offset(i as isize * axis.stride);
+            for (i, x) in x[..positions.len].iter_mut().enumerate() {
+                // SAFETY: `start + i < len`, so `from_raw`'s condition covers this address.
+                *x = unsafe {
+                    match self.scalar {
+                        Scalar::F32 => f64::from(at(i).cast::<f32>().read_unaligned()),
+                        Scalar::F64 => at(i).cast::<f64>().read_unaligned(),
+                    }
+                };
+            }
         }
-        point
     }
 }
 
@@ -255,6 +257,13 @@ fn check_dims(dims: usize) -> Result<()> {
 mod tests {
     use super::*;
 
+    fn get(points: &Points<'_>, i: usize) -> [f64; 3] {
+        let mut positions = Positions { len: 0, axes: [[0.0; TILE]; 3] };
+        points.read(i, &mut positions);
+        assert_eq!(positions.len, points.len() - i);
+        positions.axes.map(|x| x[0])
+    }
+
     #[test]
     fn layouts_give_the_same_points() {
         let packed = [1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0];
@@ -263,9 +272,9 @@ mod tests {
         let b = Points::separate(&[&x, &y, &z]).unwrap();
         assert_eq!((a.len(), b.len()), (2, 2));
         for i in 0..2 {
-            assert_eq!(a.get(i), b.get(i));
+            assert_eq!(get(&a, i), get(&b, i));
         }
-        assert_eq!(Points::packed(&packed, 2).unwrap().get(2), [5.0, 6.0, 0.0]);
+        assert_eq!(get(&Points::packed(&packed, 2).unwrap(), 2), [5.0, 6.0, 0.0]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! From the caller's units to normalised ones, and what is to happen outside.
 
 use super::{Outside, SamplerOptions, Units};
-use crate::cpu::Position;
+use crate::cpu::{Positions, TILE};
 use crate::model::spec::{Axis, Parameter, Spec};
 use crate::{Error, ErrorKind, Result};
 
@@ -13,11 +13,11 @@ fn tolerance(min: f64, max: f64) -> f64 {
     (rounding / (max - min)).clamp(1e-6, 1e-3)
 }
 
-/// Where a point is.
-#[derive(Debug, PartialEq)]
+/// What becomes of the points of a tile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Location {
-    /// To be evaluated at this normalised position.
-    Inside(Position),
+    /// To be evaluated.
+    Inside,
     /// Outside, and the policy is not to evaluate there.
     Outside,
     /// A coordinate is NaN.
@@ -50,22 +50,26 @@ impl Normalizer {
         Self { axes, limits, evaluates_outside }
     }
 
-    #[inline]
-    pub fn locate(&self, point: [f64; 3]) -> Location {
-        let mut position = [0.0; 3];
-        let mut outside = false;
-        let axes = self.axes.iter().zip(&self.limits);
-        for ((t, x), (axis, &limit)) in position.iter_mut().zip(point).zip(axes) {
-            if x.is_nan() {
-                return Location::Nan;
+    /// Normalises the coordinates in `positions` in place, and says what becomes of each point.
+    /// Coordinates that are not to be evaluated become harmless ones.
+    pub fn locate(&self, positions: &mut Positions, locations: &mut [Location; TILE]) {
+        let (mut outside, mut nan) = ([false; TILE], [false; TILE]);
+        for ((axis, &limit), x) in self.axes.iter().zip(&self.limits).zip(&mut positions.axes) {
+            let length = axis.max - axis.min;
+            for i in 0..TILE {
+                let t = 2.0 * ((x[i] - axis.min) / length) - 1.0;
+                nan[i] |= t.is_nan();
+                outside[i] |= t.abs() > limit;
+                x[i] = if t.is_nan() { 0.0 } else { t };
             }
-            *t = 2.0 * ((x - axis.min) / (axis.max - axis.min)) - 1.0;
-            outside |= t.abs() > limit;
         }
-        if outside && !self.evaluates_outside {
-            return Location::Outside;
+        for i in 0..TILE {
+            locations[i] = match (nan[i], outside[i] && !self.evaluates_outside) {
+                (true, _) => Location::Nan,
+                (false, true) => Location::Outside,
+                (false, false) => Location::Inside,
+            };
         }
-        Location::Inside(position)
     }
 
     /// The domain, for messages.
@@ -126,25 +130,33 @@ mod tests {
         Normalizer::of(axes, outside == Outside::Clamp)
     }
 
+    fn locate(normalizer: &Normalizer, point: [f64; 3]) -> (Location, [f64; 3]) {
+        let mut positions = Positions { len: 1, axes: point.map(|x| [x; TILE]) };
+        let mut locations = [Location::Nan; TILE];
+        normalizer.locate(&mut positions, &mut locations);
+        (locations[0], positions.axes.map(|x| x[0]))
+    }
+
     #[test]
     fn ends_normalise_exactly() {
         let n = normalizer(Outside::Error);
-        assert_eq!(n.locate([2.0, 0.1, 9.0]), Location::Inside([-1.0, -1.0, 0.0]));
-        assert_eq!(n.locate([6.0, 0.2, 9.0]), Location::Inside([1.0, 1.0, 0.0]));
+        assert_eq!(locate(&n, [2.0, 0.1, 9.0]), (Location::Inside, [-1.0, -1.0, 9.0]));
+        assert_eq!(locate(&n, [6.0, 0.2, 9.0]), (Location::Inside, [1.0, 1.0, 9.0]));
     }
 
     #[test]
     fn rounding_at_the_border_is_inside() {
         let n = normalizer(Outside::Error);
         assert!(f64::from(0.1f32) > 0.1 && f64::from(0.2f32) > 0.2);
-        assert!(matches!(n.locate([2.0, f64::from(0.2f32), 0.0]), Location::Inside(_)));
-        assert_eq!(n.locate([2.0, 0.2001, 0.0]), Location::Outside);
-        assert!(matches!(normalizer(Outside::Clamp).locate([9.0, 0.1, 0.0]), Location::Inside(_)));
+        assert_eq!(locate(&n, [2.0, f64::from(0.2f32), 0.0]).0, Location::Inside);
+        assert_eq!(locate(&n, [2.0, 0.2001, 0.0]).0, Location::Outside);
+        assert_eq!(locate(&normalizer(Outside::Clamp), [9.0, 0.1, 0.0]).0, Location::Inside);
     }
 
     #[test]
     fn nan_is_told_from_outside() {
-        assert_eq!(normalizer(Outside::Error).locate([9.0, f64::NAN, 0.0]), Location::Nan);
-        assert_eq!(normalizer(Outside::Nan).locate([f64::INFINITY, 0.1, 0.0]), Location::Outside);
+        assert_eq!(locate(&normalizer(Outside::Error), [9.0, f64::NAN, 0.0]).0, Location::Nan);
+        let far = locate(&normalizer(Outside::Nan), [f64::INFINITY, 0.1, 0.0]);
+        assert_eq!(far.0, Location::Outside);
     }
 }

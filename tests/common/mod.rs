@@ -31,7 +31,14 @@ impl Baked {
         let path = folder.path().join("model.drr.safetensors");
         let mut writer = Writer::create(&path, spec.clone(), precision).expect("a valid spec");
         for shape in &spec.grids {
-            let mut grid = writer.grid().expect("a grid to write");
+            let ranges: Vec<(f64, f64)> = (0..shape.channels)
+                .map(|_| (rng.uniform(-1.0, -0.1), rng.uniform(-0.1, 1.0)))
+                .collect();
+            let grid = match precision {
+                GridPrecision::I8 => writer.grid_in_ranges(&ranges),
+                _ => writer.grid(),
+            };
+            let mut grid = grid.expect("a grid to write");
             for _ in 0..shape.vertices().expect("a small grid") {
                 grid.push(&rng.list(shape.channels, 1.0)).expect("finite features");
             }

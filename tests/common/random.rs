@@ -72,13 +72,35 @@ pub fn models() -> impl Iterator<Item = Baked> {
 pub fn model(seed: u64) -> Baked {
     let mut rng = Rng::new(seed);
     let layout = Layout::ALL[seed as usize % Layout::ALL.len()];
-    let precision = [GridPrecision::F32, GridPrecision::F16][seed as usize / 5 % 2];
-    let spec = spec(layout, &mut rng);
+    let precision = GridPrecision::ALL[seed as usize / 5 % 3];
+    let mut spec = spec(layout, &mut rng);
+    if seed / 15 % 3 == 2 {
+        shorten(&mut spec, &mut rng);
+    }
     Baked::write(spec, precision, &mut rng)
 }
 
 const CHANNELS: [usize; 14] = [1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 33, 65, 127, 200];
-const WIDTHS: [usize; 11] = [1, 3, 5, 7, 8, 9, 16, 17, 31, 33, 50];
+const WIDTHS: [usize; 14] = [1, 3, 5, 7, 8, 9, 16, 17, 31, 33, 50, 64, 70, 129];
+
+/// Lets most layers be multiplied in fewer bits.
+fn shorten(spec: &mut Spec, rng: &mut Rng) {
+    for layer in &mut spec.layers {
+        layer.precision = match rng.below(5) {
+            0 => LayerPrecision::F32,
+            1 | 2 => LayerPrecision::Bf16,
+            _ => {
+                let low = if rng.below(2) == 0 { 0.0 } else { rng.uniform(-4.0, -1.0) };
+                LayerPrecision::I8 { low, step: rng.uniform(0.005, 0.03) }
+            }
+        };
+    }
+}
+
+/// Whether inputs of layers are rounded, so that results may differ by a step.
+pub fn has_steps(spec: &Spec) -> bool {
+    spec.layers.iter().any(|layer| layer.precision != LayerPrecision::F32)
+}
 
 /// A random description with the given layout.
 pub fn spec(layout: Layout, rng: &mut Rng) -> Spec {

@@ -1,0 +1,127 @@
+//! Points per second of each kernel on a random model of the size of published ones, without
+//! competitors: what to run while working on a kernel.
+//!
+//!     cargo bench --bench query [-- GRID LAYERS VERTICES]
+//!
+//! with GRID `f32`, `f16` or `i8`, LAYERS `f32`, `bf16` or `i8`, and vertices per axis (128).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use drr::model::spec::{Activation, LayerPrecision, Spec};
+use drr::model::{GridPrecision, SmallTensors, Writer};
+use drr::{Checksums, Kernel, Model, Points, Runtime, Sampler, SamplerOptions, Storage, ValuesMut};
+use serde_json::json;
+
+const WIDTH: usize = 128;
+const POINTS: usize = 1 << 18;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let argument = |n: usize, default: &str| arguments.get(n).map_or(default, |a| a).to_owned();
+    let grid = match &*argument(0, "f16") {
+        "f32" => GridPrecision::F32,
+        "i8" => GridPrecision::I8,
+        _ => GridPrecision::F16,
+    };
+    let layers = match &*argument(1, "bf16") {
+        "f32" => LayerPrecision::F32,
+        "i8" => LayerPrecision::I8 { low: 0.0, step: 0.01 },
+        _ => LayerPrecision::Bf16,
+    };
+    let vertices = argument(2, "128").parse().expect("vertices per axis");
+    let path = std::env::temp_dir().join(format!("drr-bench-{}", std::process::id()));
+    write(&path, grid, layers, vertices);
+    for storage in [Storage::Mapped, Storage::HugePages] {
+        for kernel in Kernel::ALL.into_iter().filter(|k| k.is_supported()).skip(1) {
+            let model = Model::open(&path, storage, Checksums::Skip).expect("the file");
+            let runtime = Runtime::new(model, kernel, 1).expect("a kernel of this machine");
+            let [random, lattice] = [random(), lattice()].map(|points| rate(&runtime, &points));
+            println!(
+                "{storage:?} {kernel:?}: random {random:.2}, in order {lattice:.2} M points/s"
+            );
+        }
+    }
+    std::fs::remove_file(path).expect("the file");
+}
+
+fn rate(runtime: &Arc<Runtime>, points: &[f32]) -> f64 {
+    let sampler = Sampler::new(runtime, &[0.3], &SamplerOptions::default()).expect("in range");
+    let mut values = vec![0.0f32; POINTS];
+    let points = Points::packed(points, 3).expect("whole points");
+    let mut seconds: Vec<f64> = (0..7)
+        .map(|_| {
+            let start = Instant::now();
+            let mut out = ValuesMut::packed(&mut values, 1).expect("room");
+            sampler.query(&points, &mut out).expect("a query");
+            start.elapsed().as_secs_f64()
+        })
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    POINTS as f64 / seconds[seconds.len() / 2] / 1e6
+}
+
+/// SplitMix64, from 0 to 1.
+struct Rng(u64);
+
+impl Rng {
+    fn next(&mut self) -> f32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 40) as f32 / (1 << 24) as f32
+    }
+}
+
+fn random() -> Vec<f32> {
+    let mut rng = Rng(7);
+    (0..3 * POINTS).map(|_| rng.next()).collect()
+}
+
+fn lattice() -> Vec<f32> {
+    let at = |i: usize| (i as f32 + 0.5) / 64.0;
+    (0..POINTS).flat_map(|i| [at(i % 64), at(i / 64 % 64), at(i / 4096)]).collect()
+}
+
+fn write(path: &std::path::Path, grid: GridPrecision, precision: LayerPrecision, vertices: usize) {
+    let axis = |name| json!({"name": name, "unit": "", "min": 0, "max": 1});
+    let layer = |(i, o): (usize, usize)| json!({"inputs": i, "outputs": o, "activation": "relu"});
+    let layers = [(WIDTH, WIDTH), (WIDTH, WIDTH), (WIDTH, 1)].map(layer);
+    let shape = [vertices; 3];
+    let mut spec: Spec = serde_json::from_value(json!({
+        "axes": [axis("x"), axis("y"), axis("z")],
+        "parameters": [{"name": "p", "unit": "", "min": 0, "max": 1}],
+        "values": [{"name": "v", "unit": "", "min": 0, "max": 1, "transform": "linear"}],
+        "grids": [{"axes": [0, 1, 2], "shape": shape, "channels": WIDTH, "offset": 0}],
+        "lines": [{"parameter": 0, "vertices": 16, "features": WIDTH, "offset": 0}],
+        "input": {"width": WIDTH, "bias": true, "activation": "relu"},
+        "layers": layers,
+    }))
+    .expect("a description");
+    spec.layers.iter_mut().for_each(|layer| layer.precision = precision);
+    spec.layers[2].activation = Activation::Sigmoid;
+    let mut rng = Rng(1);
+    let mut list =
+        |n: usize, scale: f32| -> Vec<f32> { (0..n).map(|_| (rng.next() - 0.5) * scale).collect() };
+    let mut writer = Writer::create(path, spec.clone(), grid).expect("a folder");
+    let ranges = [(-0.5, 0.5); WIDTH];
+    let mut out = match grid {
+        GridPrecision::I8 => writer.grid_in_ranges(&ranges),
+        _ => writer.grid(),
+    }
+    .expect("a grid");
+    for _ in 0..vertices * vertices {
+        let row: Vec<f64> = list(vertices * WIDTH, 1.0).into_iter().map(f64::from).collect();
+        out.push(&row).expect("finite features");
+    }
+    out.finish().expect("all vertices");
+    let tensors = SmallTensors {
+        input_bias: Some(list(WIDTH, 1.0)),
+        lines: vec![list(16 * WIDTH, 1.0)],
+        layers: (spec.layers.iter())
+            .map(|layer| (list(layer.inputs * layer.outputs, 0.3), list(layer.outputs, 0.1)))
+            .collect(),
+    };
+    writer.finish(&tensors).expect("a file");
+}

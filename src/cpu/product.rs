@@ -1,0 +1,196 @@
+//! Dense layers over the rows of a tile.
+
+use super::activation::apply;
+use super::lanes::{LANES, Lanes, Product, Words};
+use super::packed::{Format, PackedLayer};
+
+/// Points of a register block.
+const ROWS: usize = 6;
+
+/// Most vectors of outputs of a register block.
+const MAX_VECTORS: usize = 4;
+
+/// Cache lines that the next tile will need, asked for a few at a time while this one is computed.
+pub struct Prefetch<'a>(pub &'a [*const u8]);
+
+impl<'a> Prefetch<'a> {
+    #[inline(always)]
+    fn take(&mut self, count: usize) -> &'a [*const u8] {
+        let (first, rest) = self.0.split_at(count.min(self.0.len()));
+        self.0 = rest;
+        first
+    }
+
+    /// Asks for what is left.
+    #[inline(always)]
+    pub fn finish<L: Lanes>(self) {
+        self.0.iter().for_each(|&line| L::prefetch(line));
+    }
+}
+
+/// Rows of numbers, `stride` words from one to the next. What a row has beyond its numbers is
+/// finite or zero, since weights of zero multiply it.
+pub struct Rows<'a> {
+    pub words: &'a mut [u32],
+    pub stride: usize,
+    pub format: Format,
+}
+
+/// `y = activation(x W^T scale + bias)` for each row of `x`.
+#[inline(always)]
+pub fn dense<P: Product>(
+    layer: &PackedLayer,
+    bias: &[[f32; LANES]],
+    x: &Rows<'_>,
+    y: &mut Rows<'_>,
+    prefetch: &mut Prefetch<'_>,
+) {
+    if layer.is_narrow() {
+        return narrow::<P>(layer, bias, x, y);
+    }
+    let rows = x.words.len() / x.stride;
+    let mut weights = &layer.weights[..];
+    let mut first = 0;
+    while first < layer.vectors() {
+        let vectors = <P::Lanes as Lanes>::VECTORS.min(layer.vectors() - first);
+        let (panel, rest) = weights.split_at(layer.words * vectors);
+        weights = rest;
+        let mut row = 0;
+        while row < rows {
+            let count = if rows - row >= ROWS { ROWS } else { 1 };
+            let mut sums = [[0.0; LANES]; ROWS * MAX_VECTORS];
+            let inputs = &x.words[row * x.stride..];
+            let lines = prefetch.take(layer.words);
+            any_block::<P>((count, vectors), panel, inputs, x.stride, lines, &mut sums);
+            let sums = &mut sums[..count * vectors];
+            for sums in sums.chunks_exact_mut(vectors) {
+                let affine = layer.scale[first..].iter().zip(&bias[first..]);
+                for (sum, (scale, bias)) in sums.iter_mut().zip(affine) {
+                    L::<P>::load(sum).mul_add(L::<P>::load(scale), L::<P>::load(bias)).store(sum);
+                }
+            }
+            apply::<L<P>>(layer.activation, sums);
+            let outputs = y.words[row * y.stride..].chunks_exact_mut(y.stride);
+            for (sums, output) in sums.chunks_exact(vectors).zip(outputs) {
+                for (v, sum) in sums.iter().enumerate() {
+                    y.format.store(L::<P>::load(sum), output, first + v);
+                }
+            }
+            row += count;
+        }
+        first += vectors;
+    }
+    y.clear_after(layer.vectors());
+}
+
+type L<P> = <P as Product>::Lanes;
+
+impl Rows<'_> {
+    /// Zeros behind the first `vectors` vectors of numbers of each row.
+    #[inline(always)]
+    pub fn clear_after(&mut self, vectors: usize) {
+        let used = self.format.words(vectors);
+        if used < self.stride {
+            self.words.chunks_exact_mut(self.stride).for_each(|row| row[used..].fill(0));
+        }
+    }
+}
+
+/// [`block`] for a number of points and vectors of outputs.
+#[inline(always)]
+fn any_block<P: Product>(
+    shape: (usize, usize),
+    panel: &[Words],
+    x: &[u32],
+    stride: usize,
+    prefetch: &[*const u8],
+    sums: &mut [[f32; LANES]],
+) {
+    if L::<P>::VECTORS == 1 {
+        return match shape {
+            (ROWS, _) => block::<P, ROWS, 1>(panel, x, stride, prefetch, sums),
+            _ => block::<P, 1, 1>(panel, x, stride, prefetch, sums),
+        };
+    }
+    match shape {
+        (ROWS, 4) => block::<P, ROWS, 4>(panel, x, stride, prefetch, sums),
+        (ROWS, 3) => block::<P, ROWS, 3>(panel, x, stride, prefetch, sums),
+        (ROWS, 2) => block::<P, ROWS, 2>(panel, x, stride, prefetch, sums),
+        (ROWS, _) => block::<P, ROWS, 1>(panel, x, stride, prefetch, sums),
+        (_, 4) => block::<P, 1, 4>(panel, x, stride, prefetch, sums),
+        (_, 3) => block::<P, 1, 3>(panel, x, stride, prefetch, sums),
+        (_, 2) => block::<P, 1, 2>(panel, x, stride, prefetch, sums),
+        _ => block::<P, 1, 1>(panel, x, stride, prefetch, sums),
+    }
+}
+
+/// One panel of `V` vectors of outputs for `N` points; the sums stay in registers.
+#[inline(always)]
+fn block<P: Product, const N: usize, const V: usize>(
+    panel: &[Words],
+    x: &[u32],
+    stride: usize,
+    prefetch: &[*const u8],
+    sums: &mut [[f32; LANES]],
+) {
+    let panel = panel.as_chunks::<V>().0;
+    let rows: [&[u32]; N] = std::array::from_fn(|r| &x[r * stride..][..panel.len()]);
+    let mut accumulators = [[P::zero(); V]; N];
+    let (fetched, rest) = panel.split_at(prefetch.len().min(panel.len()));
+    for (k, (weights, &line)) in fetched.iter().zip(prefetch).enumerate() {
+        L::<P>::prefetch(line);
+        step::<P, N, V>(&mut accumulators, weights, &rows, k);
+    }
+    for (k, weights) in (fetched.len()..).zip(rest) {
+        step::<P, N, V>(&mut accumulators, weights, &rows, k);
+    }
+    for (accumulators, sums) in accumulators.into_iter().zip(sums.chunks_exact_mut(V)) {
+        for (accumulator, sum) in accumulators.into_iter().zip(sums) {
+            P::lanes(accumulator).store(sum);
+        }
+    }
+}
+
+/// One word of each point times one word of each output. No closures in here: they would be
+/// compiled without the kernel's instructions.
+#[inline(always)]
+fn step<P: Product, const N: usize, const V: usize>(
+    accumulators: &mut [[P::Sums; V]; N],
+    weights: &[Words; V],
+    rows: &[&[u32]; N],
+    k: usize,
+) {
+    let mut vectors = [P::splat(0); V];
+    for (vector, weights) in vectors.iter_mut().zip(weights) {
+        *vector = P::load(&weights.0);
+    }
+    for (row, accumulators) in rows.iter().zip(accumulators) {
+        // SAFETY: `block` made the rows as long as its panel, of which `k` counts the words.
+        let x = P::splat(unsafe { *row.get_unchecked(k) });
+        for (sum, weights) in accumulators.iter_mut().zip(vectors) {
+            *sum = P::dot(*sum, x, weights);
+        }
+    }
+}
+
+/// A layer of few outputs: vectors run along the inputs.
+#[inline(always)]
+fn narrow<P: Product>(layer: &PackedLayer, bias: &[[f32; LANES]], x: &Rows<'_>, y: &mut Rows<'_>) {
+    let vectors = layer.words.div_ceil(LANES);
+    for (row, output) in x.words.chunks_exact(x.stride).zip(y.words.chunks_exact_mut(y.stride)) {
+        let words = &row.as_chunks::<LANES>().0[..vectors];
+        let mut results = [[0.0; LANES]];
+        for (weights, result) in layer.weights.chunks_exact(vectors).zip(&mut results[0]) {
+            let mut sums = P::zero();
+            for (x, weights) in words.iter().zip(weights) {
+                sums = P::dot(sums, P::load(x), P::load(&weights.0));
+            }
+            *result = P::lanes(sums).sum();
+        }
+        let (scale, bias) = (L::<P>::load(&layer.scale[0]), L::<P>::load(&bias[0]));
+        L::<P>::load(&results[0]).mul_add(scale, bias).store(&mut results[0]);
+        apply::<L<P>>(layer.activation, &mut results);
+        y.format.store(L::<P>::load(&results[0]), output, 0);
+    }
+    y.clear_after(1);
+}

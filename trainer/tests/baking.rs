@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use common::scratch::Scratch;
 use common::{Golden, hidden, worst};
-use drr::model::spec::LayerPrecision;
-use drr::model::{GridPrecision, GridValues};
+use drr::model::spec::{
+    Activation, Axis, Grid, Input, Layer, LayerPrecision, Line, Parameter, Spec, Transform, Value,
+};
+use drr::model::{GridPrecision, GridValues, SmallTensors, Writer};
 use drr::{
     Checksums, Kernel, Model, Points, Runtime, Sampler, SamplerOptions, Storage, Units, ValuesMut,
 };
@@ -120,7 +122,7 @@ fn encoders_of_every_kind_fold_and_keep_full_rank() {
         let scratch = Scratch::small();
         let text = common::SMALL_MODEL;
         let start = text.find("      encoder_kwargs:").expect("an encoder");
-        let end = text.find("      if_refine:").expect("what follows");
+        let end = text.find("      spatial_fdim:").expect("what follows");
         let text = format!("{}{encoder}{}", &text[..start], &text[end..]);
         scratch.put("model.yaml", &text);
         scratch.train("run", &["--steps", "30"]);
@@ -146,20 +148,116 @@ fn encoders_of_every_kind_fold_and_keep_full_rank() {
     }
 }
 
-/// One grid, three planes that add up, two grids side by side.
-const ENCODERS: [(&str, &str); 3] = [
+#[test]
+fn planes_that_add_up_fold_and_share_their_components() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (exact, other) = (folder.path().join("exact"), folder.path().join("other"));
+    write_planes(&exact);
+    let expected = values(&exact);
+    let file = Baked::open(&exact, Checksums::Verify).expect("a file");
+    let rank = |rank| Options { compression: Some(Compression::Rank(rank)), ..Options::EXACT };
+    let offsets = |path: &Path| -> Vec<_> {
+        let model = model(path);
+        model.spec().grids.iter().map(|grid| (grid.offset, grid.channels)).collect()
+    };
+    for (options, spans) in [
+        (Options { fold: Fold::On, ..Options::EXACT }, [(0, 7), (0, 7), (0, 7), (0, 7)]),
+        // Six features of each plane, two of the other grid.
+        (rank(6), [(0, 6), (0, 6), (0, 6), (6, 2)]),
+    ] {
+        bake(&file, &options, None, &other, &hidden).expect("bake");
+        assert_eq!(offsets(&other), spans);
+        let error = worst(&values(&other), &expected);
+        assert!(error < ROUNDING, "{options:?}: {error:e}");
+    }
+    // Their sum, too, fills [-1, 1] at most.
+    bake(&file, &rank(3), None, &other, &hidden).expect("bake");
+    let model = model(&other);
+    for c in 0..3 {
+        let widest: f32 = (0..3)
+            .map(|n| {
+                let GridValues::F32(values) = model.grid(n).values else { panic!("32 bits") };
+                let rows = values.chunks_exact(model.grid(n).row);
+                rows.fold(0.0f32, |most, row| most.max(row[c].abs()))
+            })
+            .sum();
+        assert!((widest - 1.0).abs() < 1e-4, "component {c}: {widest}");
+    }
+}
+
+/// Three planes of 6 features at one place and a grid of 2 beside them, a line that adds to the
+/// planes and one of its own, a bias, two layers.
+fn write_planes(path: &Path) {
+    let mut state = 7u32;
+    let mut numbers = |count: usize, scale: f64| -> Vec<f64> {
+        let mut number = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            scale * (f64::from(state >> 8) / f64::from(1 << 23) - 1.0)
+        };
+        (0..count).map(|_| number()).collect()
+    };
+    let axis = |name: &str| Axis { name: name.into(), unit: String::new(), min: -1.0, max: 1.0 };
+    let grid = |axes: &[usize], shape: &[usize], channels, offset| Grid {
+        axes: axes.to_vec(),
+        shape: shape.to_vec(),
+        channels,
+        offset,
+    };
+    let layer = |inputs, outputs, activation| Layer {
+        inputs,
+        outputs,
+        activation,
+        precision: LayerPrecision::F32,
+    };
+    let line = |vertices, features, offset| Line { parameter: 0, vertices, features, offset };
+    let spec = Spec {
+        axes: ["x", "y", "z"].map(axis).to_vec(),
+        parameters: vec![Parameter { name: "p".into(), unit: String::new(), min: 0.0, max: 1.0 }],
+        values: vec![Value {
+            name: "v".into(),
+            unit: String::new(),
+            min: 0.0,
+            max: 1.0,
+            transform: Transform::Linear,
+        }],
+        grids: vec![
+            grid(&[1, 2], &[5, 4], 6, 0),
+            grid(&[0, 2], &[5, 7], 6, 0),
+            grid(&[0, 1], &[4, 7], 6, 0),
+            grid(&[0, 1, 2], &[2, 3, 4], 2, 6),
+        ],
+        lines: vec![line(3, 6, 0), line(4, 3, 8)],
+        input: Input { width: 11, bias: true, activation: Activation::Identity },
+        layers: vec![layer(11, 7, Activation::SiLU), layer(7, 1, Activation::Sigmoid)],
+        provenance: serde_json::Map::new(),
+    };
+    let mut writer = Writer::create(path, spec.clone(), GridPrecision::F32).expect("a writer");
+    for grid in &spec.grids {
+        let mut rows = writer.grid().expect("a grid");
+        let features = numbers(grid.vertices().expect("vertices") * grid.channels, 1.0);
+        // Far from zero, so that means matter.
+        rows.push(&features.iter().map(|x| x + 0.7).collect::<Vec<_>>()).expect("rows");
+        rows.finish().expect("all rows");
+    }
+    let mut floats = |count, scale| -> Vec<f32> {
+        numbers(count, scale).into_iter().map(|x| x as f32).collect()
+    };
+    let tensors = SmallTensors {
+        input_bias: Some(floats(11, 1.0)),
+        lines: vec![floats(18, 1.0), floats(12, 1.0)],
+        layers: vec![(floats(77, 0.7), floats(7, 0.5)), (floats(7, 1.0), floats(1, 0.5))],
+    };
+    writer.finish(&tensors).expect("a file");
+}
+
+/// One grid; two grids side by side.
+const ENCODERS: [(&str, &str); 2] = [
     (
         "dense",
         "      encoder_kwargs:
         type: DenseFeatGrid
         param: {grid_shape: [3, 4, 5], num_feat: 4, refine_highest_res: [5, 6, 7], prerefine_feat_up_kwargs: {g: 2}}
-",
-    ),
-    (
-        "planes",
-        "      encoder_kwargs:
-        type: TriPlane
-        param: {plane_res: [6, 7], num_feat: 16}
+      if_refine: true
 ",
     ),
     (
@@ -167,6 +265,7 @@ const ENCODERS: [(&str, &str); 3] = [
         "      encoder_kwargs:
         type: MultiDenseFeatGrid
         param: {grid_shapes: [[3, 4, 5], [4, 5, 6]], num_feat: 8}
+      if_refine: false
 ",
     ),
 ];
@@ -198,7 +297,10 @@ fn full_rank_loses_nothing_and_each_component_counts() {
                 rms(&values(&path), &expected)
             })
             .collect();
-        assert!(errors.windows(2).all(|pair| pair[1] < pair[0]), "{}: {errors:?}", case.name);
+        // The components are those that matter most to first order, for errors that are not small.
+        assert!(errors.windows(2).all(|pair| pair[1] < 1.1 * pair[0]), "{}: {errors:?}", case.name);
+        let half = errors[errors.len() - 2];
+        assert!(full == 2 || half < 0.5 * errors[0], "{}: {errors:?}", case.name);
         assert!(errors[errors.len() - 1] < ROUNDING, "{}: {errors:?}", case.name);
     }
 }
@@ -233,10 +335,10 @@ fn components_fill_their_range_and_8_bits_resolve_it() {
 fn rounding_loses_as_little_as_its_steps_allow() {
     // Largest and root mean squared error, each some 1.5 times what was measured.
     let allowed = [
-        (GridPrecision::F16, Decoder::Bf16, Fold::On, 0.012, 0.002),
-        (GridPrecision::I8, Decoder::F32, Fold::On, 0.03, 0.006),
-        (GridPrecision::I8, Decoder::I8, Fold::On, 0.05, 0.01),
-        (GridPrecision::F32, Decoder::I8, Fold::Off, 0.05, 0.01),
+        (GridPrecision::F16, Decoder::Bf16, Fold::On, 0.02, 0.0035),
+        (GridPrecision::I8, Decoder::F32, Fold::On, 0.015, 0.003),
+        (GridPrecision::I8, Decoder::I8, Fold::On, 0.04, 0.008),
+        (GridPrecision::F32, Decoder::I8, Fold::Off, 0.04, 0.008),
     ];
     for case in Case::goldens() {
         let expected = values(&case.exact());
@@ -266,8 +368,8 @@ fn layers_have_the_precision_that_was_asked_for() {
     };
     assert_eq!(names(Decoder::F32), ["f32"; 4]);
     assert_eq!(names(Decoder::Bf16), ["bf16"; 4]);
-    // The last layer has one output.
-    assert_eq!(names(Decoder::I8), ["i8", "i8", "i8", "bf16"]);
+    // The first sees features of unequal ranges, the last has one output.
+    assert_eq!(names(Decoder::I8), ["bf16", "i8", "i8", "bf16"]);
 }
 
 #[test]

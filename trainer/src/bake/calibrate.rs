@@ -77,8 +77,8 @@ fn precision(form: &Form, n: usize, decoder: Decoder, inputs: &Tensor) -> LayerP
 /// one step for all.
 fn stays_bf16(form: &Form, n: usize) -> bool {
     let is_last = n + 1 == form.layers.len();
-    let learned = form.maps.iter().all(Option::is_none)
-        && form.spec.input.activation == Activation::Identity;
+    let learned =
+        form.maps.iter().all(Option::is_none) && form.spec.input.activation == Activation::Identity;
     (is_last && form.spec.layers[n].outputs < FEW_OUTPUTS) || (n == 0 && learned)
 }
 

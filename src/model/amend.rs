@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::file::checksum_key;
 use super::spec::Spec;
-use super::writer::{align_header, temporary_name};
+use super::writer::{align_header, sync_folder, temporary_name};
 use crate::{Error, ErrorKind, Result};
 
 /// Copies the baked file `from` to `to` with another `provenance`, made for the size in bytes that
@@ -48,6 +48,7 @@ pub fn amend(
         let _ = std::fs::remove_file(&temporary);
         context(error, "write", to)
     })?;
+    sync_folder(to);
     Ok(size)
 }
 

@@ -216,11 +216,7 @@ impl Writer {
             writer.out.flush()?;
             writer.out.get_ref().sync_all()?;
             std::fs::rename(&writer.temporary, &writer.path)?;
-            // The new name must survive a power cut too, where folders can be synced.
-            let folder = writer.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
-                let _ = folder.sync_all();
-            }
+            sync_folder(&writer.path);
             Ok(size)
         };
         complete(&mut self).map_err(|error| self.io(error))
@@ -424,6 +420,14 @@ pub(super) fn align_header(text: &[u8]) -> Vec<u8> {
     bytes.extend_from_slice(text);
     bytes.resize(length, b' ');
     bytes
+}
+
+/// The new name of `path` must survive a power cut too, where folders can be synced.
+pub(super) fn sync_folder(path: &Path) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
+        let _ = folder.sync_all();
+    }
 }
 
 /// Beside `path`, and unique.

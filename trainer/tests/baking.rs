@@ -5,12 +5,11 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use common::models;
 use common::scratch::Scratch;
 use common::{Golden, hidden, worst};
-use drr::model::spec::{
-    Activation, Axis, Grid, Input, Layer, LayerPrecision, Line, Parameter, Spec, Transform, Value,
-};
-use drr::model::{GridPrecision, GridValues, SmallTensors, Writer};
+use drr::model::spec::LayerPrecision;
+use drr::model::{GridPrecision, GridValues};
 use drr::{
     Checksums, Kernel, Model, Points, Runtime, Sampler, SamplerOptions, Storage, Units, ValuesMut,
 };
@@ -152,7 +151,7 @@ fn encoders_of_every_kind_fold_and_keep_full_rank() {
 fn planes_that_add_up_fold_and_share_their_components() {
     let folder = tempfile::tempdir().expect("folder");
     let (exact, other) = (folder.path().join("exact"), folder.path().join("other"));
-    write_planes(&exact);
+    models::write_planes(&exact);
     let expected = values(&exact);
     let file = Baked::open(&exact, Checksums::Verify).expect("a file");
     let rank = |rank| Options { compression: Some(Compression::Rank(rank)), ..Options::EXACT };
@@ -183,71 +182,6 @@ fn planes_that_add_up_fold_and_share_their_components() {
             .sum();
         assert!((widest - 1.0).abs() < 1e-4, "component {c}: {widest}");
     }
-}
-
-/// Three planes of 6 features at one place and a grid of 2 beside them, a line that adds to the
-/// planes and one of its own, a bias, two layers.
-fn write_planes(path: &Path) {
-    let mut state = 7u32;
-    let mut numbers = |count: usize, scale: f64| -> Vec<f64> {
-        let mut number = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            scale * (f64::from(state >> 8) / f64::from(1 << 23) - 1.0)
-        };
-        (0..count).map(|_| number()).collect()
-    };
-    let axis = |name: &str| Axis { name: name.into(), unit: String::new(), min: -1.0, max: 1.0 };
-    let grid = |axes: &[usize], shape: &[usize], channels, offset| Grid {
-        axes: axes.to_vec(),
-        shape: shape.to_vec(),
-        channels,
-        offset,
-    };
-    let layer = |inputs, outputs, activation| Layer {
-        inputs,
-        outputs,
-        activation,
-        precision: LayerPrecision::F32,
-    };
-    let line = |vertices, features, offset| Line { parameter: 0, vertices, features, offset };
-    let spec = Spec {
-        axes: ["x", "y", "z"].map(axis).to_vec(),
-        parameters: vec![Parameter { name: "p".into(), unit: String::new(), min: 0.0, max: 1.0 }],
-        values: vec![Value {
-            name: "v".into(),
-            unit: String::new(),
-            min: 0.0,
-            max: 1.0,
-            transform: Transform::Linear,
-        }],
-        grids: vec![
-            grid(&[1, 2], &[5, 4], 6, 0),
-            grid(&[0, 2], &[5, 7], 6, 0),
-            grid(&[0, 1], &[4, 7], 6, 0),
-            grid(&[0, 1, 2], &[2, 3, 4], 2, 6),
-        ],
-        lines: vec![line(3, 6, 0), line(4, 3, 8)],
-        input: Input { width: 11, bias: true, activation: Activation::Identity },
-        layers: vec![layer(11, 7, Activation::SiLU), layer(7, 1, Activation::Sigmoid)],
-        provenance: serde_json::Map::new(),
-    };
-    let mut writer = Writer::create(path, spec.clone(), GridPrecision::F32).expect("a writer");
-    for grid in &spec.grids {
-        let mut rows = writer.grid().expect("a grid");
-        let features = numbers(grid.vertices().expect("vertices") * grid.channels, 1.0);
-        // Far from zero, so that means matter.
-        rows.push(&features.iter().map(|x| x + 0.7).collect::<Vec<_>>()).expect("rows");
-        rows.finish().expect("all rows");
-    }
-    let mut floats = |count, scale| -> Vec<f32> {
-        numbers(count, scale).into_iter().map(|x| x as f32).collect()
-    };
-    let tensors = SmallTensors {
-        input_bias: Some(floats(11, 1.0)),
-        lines: vec![floats(18, 1.0), floats(12, 1.0)],
-        layers: vec![(floats(77, 0.7), floats(7, 0.5)), (floats(7, 1.0), floats(1, 0.5))],
-    };
-    writer.finish(&tensors).expect("a file");
 }
 
 /// One grid; two grids side by side.
@@ -329,6 +263,64 @@ fn components_fill_their_range_and_8_bits_resolve_it() {
     let near = |a: f32, b: f32| (a - b).abs() < 1e-5;
     assert!(least.iter().all(|&x| near(x, -1.0)) && most.iter().all(|&x| near(x, 1.0)));
     assert!(scaling.scale.iter().all(|&scale| near(scale, 2.0 / 255.0)));
+}
+
+/// Mean over all vertices of what the first layer sums up of a model's only grid.
+fn mean_sums(path: &Path) -> Vec<f64> {
+    let model = model(path);
+    let (grid, layer) = (&model.spec().grids[0], &model.spec().layers[0]);
+    let GridValues::F32(values) = model.grid(0).values else { panic!("32 bits") };
+    let rows = values.chunks_exact(model.grid(0).row);
+    let count = rows.len() as f64;
+    let mut mean = vec![0.0; grid.channels];
+    for row in rows {
+        mean.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x) / count);
+    }
+    let dense = &model.layers()[0];
+    let sum = |(row, &bias): (&[f32], &f32)| {
+        row.iter().zip(&mean).map(|(&w, x)| f64::from(w) * x).sum::<f64>() + f64::from(bias)
+    };
+    dense.weight.chunks_exact(layer.inputs).zip(&dense.bias).map(sum).collect()
+}
+
+#[test]
+fn components_that_are_dropped_count_as_their_mean() {
+    let Some(case) = Case::named("hdinr_clover_like") else { return };
+    let expected = mean_sums(&case.exact());
+    for rank in [1, 5, 32] {
+        let compression = Some(Compression::Rank(rank));
+        let path = case.bake(&Options { compression, ..Options::EXACT }).0;
+        let error = worst(&mean_sums(&path), &expected);
+        assert!(error < 1e-4, "rank {rank}: {error:e}");
+    }
+}
+
+#[test]
+fn components_are_those_that_the_result_sees() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (exact, other) = (folder.path().join("exact"), folder.path().join("other"));
+    models::write_blind(&exact);
+    let file = Baked::open(&exact, Checksums::Verify).expect("a file");
+    let options = Options { compression: Some(Compression::Rank(1)), ..Options::EXACT };
+    bake(&file, &options, None, &other, &hidden).expect("bake");
+    let error = worst(&values(&other), &values(&exact));
+    assert!(error < 0.05, "{error}: the larger feature was kept, which nothing depends on");
+}
+
+#[test]
+fn biases_take_back_what_rounding_shifts() {
+    for case in Case::goldens() {
+        let expected = values(&case.exact());
+        let options = Options { decoder: Decoder::I8, ..Options::EXACT };
+        let rounded = case.bake(&options).0;
+        let (rounded_model, exact_model) = (model(&rounded), model(&case.exact()));
+        let layers = rounded_model.layers().iter().zip(exact_model.layers());
+        assert!(layers.into_iter().all(|(rounded, exact)| rounded.bias != exact.bias));
+        let found = values(&rounded);
+        let shift = found.iter().zip(&expected).map(|(a, b)| a - b).sum::<f64>();
+        let shift = (shift / found.len() as f64).abs();
+        assert!(shift < 0.6 * rms(&found, &expected), "{}: {shift}", case.name);
+    }
 }
 
 #[test]

@@ -204,7 +204,7 @@ fn finish(
     let bytes = drr::model::amend(&path, output, |bytes| {
         let mut provenance = bench.form().spec.provenance.clone();
         let compression = json!({
-            "folded": folded, "rank": rank, "grids": grid.name(), "decoder": decoder.name(),
+            "folded": folded, "rank": rank, "grids": grid.name().to_lowercase(), "decoder": decoder.name(),
             "bytes": bytes, "f32_bytes": f32_bytes, "max_error": loss.max_error,
             "rms_error": loss.rms_error, "psnr_loss_db": loss.psnr_loss,
         });

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each test file uses its own part.
 
 pub mod ensemble;
+pub mod models;
 pub mod scratch;
 
 use std::collections::BTreeMap;

@@ -61,19 +61,17 @@ fn vertices_along(grids: &[Grid], axis: usize) -> usize {
     grids.iter().filter_map(along).max().unwrap_or(1)
 }
 
-/// Points that fill the unit cube evenly however many are taken: multiples of powers of the
-/// inverse of g, the root of g^(d+1) = g + 1 (Roberts' generalised golden ratio), modulo 1.
+/// Points that fill the unit cube evenly however many are taken: multiples of the square roots of
+/// the primes, modulo 1 (Richtmyer 1951).
 struct Spread {
     steps: Vec<f64>,
 }
 
 impl Spread {
     fn new(dims: usize) -> Self {
-        let mut g = 2.0f64;
-        for _ in 0..64 {
-            g = (1.0 + g).powf(1.0 / (dims as f64 + 1.0));
-        }
-        Self { steps: (1..=dims).map(|k| g.powi(-(k as i32))).collect() }
+        let is_prime = |n: &u32| (2..*n).take_while(|d| d * d <= *n).all(|d| n % d != 0);
+        let primes = (2..).filter(is_prime).take(dims);
+        Self { steps: primes.map(|prime| f64::from(prime).sqrt()).collect() }
     }
 
     fn point(&self, n: usize) -> Vec<f64> {
@@ -149,13 +147,19 @@ mod tests {
 
     #[test]
     fn points_fill_the_cube_evenly() {
-        for dims in 1..=6 {
-            let spread = Spread::new(dims);
-            for axis in 0..dims {
-                let mut bins = [0; 10];
-                (0..1000).for_each(|n| bins[(spread.point(n)[axis] * 10.0) as usize] += 1);
-                assert!(bins.iter().all(|count| (85..=115).contains(count)), "{dims}: {bins:?}");
+        let spread = Spread::new(12);
+        for axis in 0..12 {
+            let mut bins = [0; 10];
+            (0..1000).for_each(|n| bins[(spread.point(n)[axis] * 10.0) as usize] += 1);
+            assert!(bins.iter().all(|count| (90..=110).contains(count)), "{axis}: {bins:?}");
+            // And so do pairs.
+            let other = (axis + 1) % 12;
+            let mut bins = [0; 16];
+            for n in 0..1600 {
+                let point = spread.point(n);
+                bins[(point[axis] * 4.0) as usize * 4 + (point[other] * 4.0) as usize] += 1;
             }
+            assert!(bins.iter().all(|count| (65..=135).contains(count)), "{axis}: {bins:?}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! Dense layers over the rows of a tile.
 
+use super::TILE;
 use super::activation::apply;
 use super::lanes::{LANES, Lanes, Product, Words};
 use super::packed::{Format, PackedLayer};
@@ -50,6 +51,7 @@ pub fn dense<P: Product>(
     }
     let rows = x.words.len() / x.stride;
     let mut weights = &layer.weights[..];
+    let mut sums = [[0.0; LANES]; ROWS * MAX_VECTORS];
     let mut first = 0;
     while first < layer.vectors() {
         let vectors = <P::Lanes as Lanes>::VECTORS.min(layer.vectors() - first);
@@ -58,7 +60,6 @@ pub fn dense<P: Product>(
         let mut row = 0;
         while row < rows {
             let count = if rows - row >= ROWS { ROWS } else { 1 };
-            let mut sums = [[0.0; LANES]; ROWS * MAX_VECTORS];
             let inputs = &x.words[row * x.stride..];
             let lines = prefetch.take(layer.words);
             any_block::<P>((count, vectors), panel, inputs, x.stride, lines, &mut sums);
@@ -71,11 +72,7 @@ pub fn dense<P: Product>(
             }
             apply::<L<P>>(layer.activation, sums);
             let outputs = y.words[row * y.stride..].chunks_exact_mut(y.stride);
-            for (sums, output) in sums.chunks_exact(vectors).zip(outputs) {
-                for (v, sum) in sums.iter().enumerate() {
-                    y.format.store(L::<P>::load(sum), output, first + v);
-                }
-            }
+            y.format.store::<L<P>>(sums, vectors, outputs, first);
             row += count;
         }
         first += vectors;
@@ -173,24 +170,40 @@ fn step<P: Product, const N: usize, const V: usize>(
     }
 }
 
-/// A layer of few outputs: vectors run along the inputs.
+/// A layer of few outputs: vectors run along the inputs, and in the end along the points.
 #[inline(always)]
 fn narrow<P: Product>(layer: &PackedLayer, bias: &[[f32; LANES]], x: &Rows<'_>, y: &mut Rows<'_>) {
     let vectors = layer.words.div_ceil(LANES);
-    for (row, output) in x.words.chunks_exact(x.stride).zip(y.words.chunks_exact_mut(y.stride)) {
-        let words = &row.as_chunks::<LANES>().0[..vectors];
-        let mut results = [[0.0; LANES]];
-        for (weights, result) in layer.weights.chunks_exact(vectors).zip(&mut results[0]) {
+    let rows = x.words.len() / x.stride;
+    for (k, weights) in layer.weights.chunks_exact(vectors).enumerate() {
+        let mut results = [[0.0; LANES]; TILE.div_ceil(LANES)];
+        let all = results.as_flattened_mut();
+        for (row, result) in x.words.chunks_exact(x.stride).zip(all) {
             let mut sums = P::zero();
-            for (x, weights) in words.iter().zip(weights) {
+            for (x, weights) in row.as_chunks::<LANES>().0.iter().zip(weights) {
                 sums = P::dot(sums, P::load(x), P::load(&weights.0));
             }
             *result = P::lanes(sums).sum();
         }
-        let (scale, bias) = (L::<P>::load(&layer.scale[0]), L::<P>::load(&bias[0]));
-        L::<P>::load(&results[0]).mul_add(scale, bias).store(&mut results[0]);
-        apply::<L<P>>(layer.activation, &mut results);
-        y.format.store(L::<P>::load(&results[0]), output, 0);
+        let scale = L::<P>::splat(layer.scale[0][k]);
+        let bias = L::<P>::splat(bias[0][k]);
+        let results = &mut results[..rows.div_ceil(LANES)];
+        for result in &mut *results {
+            L::<P>::load(result).mul_add(scale, bias).store(result);
+        }
+        apply::<L<P>>(layer.activation, results);
+        for (row, result) in y.words.chunks_exact_mut(y.stride).zip(results.as_flattened()) {
+            row[k] = result.to_bits();
+        }
     }
-    y.clear_after(1);
+    if y.format != Format::PLAIN {
+        for row in y.words.chunks_exact_mut(y.stride) {
+            let mut numbers = [[0.0; LANES]];
+            for (number, &bits) in numbers[0].iter_mut().zip(&row[..layer.outputs]) {
+                *number = f32::from_bits(bits);
+            }
+            y.format.store::<L<P>>(&numbers, 1, std::iter::once(row), 0);
+        }
+        y.clear_after(1);
+    }
 }

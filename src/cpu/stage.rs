@@ -132,9 +132,9 @@ impl Corners {
         let mut add = |start: usize, bytes: usize| {
             let start = base.wrapping_add(start);
             let within = start.addr() % LINE;
-            for n in 0..(within + bytes).div_ceil(LINE) {
-                lines.push(start.wrapping_sub(within).wrapping_add(n * LINE));
-            }
+            let first = start.wrapping_sub(within);
+            let count = (within + bytes).div_ceil(LINE);
+            lines.extend((0..count).map(|n| first.wrapping_add(n * LINE)));
         };
         for i in 0..len {
             for pair in self.starts[..self.count].chunks_exact(2) {

@@ -10,8 +10,7 @@ use super::packed::{Arithmetic, Format, PackedLayer};
 use super::product::{Prefetch, Rows, dense};
 use super::stage::{Corners, Staged};
 use super::{Binding, Scratch};
-use crate::model::spec::Grid;
-use crate::model::{GridData, GridValues, Model, Scaling};
+use crate::model::{GridValues, Model, Scaling};
 
 /// What is to be evaluated.
 pub struct Job<'a> {
@@ -70,74 +69,97 @@ fn gather<L: Lanes>(
 ) {
     let spec = job.model.spec();
     let start = &job.binding.inputs32;
+    let grids: Vec<_> = (0..spec.grids.len()).map(|n| job.model.grid(n)).collect();
+    // The usual case, one folded grid, needs no copy of what the features start from.
+    let first = &spec.grids[0];
+    let covered = first.offset == 0 && first.channels == spec.spatial_width();
     for (i, row) in inputs.words.chunks_exact_mut(inputs.stride).enumerate() {
-        features.copy_from_slice(start);
-        for (n, grid) in spec.grids.iter().enumerate() {
+        if !covered {
+            features.copy_from_slice(start);
+        }
+        for (n, (grid, data)) in spec.grids.iter().zip(&grids).enumerate() {
+            let base = (covered && n == 0).then(|| start.as_flattened());
             let features = &mut features.as_flattened_mut()[grid.offset..][..grid.channels];
-            add_features::<L>(grid, job.model.grid(n), &tile.grids[n], i, features);
+            match data.values {
+                GridValues::F32(values) => {
+                    corners::<L, _>(values, None, &tile.grids[n], i, base, features);
+                }
+                GridValues::F16(values) => {
+                    corners::<L, _>(values, None, &tile.grids[n], i, base, features);
+                }
+                GridValues::I8(values, scaling) => {
+                    corners::<L, _>(values, Some(scaling), &tile.grids[n], i, base, features);
+                }
+            }
         }
         apply::<L>(spec.input.activation, features);
-        for (v, features) in features.iter().enumerate() {
-            inputs.format.store(L::load(features), row, v);
-        }
+        inputs.format.store::<L>(features, features.len(), std::iter::once(row), 0);
     }
     inputs.clear_after(start.len());
 }
 
-/// Adds the interpolated features of point `i`.
+/// [`interpolate`] for as many corners as there are.
 #[inline(always)]
-fn add_features<L: Lanes>(
-    grid: &Grid,
-    data: GridData<'_>,
-    corners: &Corners,
-    i: usize,
-    sums: &mut [f32],
-) {
-    match data.values {
-        GridValues::F32(values) => interpolate::<L, _>(grid, values, None, corners, i, sums),
-        GridValues::F16(values) => interpolate::<L, _>(grid, values, None, corners, i, sums),
-        GridValues::I8(values, scaling) => {
-            interpolate::<L, _>(grid, values, Some(scaling), corners, i, sums);
-        }
-    }
-}
-
-/// Adds the weighted corners to `sums`, [`LANES`] channels at a time. No closures with vectors in
-/// here: they would be compiled without the kernel's instructions.
-#[inline(always)]
-fn interpolate<L: Lanes, T: Feature>(
-    grid: &Grid,
+fn corners<L: Lanes, T: Feature>(
     values: &[T],
     scaling: Option<&Scaling>,
     corners: &Corners,
     i: usize,
+    base: Option<&[f32]>,
     sums: &mut [f32],
 ) {
-    let rows = corners.starts.map(|starts| &values[starts[i]..][..grid.channels]);
-    let mut weights = [L::splat(0.0); 8];
+    match corners.count {
+        8 => interpolate::<L, T, 8>(values, scaling, corners, i, base, sums),
+        4 => interpolate::<L, T, 4>(values, scaling, corners, i, base, sums),
+        _ => interpolate::<L, T, 2>(values, scaling, corners, i, base, sums),
+    }
+}
+
+/// Adds the features of point `i` to `base`, or else to what `sums` holds, [`LANES`] channels at a
+/// time. No closures with vectors in here: they would be compiled without the kernel's
+/// instructions.
+#[inline(always)]
+fn interpolate<L: Lanes, T: Feature, const C: usize>(
+    values: &[T],
+    scaling: Option<&Scaling>,
+    corners: &Corners,
+    i: usize,
+    base: Option<&[f32]>,
+    sums: &mut [f32],
+) {
+    let channels = sums.len();
+    let mut rows = [&values[..0]; C];
+    let mut weights = [L::splat(0.0); C];
     let mut total = L::splat(0.0);
-    for (weight, weights) in weights.iter_mut().zip(&corners.weights).take(corners.count) {
-        *weight = L::splat(weights[i]);
-        total = total.add(*weight);
+    for c in 0..C {
+        rows[c] = &values[corners.starts[c][i]..][..channels];
+        weights[c] = L::splat(corners.weights[c][i]);
+        total = total.add(weights[c]);
     }
-    let (chunks, tail) = sums.as_chunks_mut::<LANES>();
-    let whole = chunks.len() * LANES;
-    for (n, chunk) in chunks.iter_mut().enumerate() {
+    for first in (0..channels / LANES * LANES).step_by(LANES) {
         let mut sum = L::splat(0.0);
-        for (row, &weight) in rows.iter().zip(&weights).take(corners.count) {
-            if let Some(features) = row[n * LANES..].first_chunk() {
-                sum = T::load::<L>(features).mul_add(weight, sum);
-            }
+        for c in 0..C {
+            // SAFETY: all rows have `channels` features, at least `first + LANES`.
+            let features = unsafe { &*rows[c].as_ptr().add(first).cast::<[T; LANES]>() };
+            sum = T::load::<L>(features).mul_add(weights[c], sum);
         }
-        L::load(chunk).add(unscaled(sum, scaling, total, n * LANES)).store(chunk);
+        let sum = unscaled(sum, scaling, total, first);
+        let (chunk, base) = (&mut sums[first..], base.map(|base| &base[first..]));
+        if let Some(chunk) = chunk.first_chunk_mut() {
+            let base = base.and_then(<[f32]>::first_chunk).unwrap_or(chunk);
+            L::load(base).add(sum).store(chunk);
+        }
     }
-    if !tail.is_empty() {
+    let whole = channels / LANES * LANES;
+    if whole < channels {
         let mut sum = L::splat(0.0);
-        for (row, &weight) in rows.iter().zip(&weights).take(corners.count) {
-            sum = T::load_some::<L>(&row[whole..]).mul_add(weight, sum);
+        for c in 0..C {
+            sum = T::load_some::<L>(&rows[c][whole..]).mul_add(weights[c], sum);
         }
+        let tail = &mut sums[whole..];
+        let base = L::load_some(base.map_or(&*tail, |base| &base[whole..channels]));
         let mut all = [0.0; LANES];
-        L::load_some(tail).add(unscaled(sum, scaling, total, whole)).store(&mut all);
+        base.add(unscaled(sum, scaling, total, whole)).store(&mut all);
         tail.copy_from_slice(&all[..tail.len()]);
     }
 }

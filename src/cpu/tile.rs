@@ -9,7 +9,7 @@ use super::lanes::{Feature, InstructionSet, LANES, Lanes, Single};
 use super::packed::{Arithmetic, Format, PackedLayer};
 use super::product::{Prefetch, Rows, dense};
 use super::stage::{Corners, Staged};
-use super::{Binding, Scratch};
+use super::{Binding, Scratch, runs};
 use crate::model::{GridValues, Model, Scaling};
 
 /// What is to be evaluated.
@@ -24,14 +24,17 @@ pub struct Job<'a> {
 #[inline(always)]
 pub fn evaluate<I: InstructionSet>(job: &Job<'_>, scratch: &mut Scratch, values: &mut [f64]) {
     let spec = job.model.spec();
-    let Scratch { staged: [tile, next], front, back, features, .. } = scratch;
+    let Scratch { staged: [tile, next], front, back, features, pairs, .. } = scratch;
     let rows = tile.len;
     let mut prefetch = Prefetch(&next.lines);
     let (mut from, mut to) = (front, back);
     let mut format = job.layers.first().map_or(Format::PLAIN, |layer| layer.format);
     let mut stride = format.stride(job.binding.inputs32.len() * LANES);
     let mut inputs = Rows { words: &mut from[..rows * stride], stride, format };
-    gather::<I::Lanes>(job, tile, features, &mut inputs);
+    match tile.run {
+        None => gather::<I::Lanes>(job, tile, features, &mut inputs),
+        Some(_) => runs::gather::<I::Lanes>(job, tile, features, pairs, &mut inputs),
+    }
     for (n, layer) in job.layers.iter().enumerate() {
         let bias = if n == 0 { &job.binding.bias32 } else { &layer.bias };
         let next_format = job.layers.get(n + 1).map_or(Format::PLAIN, |layer| layer.format);
@@ -78,17 +81,18 @@ fn gather<L: Lanes>(
             features.copy_from_slice(start);
         }
         for (n, (grid, data)) in spec.grids.iter().zip(&grids).enumerate() {
-            let base = (covered && n == 0).then(|| start.as_flattened());
+            let base =
+                if covered && n == 0 { Base::Of(start.as_flattened()) } else { Base::InPlace };
             let features = &mut features.as_flattened_mut()[grid.offset..][..grid.channels];
             match data.values {
                 GridValues::F32(values) => {
-                    corners::<L, _>(values, None, &tile.grids[n], i, base, features);
+                    corners::<L, _>(values, None, (&tile.grids[n], i, 0), base, features);
                 }
                 GridValues::F16(values) => {
-                    corners::<L, _>(values, None, &tile.grids[n], i, base, features);
+                    corners::<L, _>(values, None, (&tile.grids[n], i, 0), base, features);
                 }
                 GridValues::I8(values, scaling) => {
-                    corners::<L, _>(values, Some(scaling), &tile.grids[n], i, base, features);
+                    corners::<L, _>(values, Some(scaling), (&tile.grids[n], i, 0), base, features);
                 }
             }
         }
@@ -98,33 +102,70 @@ fn gather<L: Lanes>(
     inputs.clear_after(start.len());
 }
 
-/// [`interpolate`] for as many corners as there are.
-#[inline(always)]
-fn corners<L: Lanes, T: Feature>(
-    values: &[T],
-    scaling: Option<&Scaling>,
-    corners: &Corners,
-    i: usize,
-    base: Option<&[f32]>,
-    sums: &mut [f32],
-) {
-    match corners.count {
-        8 => interpolate::<L, T, 8>(values, scaling, corners, i, base, sums),
-        4 => interpolate::<L, T, 4>(values, scaling, corners, i, base, sums),
-        _ => interpolate::<L, T, 2>(values, scaling, corners, i, base, sums),
+/// What interpolated features are added to.
+#[derive(Clone, Copy)]
+pub enum Base<'a> {
+    /// Nothing.
+    Zero,
+    /// What is in the place of the result.
+    InPlace,
+    /// These numbers.
+    Of(&'a [f32]),
+}
+
+impl Base<'_> {
+    /// From number `first` on; `sums` is the place of the result from there.
+    #[inline(always)]
+    fn load<L: Lanes>(self, first: usize, sums: &[f32]) -> L {
+        let numbers = match self {
+            Self::Zero => return L::splat(0.0),
+            Self::InPlace => sums,
+            Self::Of(numbers) => &numbers[first..],
+        };
+        match numbers.first_chunk() {
+            Some(numbers) if sums.len() >= LANES => L::load(numbers),
+            _ => L::load_some(&numbers[..sums.len()]),
+        }
     }
 }
 
-/// Adds the features of point `i` to `base`, or else to what `sums` holds, [`LANES`] channels at a
-/// time. No closures with vectors in here: they would be compiled without the kernel's
-/// instructions.
+/// Interpolates at point `i` between its corners, all moved by `shift` numbers, and adds `base`;
+/// into `sums`, one number per channel.
+#[inline(always)]
+pub fn corners<L: Lanes, T: Feature>(
+    values: &[T],
+    scaling: Option<&Scaling>,
+    (corners, i, shift): (&Corners, usize, usize),
+    base: Base<'_>,
+    sums: &mut [f32],
+) {
+    macro_rules! interpolate {
+        ($count:literal) => {{
+            let (mut starts, mut weights) = ([0; $count], [0.0; $count]);
+            for c in 0..$count {
+                starts[c] = corners.starts[c][i] + shift;
+                weights[c] = corners.weights[c][i];
+            }
+            interpolate::<L, T, $count>(values, scaling, starts, weights, base, sums);
+        }};
+    }
+    match corners.count {
+        8 => interpolate!(8),
+        4 => interpolate!(4),
+        2 => interpolate!(2),
+        _ => interpolate!(1),
+    }
+}
+
+/// Adds weighted rows of features to `base`, [`LANES`] channels at a time. No closures with
+/// vectors in here: they would be compiled without the kernel's instructions.
 #[inline(always)]
 fn interpolate<L: Lanes, T: Feature, const C: usize>(
     values: &[T],
     scaling: Option<&Scaling>,
-    corners: &Corners,
-    i: usize,
-    base: Option<&[f32]>,
+    starts: [usize; C],
+    corner_weights: [f32; C],
+    base: Base<'_>,
     sums: &mut [f32],
 ) {
     let channels = sums.len();
@@ -132,8 +173,8 @@ fn interpolate<L: Lanes, T: Feature, const C: usize>(
     let mut weights = [L::splat(0.0); C];
     let mut total = L::splat(0.0);
     for c in 0..C {
-        rows[c] = &values[corners.starts[c][i]..][..channels];
-        weights[c] = L::splat(corners.weights[c][i]);
+        rows[c] = &values[starts[c]..][..channels];
+        weights[c] = L::splat(corner_weights[c]);
         total = total.add(weights[c]);
     }
     for first in (0..channels / LANES * LANES).step_by(LANES) {
@@ -144,10 +185,9 @@ fn interpolate<L: Lanes, T: Feature, const C: usize>(
             sum = T::load::<L>(features).mul_add(weights[c], sum);
         }
         let sum = unscaled(sum, scaling, total, first);
-        let (chunk, base) = (&mut sums[first..], base.map(|base| &base[first..]));
-        if let Some(chunk) = chunk.first_chunk_mut() {
-            let base = base.and_then(<[f32]>::first_chunk).unwrap_or(chunk);
-            L::load(base).add(sum).store(chunk);
+        let base = base.load::<L>(first, &sums[first..]);
+        if let Some(chunk) = sums[first..].first_chunk_mut() {
+            base.add(sum).store(chunk);
         }
     }
     let whole = channels / LANES * LANES;
@@ -157,7 +197,7 @@ fn interpolate<L: Lanes, T: Feature, const C: usize>(
             sum = T::load_some::<L>(&rows[c][whole..]).mul_add(weights[c], sum);
         }
         let tail = &mut sums[whole..];
-        let base = L::load_some(base.map_or(&*tail, |base| &base[whole..channels]));
+        let base = base.load::<L>(whole, tail);
         let mut all = [0.0; LANES];
         base.add(unscaled(sum, scaling, total, whole)).store(&mut all);
         tail.copy_from_slice(&all[..tail.len()]);

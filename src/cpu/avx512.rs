@@ -259,10 +259,12 @@ impl Product for Bf16 {
     type Sums = __m512;
     type Words = __m512i;
 
+    const SCALED: bool = false;
+
     #[inline(always)]
-    fn zero() -> __m512 {
-        // SAFETY: see `Avx512`.
-        unsafe { _mm512_setzero_ps() }
+    fn start(bias: &[f32; LANES]) -> __m512 {
+        // SAFETY: see `Avx512`; sixteen numbers are there.
+        unsafe { _mm512_loadu_ps(bias.as_ptr()) }
     }
 
     #[inline(always)]
@@ -301,8 +303,10 @@ impl Product for Int8 {
     type Sums = __m512i;
     type Words = __m512i;
 
+    const SCALED: bool = true;
+
     #[inline(always)]
-    fn zero() -> __m512i {
+    fn start(_bias: &[f32; LANES]) -> __m512i {
         // SAFETY: see `Avx512`.
         unsafe { _mm512_setzero_si512() }
     }

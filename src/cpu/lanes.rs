@@ -150,8 +150,11 @@ pub trait Product {
     /// Sixteen words.
     type Words: Copy;
 
-    /// Sums that are zero.
-    fn zero() -> Self::Sums;
+    /// Whether sums must be scaled, and a bias added, after they are numbers.
+    const SCALED: bool;
+
+    /// What sums start from: a bias, or zero if they are scaled.
+    fn start(bias: &[f32; LANES]) -> Self::Sums;
     /// All words `x`.
     fn splat(x: u32) -> Self::Words;
     /// From memory.
@@ -170,9 +173,11 @@ impl<L: Lanes> Product for Single<L> {
     type Sums = L;
     type Words = L;
 
+    const SCALED: bool = false;
+
     #[inline(always)]
-    fn zero() -> L {
-        L::splat(0.0)
+    fn start(bias: &[f32; LANES]) -> L {
+        L::load(bias)
     }
 
     #[inline(always)]

@@ -56,13 +56,14 @@ impl Format {
         self.words(width.div_ceil(LANES)).next_multiple_of(LANES)
     }
 
-    /// Stores rows of `vectors` vectors of numbers each, as vectors `first` and following of the
-    /// rows of `words`.
+    /// Stores rows of `vectors` vectors of numbers each, but `least` where they are smaller, as
+    /// vectors `first` and following of the rows of `words`.
     #[inline(always)]
     pub fn store<'a, L: Lanes>(
         self,
         numbers: &[[f32; LANES]],
         vectors: usize,
+        least: L,
         words: impl Iterator<Item = &'a mut [u32]>,
         first: usize,
     ) {
@@ -73,7 +74,7 @@ impl Format {
                 for (numbers, words) in rows {
                     let words = words[first * $width..].as_chunks_mut::<{ $width }>().0;
                     for (number, $to) in numbers.iter().zip(words) {
-                        let $x = L::load(number);
+                        let $x = L::load(number).max(least);
                         $store;
                     }
                 }
@@ -92,10 +93,10 @@ impl Format {
             (LayerPrecision::I8 { low, step }, arithmetic) => {
                 let (low, step) = (L::splat(low as f32), step as f32);
                 let (inverse, step) = (L::splat(1.0 / step), L::splat(step));
-                let (least, most) = (L::splat(0.0), L::splat(255.0));
+                let (bottom, top) = (L::splat(0.0), L::splat(255.0));
                 macro_rules! whole {
                     ($x:ident) => {
-                        $x.sub(low).mul(inverse).max(least).min(most).round()
+                        $x.sub(low).mul(inverse).max(bottom).min(top).round()
                     };
                 }
                 if arithmetic == Arithmetic::Single {

@@ -1,11 +1,11 @@
 //! Gathering for points in runs (see [`Run`](super::stage::Run)): the vertices of a run's cells are
 //! interpolated along all other axes once, and each point then lies between two of the results.
 
-use super::activation::apply;
+use super::activation::apply_but_relu;
 use super::lanes::{Feature, LANES, Lanes};
 use super::product::Rows;
 use super::stage::{Along, Corners, Staged};
-use super::tile::{Base, Job, corners};
+use super::tile::{Base, Job, corners, is_covered};
 use crate::model::{GridValues, Scaling};
 
 /// Two vertices of one grid along the run, interpolated along the other axes.
@@ -36,9 +36,12 @@ pub fn gather<L: Lanes>(
     let spec = job.model.spec();
     let Some(run) = tile.run else { return };
     let start = &job.binding.inputs32;
+    let covered = is_covered(spec);
     let grids: Vec<_> = (0..spec.grids.len()).map(|n| job.model.grid(n)).collect();
     for (i, row) in inputs.words.chunks_exact_mut(inputs.stride).enumerate() {
-        features.copy_from_slice(start);
+        if !covered {
+            features.copy_from_slice(start);
+        }
         for (n, (grid, pair)) in spec.grids.iter().zip(&mut *pairs).enumerate() {
             if run.begins_at(i) {
                 pair.starts = [None; 2];
@@ -52,10 +55,12 @@ pub fn gather<L: Lanes>(
                 }
             }
             let features = &mut features.as_flattened_mut()[grid.offset..][..grid.channels];
-            pair.add::<L>([along.weights[0][i], along.weights[1][i]], features);
+            let base =
+                if covered && n == 0 { Base::Of(start.as_flattened()) } else { Base::InPlace };
+            pair.add::<L>([along.weights[0][i], along.weights[1][i]], base, features);
         }
-        apply::<L>(spec.input.activation, features);
-        inputs.format.store::<L>(features, features.len(), std::iter::once(row), 0);
+        let least = apply_but_relu::<L>(spec.input.activation, features);
+        inputs.format.store(features, features.len(), least, std::iter::once(row), 0);
     }
     inputs.clear_after(start.len());
 }
@@ -86,21 +91,22 @@ impl Pair {
         }
     }
 
-    /// Adds the two vertices with their weights to `sums`.
+    /// The two vertices with their weights and `base` added up, into `sums`.
     #[inline(always)]
-    fn add<L: Lanes>(&self, weights: [f32; 2], sums: &mut [f32]) {
+    fn add<L: Lanes>(&self, weights: [f32; 2], base: Base<'_>, sums: &mut [f32]) {
         let [lower, upper] = &self.features;
         let weights = [L::splat(weights[0]), L::splat(weights[1])];
-        let (chunks, tail) = sums.as_chunks_mut::<LANES>();
-        for ((sum, lower), upper) in chunks.iter_mut().zip(lower).zip(upper) {
-            let low = L::load(lower).mul_add(weights[0], L::load(sum));
-            L::load(upper).mul_add(weights[1], low).store(sum);
-        }
-        if let (Some(lower), Some(upper)) = (lower.get(chunks.len()), upper.get(chunks.len())) {
-            let low = L::load(lower).mul_add(weights[0], L::load_some(tail));
-            let mut all = [0.0; LANES];
-            L::load(upper).mul_add(weights[1], low).store(&mut all);
-            tail.copy_from_slice(&all[..tail.len()]);
+        for (v, (lower, upper)) in lower.iter().zip(upper).enumerate() {
+            let sums = &mut sums[v * LANES..];
+            let low = L::load(lower).mul_add(weights[0], base.load(v * LANES, sums));
+            let sum = L::load(upper).mul_add(weights[1], low);
+            if let Some(chunk) = sums.first_chunk_mut() {
+                sum.store(chunk);
+            } else {
+                let mut all = [0.0; LANES];
+                sum.store(&mut all);
+                sums.copy_from_slice(&all[..sums.len()]);
+            }
         }
     }
 }

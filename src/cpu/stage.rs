@@ -13,7 +13,7 @@ use crate::model::spec::Grid;
 use crate::model::{GridData, GridValues, Model};
 
 /// Bytes of a cache line.
-const LINE: usize = 64;
+pub const LINE: usize = 64;
 
 /// What is to be staged.
 pub struct Job<'a> {
@@ -53,8 +53,10 @@ pub struct Staged {
     pub run: Option<Run>,
     /// Per grid, the vertices along the axis of the runs.
     pub along: Vec<Along>,
-    /// Cache lines of vertices.
+    /// Cache lines of vertices, the first of `unit` that follow one another.
     pub lines: Vec<*const u8>,
+    /// 1 or 4: long rows are listed by several lines at a time.
+    pub unit: usize,
     /// What the reference kernel takes instead.
     pub reference: Vec<([f64; 3], Padding)>,
 }
@@ -96,6 +98,7 @@ impl Staged {
             run: None,
             along: grids.iter().map(|_| along()).collect(),
             lines: Vec::new(),
+            unit: 1,
             reference: Vec::new(),
         }
     }
@@ -114,10 +117,11 @@ pub fn stage(job: &Job<'_>, staged: &mut Staged) {
     staged.len = len;
     staged.run = job.run;
     staged.lines.clear();
+    staged.unit = unit(job.model);
     let grids = job.model.spec().grids.iter().zip(&mut staged.grids).zip(&mut staged.along);
     for (n, ((grid, corners), along)) in grids.enumerate() {
         let data = job.model.grid(n);
-        let mut lines = LineList::new(data, grid.channels, &mut staged.lines);
+        let mut lines = LineList::new(data, grid.channels, staged.unit, &mut staged.lines);
         corners.fill(grid, data.row, job);
         match job.run {
             None => corners.list_lines(len, &mut lines),
@@ -216,6 +220,12 @@ impl Along {
     }
 }
 
+/// Several lines at a time, if all grids have pairs of vertices that fill them.
+fn unit(model: &Model) -> usize {
+    let filled = |n: usize| 2 * model.grid(n).row * model.grid_precision(n).bytes() >= 4 * LINE;
+    if (0..model.spec().grids.len()).all(filled) { 4 } else { 1 }
+}
+
 /// Collects the cache lines of vertices of one grid.
 struct LineList<'a> {
     base: *const u8,
@@ -224,17 +234,18 @@ struct LineList<'a> {
     /// Numbers from one vertex to the next, and how many of them count.
     row: usize,
     used: usize,
+    unit: usize,
     lines: &'a mut Vec<*const u8>,
 }
 
 impl<'a> LineList<'a> {
-    fn new(data: GridData<'_>, used: usize, lines: &'a mut Vec<*const u8>) -> Self {
+    fn new(data: GridData<'_>, used: usize, unit: usize, lines: &'a mut Vec<*const u8>) -> Self {
         let (base, size) = match data.values {
             GridValues::F32(values) => (values.as_ptr().cast(), 4),
             GridValues::F16(values) => (values.as_ptr().cast(), 2),
             GridValues::I8(values, _) => (values.as_ptr().cast(), 1),
         };
-        Self { base, size, row: data.row, used, lines }
+        Self { base, size, row: data.row, used, unit, lines }
     }
 
     /// Vertices that start at these numbers; neighbours in memory are taken together.
@@ -255,8 +266,10 @@ impl<'a> LineList<'a> {
         let start = self.base.wrapping_add(start * self.size);
         let within = start.addr() % LINE;
         let first = start.wrapping_sub(within);
-        let count = (within + bytes).div_ceil(LINE);
-        self.lines.extend((0..count).map(|n| first.wrapping_add(n * LINE)));
+        let step = self.unit * LINE;
+        for n in 0..(within + bytes).div_ceil(step) {
+            self.lines.push(first.wrapping_add(n * step));
+        }
     }
 }
 

@@ -4,12 +4,13 @@
 //! Points are rows. Vectors run over channels in the gather and over outputs in the layers, so
 //! that no transposition is needed and any number of points is handled alike.
 
-use super::activation::apply;
+use super::activation::apply_but_relu;
 use super::lanes::{Feature, InstructionSet, LANES, Lanes, Single};
 use super::packed::{Arithmetic, Format, PackedLayer};
 use super::product::{Prefetch, Rows, dense};
 use super::stage::{Corners, Staged};
 use super::{Binding, Scratch, runs};
+use crate::model::spec::Spec;
 use crate::model::{GridValues, Model, Scaling};
 
 /// What is to be evaluated.
@@ -26,7 +27,8 @@ pub fn evaluate<I: InstructionSet>(job: &Job<'_>, scratch: &mut Scratch, values:
     let spec = job.model.spec();
     let Scratch { staged: [tile, next], front, back, features, pairs, .. } = scratch;
     let rows = tile.len;
-    let mut prefetch = Prefetch(&next.lines);
+    let vectors = <I::Lanes as Lanes>::VECTORS;
+    let mut prefetch = Prefetch::new(next, job.layers, rows, vectors);
     let (mut from, mut to) = (front, back);
     let mut format = job.layers.first().map_or(Format::PLAIN, |layer| layer.format);
     let mut stride = format.stride(job.binding.inputs32.len() * LANES);
@@ -73,9 +75,7 @@ fn gather<L: Lanes>(
     let spec = job.model.spec();
     let start = &job.binding.inputs32;
     let grids: Vec<_> = (0..spec.grids.len()).map(|n| job.model.grid(n)).collect();
-    // The usual case, one folded grid, needs no copy of what the features start from.
-    let first = &spec.grids[0];
-    let covered = first.offset == 0 && first.channels == spec.spatial_width();
+    let covered = is_covered(spec);
     for (i, row) in inputs.words.chunks_exact_mut(inputs.stride).enumerate() {
         if !covered {
             features.copy_from_slice(start);
@@ -96,10 +96,16 @@ fn gather<L: Lanes>(
                 }
             }
         }
-        apply::<L>(spec.input.activation, features);
-        inputs.format.store::<L>(features, features.len(), std::iter::once(row), 0);
+        let least = apply_but_relu::<L>(spec.input.activation, features);
+        inputs.format.store(features, features.len(), least, std::iter::once(row), 0);
     }
     inputs.clear_after(start.len());
+}
+
+/// Whether the first grid reaches all spatial inputs, as one folded grid does: then the features
+/// need no copy of what they start from.
+pub fn is_covered(spec: &Spec) -> bool {
+    spec.grids.first().is_some_and(|grid| grid.channels == spec.spatial_width())
 }
 
 /// What interpolated features are added to.
@@ -116,7 +122,7 @@ pub enum Base<'a> {
 impl Base<'_> {
     /// From number `first` on; `sums` is the place of the result from there.
     #[inline(always)]
-    fn load<L: Lanes>(self, first: usize, sums: &[f32]) -> L {
+    pub fn load<L: Lanes>(self, first: usize, sums: &[f32]) -> L {
         let numbers = match self {
             Self::Zero => return L::splat(0.0),
             Self::InPlace => sums,

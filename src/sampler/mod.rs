@@ -348,12 +348,13 @@ impl Worker {
         let outputs = model.spec().outputs();
         let values = &mut self.values[..range.len() * outputs];
         engine.evaluate(model, &sampler.binding, &mut self.scratch, values);
+        if sampler.options.units == Units::Physical {
+            denormalize(model, values);
+        }
         let tile = range.zip(values.chunks_exact_mut(outputs)).zip(&self.locations[0]);
         for ((i, values), &location) in tile {
             if sampler.is_nan || location != Location::Inside {
                 values.fill(f64::NAN);
-            } else if sampler.options.units == Units::Physical {
-                denormalize(model, values);
             }
             // SAFETY: the caller's promise.
             unsafe { out.set(i, values) };
@@ -361,12 +362,15 @@ impl Worker {
     }
 }
 
+/// From normalised results to physical ones, `[points, outputs]`.
 fn denormalize(model: &Model, values: &mut [f64]) {
-    for (value, spec) in values.iter_mut().zip(&model.spec().values) {
-        let transformed = *value * (spec.max - spec.min) + spec.min;
-        *value = match spec.transform {
-            Transform::Linear => transformed,
-            Transform::Log => transformed.exp(),
-        };
+    let outputs = model.spec().values.len();
+    for (k, spec) in model.spec().values.iter().enumerate() {
+        let values = values[k..].iter_mut().step_by(outputs);
+        let range = spec.max - spec.min;
+        match spec.transform {
+            Transform::Linear => values.for_each(|v| *v = *v * range + spec.min),
+            Transform::Log => values.for_each(|v| *v = (*v * range + spec.min).exp()),
+        }
     }
 }

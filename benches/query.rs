@@ -10,11 +10,14 @@ use std::time::Instant;
 
 use drr::model::spec::{Activation, LayerPrecision, Spec};
 use drr::model::{GridPrecision, SmallTensors, Writer};
-use drr::{Checksums, Kernel, Model, Points, Runtime, Sampler, SamplerOptions, Storage, ValuesMut};
+use drr::{
+    Checksums, Kernel, Lattice, Model, Points, Runtime, Sampler, SamplerOptions, Storage, ValuesMut,
+};
 use serde_json::json;
 
 const WIDTH: usize = 128;
-const POINTS: usize = 1 << 18;
+const POINTS: usize = 1 << 16;
+const REPETITIONS: usize = 15;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
@@ -33,32 +36,46 @@ fn main() {
     let path = std::env::temp_dir().join(format!("drr-bench-{}", std::process::id()));
     write(&path, grid, layers, vertices);
     for storage in [Storage::Mapped, Storage::HugePages] {
-        for kernel in Kernel::ALL.into_iter().filter(|k| k.is_supported()).skip(1) {
+        let kernels: Vec<Kernel> = match std::env::var_os("DRR_CPU") {
+            Some(_) => vec![Kernel::choose().expect("a kernel of this machine")],
+            None => Kernel::ALL.into_iter().filter(|k| k.is_supported()).skip(1).collect(),
+        };
+        for kernel in kernels {
             let model = Model::open(&path, storage, Checksums::Skip).expect("the file");
             let runtime = Runtime::new(model, kernel, 1).expect("a kernel of this machine");
-            let [random, lattice] = [random(), lattice()].map(|points| rate(&runtime, &points));
+            let [random, ordered] = [random(), ordered()].map(|points| {
+                rate(&runtime, |sampler, out| {
+                    let points = Points::packed(&points, 3).expect("whole points");
+                    sampler.query(&points, out).expect("a query");
+                })
+            });
+            let lattice = rate(&runtime, |sampler, out| {
+                sampler.query_lattice(&LATTICE, out).expect("a query");
+            });
             println!(
-                "{storage:?} {kernel:?}: random {random:.2}, in order {lattice:.2} M points/s"
+                "{storage:?} {kernel:?}: random {:.2} (best {:.2}), in order {:.2} ({:.2}), lattice \
+                 {:.2} ({:.2}) M points/s",
+                random[0], random[1], ordered[0], ordered[1], lattice[0], lattice[1]
             );
         }
     }
     std::fs::remove_file(path).expect("the file");
 }
 
-fn rate(runtime: &Arc<Runtime>, points: &[f32]) -> f64 {
+/// Median and best.
+fn rate(runtime: &Arc<Runtime>, query: impl Fn(&Sampler, &mut ValuesMut<'_>)) -> [f64; 2] {
     let sampler = Sampler::new(runtime, &[0.3], &SamplerOptions::default()).expect("in range");
     let mut values = vec![0.0f32; POINTS];
-    let points = Points::packed(points, 3).expect("whole points");
-    let mut seconds: Vec<f64> = (0..7)
+    let mut seconds: Vec<f64> = (0..REPETITIONS)
         .map(|_| {
             let start = Instant::now();
             let mut out = ValuesMut::packed(&mut values, 1).expect("room");
-            sampler.query(&points, &mut out).expect("a query");
+            query(&sampler, &mut out);
             start.elapsed().as_secs_f64()
         })
         .collect();
     seconds.sort_by(f64::total_cmp);
-    POINTS as f64 / seconds[seconds.len() / 2] / 1e6
+    [seconds[REPETITIONS / 2], seconds[0]].map(|seconds| POINTS as f64 / seconds / 1e6)
 }
 
 /// SplitMix64, from 0 to 1.
@@ -79,9 +96,13 @@ fn random() -> Vec<f32> {
     (0..3 * POINTS).map(|_| rng.next()).collect()
 }
 
-fn lattice() -> Vec<f32> {
-    let at = |i: usize| (i as f32 + 0.5) / 64.0;
-    (0..POINTS).flat_map(|i| [at(i % 64), at(i / 64 % 64), at(i / 4096)]).collect()
+/// A part of a volume of 128^3 points, about one in each cell.
+const LATTICE: Lattice =
+    Lattice { origin: [0.003; 3], spacing: [0.0077; 3], dims: [128, 128, POINTS / 16384] };
+
+fn ordered() -> Vec<f32> {
+    let at = |i: usize| (LATTICE.origin[0] + LATTICE.spacing[0] * i as f64) as f32;
+    (0..POINTS).flat_map(|i| [at(i % 128), at(i / 128 % 128), at(i / 16384)]).collect()
 }
 
 fn write(path: &std::path::Path, grid: GridPrecision, precision: LayerPrecision, vertices: usize) {

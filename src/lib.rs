@@ -36,7 +36,7 @@ pub use cpu::Kernel;
 pub use error::{Error, ErrorKind, Result};
 pub use model::{Checksums, Model, Storage};
 pub use sampler::points::{Points, ValuesMut};
-pub use sampler::{OpenOptions, Outside, Runtime, Sampler, SamplerOptions, Units};
+pub use sampler::{Lattice, OpenOptions, Outside, Runtime, Sampler, SamplerOptions, Units};
 
 /// Version of this library, `MAJOR.MINOR.PATCH`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

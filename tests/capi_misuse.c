@@ -81,6 +81,23 @@ static void null_pointers(const drr_model *model, const drr_sampler *sampler) {
     INVALID(drr_sampler_query(sampler, &points, &values));
     drr_points none = {.struct_size = sizeof none, .scalar = DRR_F64};
     CHECK(drr_sampler_query(sampler, &none, &values) == DRR_OK);
+
+    drr_lattice lattice = {.struct_size = sizeof lattice, .dims = {1, 1, 1}};
+    INVALID(drr_sampler_query_lattice(sampler, &lattice, &values));
+    values.data = numbers + DIMS;
+    CHECK(drr_sampler_query_lattice(sampler, &lattice, &values) == DRR_OK);
+    INVALID(drr_sampler_query_lattice(NULL, &lattice, &values));
+    INVALID(drr_sampler_query_lattice(sampler, NULL, &values));
+    INVALID(drr_sampler_query_lattice(sampler, &lattice, NULL));
+    lattice.origin[0] = NAN;
+    INVALID(drr_sampler_query_lattice(sampler, &lattice, &values));
+    lattice.origin[0] = 0;
+    lattice.dims[0] = UINT64_MAX;
+    INVALID(drr_sampler_query_lattice(sampler, &lattice, &values));
+    lattice.dims[0] = lattice.dims[1] = UINT32_MAX;
+    INVALID(drr_sampler_query_lattice(sampler, &lattice, &values));
+    lattice.dims[0] = 0;
+    CHECK(drr_sampler_query_lattice(sampler, &lattice, &values) == DRR_OK);
 }
 
 /* What each function makes of a struct with the given size and of bytes behind it. */
@@ -106,6 +123,11 @@ static drr_status with_sampler_options(void *options) {
 static drr_status with_points(void *points) {
     drr_values values = {.struct_size = sizeof values};
     return drr_sampler_query(the_sampler, points, &values);
+}
+
+static drr_status with_lattice(void *lattice) {
+    drr_values values = {.struct_size = sizeof values};
+    return drr_sampler_query_lattice(the_sampler, lattice, &values);
 }
 
 static drr_status with_values(void *values) {
@@ -290,6 +312,7 @@ int main(int count, char **arguments) {
     struct_sizes(with_open_options, sizeof(drr_open_options), true);
     struct_sizes(with_sampler_options, sizeof(drr_sampler_options), true);
     struct_sizes(with_points, sizeof(drr_points), true);
+    struct_sizes(with_lattice, sizeof(drr_lattice), true);
     struct_sizes(with_values, sizeof(drr_values), true);
     struct_sizes(with_info, sizeof(drr_model_info), false);
     struct_sizes(with_range, sizeof(drr_range_info), false);

@@ -101,6 +101,38 @@ static void a_stride_of_zero_repeats_a_coordinate(const drr_sampler *sampler) {
     CHECK(memcmp(values, expected, sizeof values) == 0);
 }
 
+/* A lattice, x fastest, into every other place of an array. */
+static void a_lattice_needs_no_coordinates(const drr_sampler *sampler) {
+    enum { NX = 5, NY = 3, NZ = 2 };
+    const double origin[DIMS] = {0.1, 0.2, 0.3}, spacing[DIMS] = {0.05, 0.1, 0.2};
+    static double points[NZ][NY][NX][DIMS], expected[NZ][NY][NX][OUTPUTS];
+    static double values[NZ * NY * NX][2][OUTPUTS];
+    for (int z = 0; z < NZ; z++) {
+        for (int y = 0; y < NY; y++) {
+            for (int x = 0; x < NX; x++) {
+                const int index[DIMS] = {x, y, z};
+                for (int k = 0; k < DIMS; k++) {
+                    points[z][y][x][k] = origin[k] + index[k] * spacing[k];
+                }
+            }
+        }
+    }
+    CHECK(drr_sampler_query_f64(sampler, NX * NY * NZ, &points[0][0][0][0],
+                                &expected[0][0][0][0]) == DRR_OK);
+    drr_lattice lattice = {.struct_size = sizeof lattice, .dims = {NX, NY, NZ}};
+    memcpy(lattice.origin, origin, sizeof origin);
+    memcpy(lattice.spacing, spacing, sizeof spacing);
+    drr_values to = {sizeof to, DRR_F64, values, sizeof values[0], 0};
+    CHECK(drr_sampler_query_lattice(sampler, &lattice, &to) == DRR_OK);
+    for (int i = 0; i < NX * NY * NZ; i++) {
+        for (int k = 0; k < OUTPUTS; k++) {
+            const double other = (&expected[0][0][0][0])[i * OUTPUTS + k];
+            CHECK(fabs(values[i][0][k] - other) <= 1e-5 * (1 + fabs(other)));
+            CHECK(values[i][1][k] == 0);
+        }
+    }
+}
+
 static void memory_is_copied(void) {
     FILE *file = fopen(path, "rb");
     CHECK(file != NULL);
@@ -114,6 +146,7 @@ static void memory_is_copied(void) {
     drr_model_close(model);
     layouts_agree(sampler);
     a_stride_of_zero_repeats_a_coordinate(sampler);
+    a_lattice_needs_no_coordinates(sampler);
     drr_sampler_free(sampler);
 }
 

@@ -5,12 +5,12 @@
 use std::ffi::c_void;
 
 use super::model::drr_model;
-use super::structs::{drr_points, drr_sampler_options, drr_values, read, scalar};
+use super::structs::{drr_lattice, drr_points, drr_sampler_options, drr_values, read, scalar};
 use super::{
     Handle, check_array, check_not_null, drr_status, give, handle, slice, status::guard, take_back,
 };
 use crate::sampler::points::{Float, Points, ValuesMut};
-use crate::{Error, Result, Sampler, SamplerOptions};
+use crate::{Error, Lattice, Result, Sampler, SamplerOptions};
 
 /// A model bound to one set of simulation parameters. Cheap to make, immutable: any number of
 /// threads may query it at the same time. Keeps what it needs of its model alive.
@@ -123,6 +123,39 @@ pub unsafe extern "C" fn drr_sampler_query(
             let points = point_view(&points, count, spec.axes.len())?;
             let mut values = value_view(&values, count, spec.outputs())?;
             sampler.query(&points, &mut values)
+        }
+    })
+}
+
+/// Values at the points of a regular lattice, without an array of coordinates: a volume, a slice (one
+/// axis with `dims` 1) or a line. Faster than the same points one by one, and equal to them up to
+/// rounding.
+///
+/// @param sampler  a sampler
+/// @param lattice  the points
+/// @param values   where the results go, point after point with x fastest: packed, `[nz][ny][nx]`
+///                 and then the values of each point
+/// @return as `drr_sampler_query_f32`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drr_sampler_query_lattice(
+    sampler: *const drr_sampler,
+    lattice: *const drr_lattice,
+    values: *const drr_values,
+) -> drr_status {
+    guard(|| {
+        // SAFETY: the caller's promise, see the comments of the function and the structs.
+        unsafe {
+            let sampler = &handle(sampler)?.sampler;
+            let lattice = read(lattice)?.ok_or_else(|| Error::argument("lattice is NULL"))?;
+            let values = read(values)?.ok_or_else(|| Error::argument("values is NULL"))?;
+            let drr_lattice { dims, origin, spacing, .. } = lattice;
+            let dims = dims.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+            let lattice = Lattice { origin, spacing, dims };
+            let count = lattice.points().ok_or_else(|| {
+                Error::argument(format!("lattice.dims is {dims:?}: too many points"))
+            })?;
+            let outputs = sampler.runtime().model().spec().outputs();
+            sampler.query_lattice(&lattice, &mut value_view(&values, count, outputs)?)
         }
     })
 }

@@ -26,6 +26,9 @@ pub enum drr_storage {
     DRR_STORAGE_MAPPED = 0,
     /// Read into private memory.
     DRR_STORAGE_COPIED = 1,
+    /// Read into private memory in huge pages where the system has them to give: faster for points
+    /// in random order on large grids.
+    DRR_STORAGE_HUGE_PAGES = 2,
 }
 
 /// Whether numbers are compared with their checksums when a file is opened.
@@ -148,6 +151,23 @@ pub struct drr_points {
     pub stride: [i64; 3],
 }
 
+/// A regular lattice of points: `origin[k] + i * spacing[k]` for i from 0 to below `dims[k]` on each
+/// axis k; x is the fastest. Axes that the model lacks: `dims` 1, the rest is ignored.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct drr_lattice {
+    /// `sizeof(drr_lattice)`
+    pub struct_size: u32,
+    /// Unused, 0.
+    pub reserved: u32,
+    /// Points per axis, x first; 0 is fine.
+    pub dims: [u64; 3],
+    /// The first point, in the sampler's units.
+    pub origin: [f64; 3],
+    /// Distance of neighbouring points; may be negative.
+    pub spacing: [f64; 3],
+}
+
 /// Where results go: any layout. Value `k` of point `i` goes to
 /// `(char *)data + i * point_stride + k * value_stride`, of any alignment. Results must overlap
 /// neither each other nor the points.
@@ -197,6 +217,7 @@ sized! {
     drr_model_info: 48,
     drr_range_info: 40,
     drr_points: 64,
+    drr_lattice: 80,
     drr_values: 32,
 }
 
@@ -270,6 +291,7 @@ impl TryFrom<drr_open_options> for OpenOptions {
         let storage = match options.storage {
             0 => Storage::Mapped,
             1 => Storage::Copied,
+            2 => Storage::HugePages,
             other => return Err(unknown("storage", other, "drr_storage")),
         };
         let checksums = match options.checksums {

@@ -59,6 +59,17 @@ pub fn apply<L: Lanes>(activation: Activation, values: &mut [[f32; LANES]]) {
     }
 }
 
+/// As [`apply`], but ReLU is left to who goes through the numbers next: it is the larger of them
+/// and the result, which is minus infinity for all other activations.
+#[inline(always)]
+pub fn apply_but_relu<L: Lanes>(activation: Activation, values: &mut [[f32; LANES]]) -> L {
+    if activation == Activation::ReLU {
+        return L::splat(0.0);
+    }
+    apply::<L>(activation, values);
+    L::splat(f32::NEG_INFINITY)
+}
+
 /// `exp(x)`: x = n ln 2 + r with |r| <= ln 2 / 2 and ln 2 split in two for an exact remainder
 /// (Cody and Waite), a Taylor polynomial of degree 7 for exp(r) (error below 1e-8), then 2^n by
 /// the exponent bits. Underflows to the smallest normal number, overflows to a number near the

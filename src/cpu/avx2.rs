@@ -110,6 +110,16 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn store_bits(self, x: &mut [u32; LANES]) {
+        let x = x.as_mut_ptr().cast::<f32>();
+        // SAFETY: see `Avx2`; there is room for sixteen numbers.
+        unsafe {
+            _mm256_storeu_ps(x, self.0[0]);
+            _mm256_storeu_ps(x.add(8), self.0[1]);
+        }
+    }
+
+    #[inline(always)]
     fn store_bf16(self, x: &mut [u32; LANES / 2]) {
         let mut all = [0.0; LANES];
         self.store(&mut all);

@@ -43,7 +43,7 @@ pub fn evaluate(job: &tile::Job<'_>, scratch: &mut Scratch, values: &mut [f64]) 
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
 fn evaluate_single(job: &tile::Job<'_>, scratch: &mut Scratch, values: &mut [f64]) {
-    tile::evaluate::<Avx512>(job, scratch, values);
+    tile::evaluate::<Avx512<false>>(job, scratch, values);
 }
 
 /// [`tile::evaluate`] with each layer in its own precision.
@@ -54,30 +54,27 @@ pub fn evaluate_short(job: &tile::Job<'_>, scratch: &mut Scratch, values: &mut [
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,fma,f16c")]
 fn evaluate_mixed(job: &tile::Job<'_>, scratch: &mut Scratch, values: &mut [f64]) {
-    tile::evaluate::<Mixed>(job, scratch, values);
+    tile::evaluate::<Avx512<true>>(job, scratch, values);
 }
 
 /// Private to this module, as all types here: they exist only inside the functions above, that
-/// is, where the instructions do.
+/// is, where the instructions do; `SHORT` with BF16 and VNNI.
 #[derive(Clone, Copy)]
-struct Avx512(__m512);
+struct Avx512<const SHORT: bool>(__m512);
 
-impl InstructionSet for Avx512 {
+impl InstructionSet for Avx512<false> {
     type Lanes = Self;
     type Bf16 = Single<Self>;
     type Int8 = Single<Self>;
 }
 
-/// AVX-512 with BF16 and VNNI.
-struct Mixed;
-
-impl InstructionSet for Mixed {
-    type Lanes = Avx512;
+impl InstructionSet for Avx512<true> {
+    type Lanes = Self;
     type Bf16 = Bf16;
     type Int8 = Int8;
 }
 
-impl Lanes for Avx512 {
+impl<const SHORT: bool> Lanes for Avx512<SHORT> {
     /// Of 32 registers, 6 points take 24, the weights 4 and the inputs what is left.
     const VECTORS: usize = 4;
 
@@ -141,11 +138,21 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    fn store_bits(self, x: &mut [u32; LANES]) {
+        // SAFETY: see `Avx512`; there is room for sixteen words.
+        unsafe { _mm512_storeu_ps(x.as_mut_ptr().cast(), self.0) }
+    }
+
+    #[inline(always)]
     fn store_bf16(self, x: &mut [u32; LANES / 2]) {
-        // Like VCVTNEPS2BF16, which needs an extension: NaN stays NaN, the rest is rounded to
-        // even by adding just under half.
-        // SAFETY: see `Avx512`; there is room for eight words.
+        // SAFETY: see `Avx512`; there is room for eight words. `SHORT` is only where BF16 is.
         unsafe {
+            if SHORT {
+                let short = _mm512_cvtneps_pbh(self.0);
+                return x.as_mut_ptr().cast::<__m256bh>().write_unaligned(short);
+            }
+            // The same without that extension: NaN stays NaN, the rest is rounded to even by
+            // adding just under half.
             let bits = _mm512_castps_si512(self.0);
             let even = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
             let half = _mm512_add_epi32(even, _mm512_set1_epi32(0x7fff));
@@ -248,14 +255,16 @@ fn first<T>(x: &[T]) -> __mmask16 {
 struct Bf16;
 
 impl Product for Bf16 {
-    type Lanes = Avx512;
+    type Lanes = Avx512<true>;
     type Sums = __m512;
     type Words = __m512i;
 
+    const SCALED: bool = false;
+
     #[inline(always)]
-    fn zero() -> __m512 {
-        // SAFETY: see `Avx512`.
-        unsafe { _mm512_setzero_ps() }
+    fn start(bias: &[f32; LANES]) -> __m512 {
+        // SAFETY: see `Avx512`; sixteen numbers are there.
+        unsafe { _mm512_loadu_ps(bias.as_ptr()) }
     }
 
     #[inline(always)]
@@ -281,7 +290,7 @@ impl Product for Bf16 {
     }
 
     #[inline(always)]
-    fn lanes(sums: __m512) -> Avx512 {
+    fn lanes(sums: __m512) -> Avx512<true> {
         Avx512(sums)
     }
 }
@@ -290,12 +299,14 @@ impl Product for Bf16 {
 struct Int8;
 
 impl Product for Int8 {
-    type Lanes = Avx512;
+    type Lanes = Avx512<true>;
     type Sums = __m512i;
     type Words = __m512i;
 
+    const SCALED: bool = true;
+
     #[inline(always)]
-    fn zero() -> __m512i {
+    fn start(_bias: &[f32; LANES]) -> __m512i {
         // SAFETY: see `Avx512`.
         unsafe { _mm512_setzero_si512() }
     }
@@ -317,7 +328,7 @@ impl Product for Int8 {
     }
 
     #[inline(always)]
-    fn lanes(sums: __m512i) -> Avx512 {
+    fn lanes(sums: __m512i) -> Avx512<true> {
         // SAFETY: see `Avx512`.
         Avx512(unsafe { _mm512_cvtepi32_ps(sums) })
     }

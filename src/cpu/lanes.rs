@@ -31,6 +31,8 @@ pub trait Lanes: Copy {
     fn load_i8(x: &[i8; LANES]) -> Self;
     /// To memory, any alignment.
     fn store(self, x: &mut [f32; LANES]);
+    /// Its bits to memory, any alignment.
+    fn store_bits(self, x: &mut [u32; LANES]);
     /// Rounded to bfloat16, ties to even; the lower lane in the lower half of each word.
     fn store_bf16(self, x: &mut [u32; LANES / 2]);
     /// Whole numbers from 0 to 255, four to a word, the lowest lane in the lowest byte.
@@ -148,8 +150,11 @@ pub trait Product {
     /// Sixteen words.
     type Words: Copy;
 
-    /// Sums that are zero.
-    fn zero() -> Self::Sums;
+    /// Whether sums must be scaled, and a bias added, after they are numbers.
+    const SCALED: bool;
+
+    /// What sums start from: a bias, or zero if they are scaled.
+    fn start(bias: &[f32; LANES]) -> Self::Sums;
     /// All words `x`.
     fn splat(x: u32) -> Self::Words;
     /// From memory.
@@ -168,9 +173,11 @@ impl<L: Lanes> Product for Single<L> {
     type Sums = L;
     type Words = L;
 
+    const SCALED: bool = false;
+
     #[inline(always)]
-    fn zero() -> L {
-        L::splat(0.0)
+    fn start(bias: &[f32; LANES]) -> L {
+        L::load(bias)
     }
 
     #[inline(always)]
@@ -256,6 +263,13 @@ impl Lanes for Portable {
     #[inline(always)]
     fn store(self, x: &mut [f32; LANES]) {
         *x = self.0;
+    }
+
+    #[inline(always)]
+    fn store_bits(self, x: &mut [u32; LANES]) {
+        for (bits, lane) in x.iter_mut().zip(self.0) {
+            *bits = lane.to_bits();
+        }
     }
 
     #[inline(always)]

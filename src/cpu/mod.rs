@@ -14,11 +14,13 @@ mod lanes;
 mod packed;
 mod product;
 mod reference;
+mod runs;
 mod stage;
 mod tile;
 
 use lanes::{LANES, Portable};
 use packed::{PackedLayer, to_vectors};
+pub use stage::Run;
 
 use crate::model::Model;
 use crate::{Error, ErrorKind, Result};
@@ -200,18 +202,20 @@ impl Engine {
     }
 
     /// Prepares a tile for [`Engine::evaluate`]. Of two tiles that are staged, the first is
-    /// evaluated while the memory that the second needs is fetched.
+    /// evaluated while the memory that the second needs is fetched. `run` says that the points
+    /// stand in runs; their values are then the same up to rounding, and sooner there.
     pub fn stage(
         &self,
         model: &Model,
         positions: &Positions,
         padding: Padding,
+        run: Option<Run>,
         scratch: &mut Scratch,
     ) {
         debug_assert!(positions.len <= TILE && scratch.waiting < 2);
         let staged = &mut scratch.staged[scratch.waiting];
         scratch.waiting += 1;
-        let job = stage::Job { model, positions, padding };
+        let job = stage::Job { model, positions, padding, run };
         match self.kernel {
             Kernel::Reference => {
                 staged.reference.clear();
@@ -271,6 +275,7 @@ impl Engine {
             front: buffer.clone(),
             back: buffer,
             features: vec![[0.0; LANES]; width.div_ceil(LANES)],
+            pairs: model.spec().grids.iter().map(|grid| runs::Pair::new(grid.channels)).collect(),
         }
     }
 }
@@ -283,4 +288,5 @@ pub struct Scratch {
     front: Vec<u32>,
     back: Vec<u32>,
     features: Vec<[f32; LANES]>,
+    pairs: Vec<runs::Pair>,
 }

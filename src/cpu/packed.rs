@@ -56,44 +56,57 @@ impl Format {
         self.words(width.div_ceil(LANES)).next_multiple_of(LANES)
     }
 
-    /// Stores a vector of numbers as number `n` of a row.
+    /// Stores rows of `vectors` vectors of numbers each, but `least` where they are smaller, as
+    /// vectors `first` and following of the rows of `words`.
     #[inline(always)]
-    pub fn store<L: Lanes>(self, x: L, row: &mut [u32], n: usize) {
+    pub fn store<'a, L: Lanes>(
+        self,
+        numbers: &[[f32; LANES]],
+        vectors: usize,
+        least: L,
+        words: impl Iterator<Item = &'a mut [u32]>,
+        first: usize,
+    ) {
+        let rows = numbers.chunks_exact(vectors).zip(words);
+        // No closures: they would be compiled without the kernel's instructions.
+        macro_rules! each {
+            ($width:expr, $x:ident, $to:ident => $store:expr) => {
+                for (numbers, words) in rows {
+                    let words = words[first * $width..].as_chunks_mut::<{ $width }>().0;
+                    for (number, $to) in numbers.iter().zip(words) {
+                        let $x = L::load(number).max(least);
+                        $store;
+                    }
+                }
+            };
+        }
         match (self.precision, self.arithmetic) {
-            (LayerPrecision::F32, _) => store_single(x, row, n),
-            (LayerPrecision::Bf16, Arithmetic::Single) => {
+            (LayerPrecision::F32, _) => each!(LANES, x, to => x.store_bits(to)),
+            (LayerPrecision::Bf16, Arithmetic::Single) => each!(LANES, x, to => {
                 let mut halves = [0; LANES / 2];
                 x.store_bf16(&mut halves);
-                let words = &mut row[n * LANES..][..LANES];
-                for (words, pair) in words.as_chunks_mut::<2>().0.iter_mut().zip(halves) {
+                for (words, pair) in to.as_chunks_mut::<2>().0.iter_mut().zip(halves) {
                     *words = [pair << 16, pair & 0xffff_0000];
                 }
-            }
-            (LayerPrecision::Bf16, _) => {
-                if let Some(words) = row[n * (LANES / 2)..].first_chunk_mut() {
-                    x.store_bf16(words);
-                }
-            }
+            }),
+            (LayerPrecision::Bf16, _) => each!(LANES / 2, x, to => x.store_bf16(to)),
             (LayerPrecision::I8 { low, step }, arithmetic) => {
-                let (low, step) = (L::splat(low as f32), L::splat(step as f32));
-                let steps = x.sub(low).div(step);
-                let whole = steps.max(L::splat(0.0)).min(L::splat(255.0)).round();
-                if arithmetic == Arithmetic::Single {
-                    return store_single(whole.mul_add(step, low), row, n);
+                let (low, step) = (L::splat(low as f32), step as f32);
+                let (inverse, step) = (L::splat(1.0 / step), L::splat(step));
+                let (bottom, top) = (L::splat(0.0), L::splat(255.0));
+                macro_rules! whole {
+                    ($x:ident) => {
+                        $x.sub(low).mul(inverse).max(bottom).min(top).round()
+                    };
                 }
-                if let Some(words) = row[n * (LANES / 4)..].first_chunk_mut() {
-                    whole.store_u8(words);
+                if arithmetic == Arithmetic::Single {
+                    each!(LANES, x, to => whole!(x).mul_add(step, low).store_bits(to));
+                } else {
+                    each!(LANES / 4, x, to => whole!(x).store_u8(to));
                 }
             }
         }
     }
-}
-
-#[inline(always)]
-fn store_single<L: Lanes>(x: L, row: &mut [u32], n: usize) {
-    let mut numbers = [0.0; LANES];
-    x.store(&mut numbers);
-    row[n * LANES..][..LANES].copy_from_slice(&numbers.map(f32::to_bits));
 }
 
 /// A dense layer ready for a kernel.

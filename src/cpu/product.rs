@@ -1,8 +1,10 @@
 //! Dense layers over the rows of a tile.
 
-use super::activation::apply;
+use super::TILE;
+use super::activation::{apply, apply_but_relu};
 use super::lanes::{LANES, Lanes, Product, Words};
 use super::packed::{Format, PackedLayer};
+use super::stage::{LINE, Staged};
 
 /// Points of a register block.
 const ROWS: usize = 6;
@@ -11,20 +13,50 @@ const ROWS: usize = 6;
 const MAX_VECTORS: usize = 4;
 
 /// Cache lines that the next tile will need, asked for a few at a time while this one is computed.
-pub struct Prefetch<'a>(pub &'a [*const u8]);
+pub struct Prefetch<'a> {
+    lines: Lines<'a>,
+    /// How many per register block.
+    pace: usize,
+}
+
+/// The first of `unit` cache lines each.
+#[derive(Clone, Copy)]
+struct Lines<'a> {
+    first: &'a [*const u8],
+    unit: usize,
+}
 
 impl<'a> Prefetch<'a> {
+    /// Spreads the lines of `next` over the blocks of a tile of `rows` points.
+    pub fn new(next: &'a Staged, layers: &[PackedLayer], rows: usize, vectors: usize) -> Self {
+        let wide = layers.iter().filter(|layer| !layer.is_narrow());
+        let panels: usize = wide.map(|layer| layer.vectors().div_ceil(vectors)).sum();
+        let pace = next.lines.len().div_ceil((panels * rows.div_ceil(ROWS)).max(1));
+        Self { lines: Lines { first: &next.lines, unit: next.unit }, pace }
+    }
+
     #[inline(always)]
-    fn take(&mut self, count: usize) -> &'a [*const u8] {
-        let (first, rest) = self.0.split_at(count.min(self.0.len()));
-        self.0 = rest;
-        first
+    fn take(&mut self, most: usize) -> Lines<'a> {
+        let count = self.pace.min(most).min(self.lines.first.len());
+        let (first, rest) = self.lines.first.split_at(count);
+        self.lines.first = rest;
+        Lines { first, ..self.lines }
     }
 
     /// Asks for what is left.
     #[inline(always)]
     pub fn finish<L: Lanes>(self) {
-        self.0.iter().for_each(|&line| L::prefetch(line));
+        self.lines.first.iter().for_each(|&line| fetch::<L>(line, self.lines.unit));
+    }
+}
+
+#[inline(always)]
+fn fetch<L: Lanes>(line: *const u8, unit: usize) {
+    L::prefetch(line);
+    if unit > 1 {
+        L::prefetch(line.wrapping_add(LINE));
+        L::prefetch(line.wrapping_add(2 * LINE));
+        L::prefetch(line.wrapping_add(3 * LINE));
     }
 }
 
@@ -50,6 +82,7 @@ pub fn dense<P: Product>(
     }
     let rows = x.words.len() / x.stride;
     let mut weights = &layer.weights[..];
+    let mut sums = [[0.0; LANES]; ROWS * MAX_VECTORS];
     let mut first = 0;
     while first < layer.vectors() {
         let vectors = <P::Lanes as Lanes>::VECTORS.min(layer.vectors() - first);
@@ -58,24 +91,22 @@ pub fn dense<P: Product>(
         let mut row = 0;
         while row < rows {
             let count = if rows - row >= ROWS { ROWS } else { 1 };
-            let mut sums = [[0.0; LANES]; ROWS * MAX_VECTORS];
             let inputs = &x.words[row * x.stride..];
             let lines = prefetch.take(layer.words);
-            any_block::<P>((count, vectors), panel, inputs, x.stride, lines, &mut sums);
+            let bias = &bias[first..][..vectors];
+            any_block::<P>((count, vectors), panel, bias, inputs, x.stride, lines, &mut sums);
             let sums = &mut sums[..count * vectors];
-            for sums in sums.chunks_exact_mut(vectors) {
-                let affine = layer.scale[first..].iter().zip(&bias[first..]);
-                for (sum, (scale, bias)) in sums.iter_mut().zip(affine) {
-                    L::<P>::load(sum).mul_add(L::<P>::load(scale), L::<P>::load(bias)).store(sum);
+            if P::SCALED {
+                for sums in sums.chunks_exact_mut(vectors) {
+                    for (v, sum) in sums.iter_mut().enumerate() {
+                        let scale = L::<P>::load(&layer.scale[first + v]);
+                        L::<P>::load(sum).mul_add(scale, L::<P>::load(&bias[v])).store(sum);
+                    }
                 }
             }
-            apply::<L<P>>(layer.activation, sums);
+            let least = apply_but_relu::<L<P>>(layer.activation, sums);
             let outputs = y.words[row * y.stride..].chunks_exact_mut(y.stride);
-            for (sums, output) in sums.chunks_exact(vectors).zip(outputs) {
-                for (v, sum) in sums.iter().enumerate() {
-                    y.format.store(L::<P>::load(sum), output, first + v);
-                }
-            }
+            y.format.store(sums, vectors, least, outputs, first);
             row += count;
         }
         first += vectors;
@@ -101,26 +132,27 @@ impl Rows<'_> {
 fn any_block<P: Product>(
     shape: (usize, usize),
     panel: &[Words],
+    bias: &[[f32; LANES]],
     x: &[u32],
     stride: usize,
-    prefetch: &[*const u8],
+    prefetch: Lines<'_>,
     sums: &mut [[f32; LANES]],
 ) {
     if L::<P>::VECTORS == 1 {
         return match shape {
-            (ROWS, _) => block::<P, ROWS, 1>(panel, x, stride, prefetch, sums),
-            _ => block::<P, 1, 1>(panel, x, stride, prefetch, sums),
+            (ROWS, _) => block::<P, ROWS, 1>(panel, bias, x, stride, prefetch, sums),
+            _ => block::<P, 1, 1>(panel, bias, x, stride, prefetch, sums),
         };
     }
     match shape {
-        (ROWS, 4) => block::<P, ROWS, 4>(panel, x, stride, prefetch, sums),
-        (ROWS, 3) => block::<P, ROWS, 3>(panel, x, stride, prefetch, sums),
-        (ROWS, 2) => block::<P, ROWS, 2>(panel, x, stride, prefetch, sums),
-        (ROWS, _) => block::<P, ROWS, 1>(panel, x, stride, prefetch, sums),
-        (_, 4) => block::<P, 1, 4>(panel, x, stride, prefetch, sums),
-        (_, 3) => block::<P, 1, 3>(panel, x, stride, prefetch, sums),
-        (_, 2) => block::<P, 1, 2>(panel, x, stride, prefetch, sums),
-        _ => block::<P, 1, 1>(panel, x, stride, prefetch, sums),
+        (ROWS, 4) => block::<P, ROWS, 4>(panel, bias, x, stride, prefetch, sums),
+        (ROWS, 3) => block::<P, ROWS, 3>(panel, bias, x, stride, prefetch, sums),
+        (ROWS, 2) => block::<P, ROWS, 2>(panel, bias, x, stride, prefetch, sums),
+        (ROWS, _) => block::<P, ROWS, 1>(panel, bias, x, stride, prefetch, sums),
+        (_, 4) => block::<P, 1, 4>(panel, bias, x, stride, prefetch, sums),
+        (_, 3) => block::<P, 1, 3>(panel, bias, x, stride, prefetch, sums),
+        (_, 2) => block::<P, 1, 2>(panel, bias, x, stride, prefetch, sums),
+        _ => block::<P, 1, 1>(panel, bias, x, stride, prefetch, sums),
     }
 }
 
@@ -128,17 +160,22 @@ fn any_block<P: Product>(
 #[inline(always)]
 fn block<P: Product, const N: usize, const V: usize>(
     panel: &[Words],
+    bias: &[[f32; LANES]],
     x: &[u32],
     stride: usize,
-    prefetch: &[*const u8],
+    prefetch: Lines<'_>,
     sums: &mut [[f32; LANES]],
 ) {
     let panel = panel.as_chunks::<V>().0;
     let rows: [&[u32]; N] = std::array::from_fn(|r| &x[r * stride..][..panel.len()]);
-    let mut accumulators = [[P::zero(); V]; N];
-    let (fetched, rest) = panel.split_at(prefetch.len().min(panel.len()));
-    for (k, (weights, &line)) in fetched.iter().zip(prefetch).enumerate() {
-        L::<P>::prefetch(line);
+    let mut first = [P::start(&bias[0]); V];
+    for (sum, bias) in first.iter_mut().zip(bias) {
+        *sum = P::start(bias);
+    }
+    let mut accumulators = [first; N];
+    let (fetched, rest) = panel.split_at(prefetch.first.len().min(panel.len()));
+    for (k, (weights, &line)) in fetched.iter().zip(prefetch.first).enumerate() {
+        fetch::<L<P>>(line, prefetch.unit);
         step::<P, N, V>(&mut accumulators, weights, &rows, k);
     }
     for (k, weights) in (fetched.len()..).zip(rest) {
@@ -173,24 +210,41 @@ fn step<P: Product, const N: usize, const V: usize>(
     }
 }
 
-/// A layer of few outputs: vectors run along the inputs.
+/// A layer of few outputs: vectors run along the inputs, and in the end along the points.
 #[inline(always)]
 fn narrow<P: Product>(layer: &PackedLayer, bias: &[[f32; LANES]], x: &Rows<'_>, y: &mut Rows<'_>) {
     let vectors = layer.words.div_ceil(LANES);
-    for (row, output) in x.words.chunks_exact(x.stride).zip(y.words.chunks_exact_mut(y.stride)) {
-        let words = &row.as_chunks::<LANES>().0[..vectors];
-        let mut results = [[0.0; LANES]];
-        for (weights, result) in layer.weights.chunks_exact(vectors).zip(&mut results[0]) {
-            let mut sums = P::zero();
-            for (x, weights) in words.iter().zip(weights) {
+    let rows = x.words.len() / x.stride;
+    for (k, weights) in layer.weights.chunks_exact(vectors).enumerate() {
+        let mut results = [[0.0; LANES]; TILE.div_ceil(LANES)];
+        let all = results.as_flattened_mut();
+        for (row, result) in x.words.chunks_exact(x.stride).zip(all) {
+            let mut sums = P::start(&[0.0; LANES]);
+            for (x, weights) in row.as_chunks::<LANES>().0.iter().zip(weights) {
                 sums = P::dot(sums, P::load(x), P::load(&weights.0));
             }
             *result = P::lanes(sums).sum();
         }
-        let (scale, bias) = (L::<P>::load(&layer.scale[0]), L::<P>::load(&bias[0]));
-        L::<P>::load(&results[0]).mul_add(scale, bias).store(&mut results[0]);
-        apply::<L<P>>(layer.activation, &mut results);
-        y.format.store(L::<P>::load(&results[0]), output, 0);
+        let scale = L::<P>::splat(layer.scale[0][k]);
+        let bias = L::<P>::splat(bias[0][k]);
+        let results = &mut results[..rows.div_ceil(LANES)];
+        for result in &mut *results {
+            L::<P>::load(result).mul_add(scale, bias).store(result);
+        }
+        apply::<L<P>>(layer.activation, results);
+        for (row, result) in y.words.chunks_exact_mut(y.stride).zip(results.as_flattened()) {
+            row[k] = result.to_bits();
+        }
     }
-    y.clear_after(1);
+    if y.format != Format::PLAIN {
+        for row in y.words.chunks_exact_mut(y.stride) {
+            let mut numbers = [[0.0; LANES]];
+            for (number, &bits) in numbers[0].iter_mut().zip(&row[..layer.outputs]) {
+                *number = f32::from_bits(bits);
+            }
+            let any = L::<P>::splat(f32::NEG_INFINITY);
+            y.format.store(&numbers, 1, any, std::iter::once(row), 0);
+        }
+        y.clear_after(1);
+    }
 }

@@ -10,26 +10,53 @@
 
 use super::{Padding, Positions, TILE};
 use crate::model::spec::Grid;
-use crate::model::{GridValues, Model};
+use crate::model::{GridData, GridValues, Model};
 
 /// Bytes of a cache line.
-const LINE: usize = 64;
+pub const LINE: usize = 64;
 
 /// What is to be staged.
 pub struct Job<'a> {
     pub model: &'a Model,
     pub positions: &'a Positions,
     pub padding: Padding,
+    pub run: Option<Run>,
+}
+
+/// Points that follow one another on straight lines along an axis, as those of a lattice do: all
+/// other coordinates stay the same within a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// The axis that the points move along.
+    pub axis: usize,
+    /// Points of each run.
+    pub length: usize,
+    /// How many points of the first run came before.
+    pub begun: usize,
+}
+
+impl Run {
+    /// Whether point `i` is the first of its run, in this tile at least.
+    #[inline]
+    pub fn begins_at(self, i: usize) -> bool {
+        i == 0 || (self.begun + i).is_multiple_of(self.length)
+    }
 }
 
 /// A tile ready to be evaluated.
 pub struct Staged {
     /// Number of points.
     pub len: usize,
-    /// Per grid of the model.
+    /// Per grid of the model; of points in runs, without the axis that they move along.
     pub grids: Vec<Corners>,
-    /// Cache lines of vertices.
+    /// If the points stand in runs.
+    pub run: Option<Run>,
+    /// Per grid, the vertices along the axis of the runs.
+    pub along: Vec<Along>,
+    /// Cache lines of vertices, the first of `unit` that follow one another.
     pub lines: Vec<*const u8>,
+    /// 1 or 4: long rows are listed by several lines at a time.
+    pub unit: usize,
     /// What the reference kernel takes instead.
     pub reference: Vec<([f64; 3], Padding)>,
 }
@@ -46,6 +73,13 @@ pub struct Corners {
     pub weights: [[f32; TILE]; 8],
 }
 
+/// The two vertices of each point along one axis.
+pub struct Along {
+    /// Number of the first value of a vertex, counted from that of the axis' first vertex.
+    pub starts: [[usize; TILE]; 2],
+    pub weights: [[f32; TILE]; 2],
+}
+
 /// The two vertices of each point on one axis, and their weights.
 struct Bracket {
     vertices: [[u32; TILE]; 2],
@@ -56,8 +90,17 @@ impl Staged {
     /// Room for a model's grids.
     pub fn new(model: &Model) -> Self {
         let corners = || Corners { count: 0, starts: [[0; TILE]; 8], weights: [[0.0; TILE]; 8] };
-        let grids = model.spec().grids.iter().map(|_| corners()).collect();
-        Self { len: 0, grids, lines: Vec::new(), reference: Vec::new() }
+        let along = || Along { starts: [[0; TILE]; 2], weights: [[0.0; TILE]; 2] };
+        let grids = &model.spec().grids;
+        Self {
+            len: 0,
+            grids: grids.iter().map(|_| corners()).collect(),
+            run: None,
+            along: grids.iter().map(|_| along()).collect(),
+            lines: Vec::new(),
+            unit: 1,
+            reference: Vec::new(),
+        }
     }
 
     /// Forgets the tile.
@@ -72,85 +115,173 @@ impl Staged {
 pub fn stage(job: &Job<'_>, staged: &mut Staged) {
     let len = job.positions.len;
     staged.len = len;
+    staged.run = job.run;
     staged.lines.clear();
-    for (n, (grid, corners)) in job.model.spec().grids.iter().zip(&mut staged.grids).enumerate() {
+    staged.unit = unit(job.model);
+    let grids = job.model.spec().grids.iter().zip(&mut staged.grids).zip(&mut staged.along);
+    for (n, ((grid, corners), along)) in grids.enumerate() {
         let data = job.model.grid(n);
-        corners.fill(grid, data.row, job.positions, job.padding);
-        let (base, size) = match data.values {
-            GridValues::F32(values) => (values.as_ptr().cast::<u8>(), 4),
-            GridValues::F16(values) => (values.as_ptr().cast(), 2),
-            GridValues::I8(values, _) => (values.as_ptr().cast(), 1),
-        };
-        let bytes = [data.row, grid.channels].map(|numbers| numbers * size);
-        corners.list_lines(len, base, size, bytes, &mut staged.lines);
+        let mut lines = LineList::new(data, grid.channels, staged.unit, &mut staged.lines);
+        corners.fill(grid, data.row, job);
+        match job.run {
+            None => corners.list_lines(len, &mut lines),
+            Some(run) => {
+                along.fill(grid, data.row, job, run.axis);
+                along.list_lines(len, run, corners, &mut lines);
+            }
+        }
     }
 }
 
 impl Corners {
+    /// Corners along all axes but that of the runs.
     #[inline(always)]
-    fn fill(&mut self, grid: &Grid, row: usize, positions: &Positions, padding: Padding) {
+    fn fill(&mut self, grid: &Grid, row: usize, job: &Job<'_>) {
         self.count = 1;
         self.starts[0] = [0; TILE];
         self.weights[0] = [1.0; TILE];
         // The last spatial dimension is the fastest and moves with the first axis.
         let mut stride = row;
         for (&axis, &size) in grid.axes.iter().zip(grid.shape.iter().rev()) {
-            let bracket = match padding {
-                Padding::Border => Bracket::border(&positions.axes[axis], size),
-                Padding::Zeros => Bracket::zeros(&positions.axes[axis], size),
-            };
-            let (lower, upper) = self.starts.split_at_mut(self.count);
-            for (lower, upper) in lower.iter_mut().zip(upper) {
-                for i in 0..TILE {
-                    upper[i] = lower[i] + bracket.vertices[1][i] as usize * stride;
-                    lower[i] += bracket.vertices[0][i] as usize * stride;
-                }
+            if job.run.is_none_or(|run| run.axis != axis) {
+                self.add_axis(&Bracket::new(job, axis, size), stride);
             }
-            let (lower, upper) = self.weights.split_at_mut(self.count);
-            for (lower, upper) in lower.iter_mut().zip(upper) {
-                for i in 0..TILE {
-                    upper[i] = lower[i] * bracket.weights[1][i];
-                    lower[i] *= bracket.weights[0][i];
-                }
-            }
-            self.count *= 2;
             stride *= size;
         }
     }
 
-    /// Appends the cache lines of all corners. Neighbours along the fastest dimension follow one
-    /// another in memory, `row` bytes apart, of which `used` count.
     #[inline(always)]
-    fn list_lines(
-        &self,
-        len: usize,
-        base: *const u8,
-        size: usize,
-        [row, used]: [usize; 2],
-        lines: &mut Vec<*const u8>,
-    ) {
-        let mut add = |start: usize, bytes: usize| {
-            let start = base.wrapping_add(start);
-            let within = start.addr() % LINE;
-            for n in 0..(within + bytes).div_ceil(LINE) {
-                lines.push(start.wrapping_sub(within).wrapping_add(n * LINE));
+    fn add_axis(&mut self, bracket: &Bracket, stride: usize) {
+        let (lower, upper) = self.starts.split_at_mut(self.count);
+        for (lower, upper) in lower.iter_mut().zip(upper) {
+            for i in 0..TILE {
+                upper[i] = lower[i] + bracket.vertices[1][i] as usize * stride;
+                lower[i] += bracket.vertices[0][i] as usize * stride;
             }
-        };
+        }
+        let (lower, upper) = self.weights.split_at_mut(self.count);
+        for (lower, upper) in lower.iter_mut().zip(upper) {
+            for i in 0..TILE {
+                upper[i] = lower[i] * bracket.weights[1][i];
+                lower[i] *= bracket.weights[0][i];
+            }
+        }
+        self.count *= 2;
+    }
+
+    #[inline(always)]
+    fn list_lines(&self, len: usize, lines: &mut LineList<'_>) {
         for i in 0..len {
             for pair in self.starts[..self.count].chunks_exact(2) {
-                let (lower, upper) = (pair[0][i] * size, pair[1][i] * size);
-                if upper == lower + row {
-                    add(lower, row + used);
-                } else {
-                    add(lower, used);
-                    add(upper, used);
+                lines.add_pair(pair[0][i], pair[1][i]);
+            }
+        }
+    }
+}
+
+impl Along {
+    #[inline(always)]
+    fn fill(&mut self, grid: &Grid, row: usize, job: &Job<'_>, run: usize) {
+        self.starts = [[0; TILE]; 2];
+        self.weights = [[1.0; TILE], [0.0; TILE]];
+        let mut stride = row;
+        for (&axis, &size) in grid.axes.iter().zip(grid.shape.iter().rev()) {
+            if axis == run {
+                let bracket = Bracket::new(job, axis, size);
+                for (starts, vertices) in self.starts.iter_mut().zip(&bracket.vertices) {
+                    for i in 0..TILE {
+                        starts[i] = vertices[i] as usize * stride;
+                    }
+                }
+                self.weights = bracket.weights;
+            }
+            stride *= size;
+        }
+    }
+
+    /// Vertices that the point before has are listed already.
+    #[inline(always)]
+    fn list_lines(&self, len: usize, run: Run, corners: &Corners, lines: &mut LineList<'_>) {
+        for i in 0..len {
+            let known = if run.begins_at(i) { None } else { Some(i - 1) };
+            let is_new = |start: usize| {
+                known.is_none_or(|known| self.starts.iter().all(|starts| starts[known] != start))
+            };
+            let [lower, upper] = [self.starts[0][i], self.starts[1][i]];
+            for starts in &corners.starts[..corners.count] {
+                match (is_new(lower), is_new(upper)) {
+                    (true, true) => lines.add_pair(starts[i] + lower, starts[i] + upper),
+                    (true, false) => lines.add(starts[i] + lower, 1),
+                    (false, true) => lines.add(starts[i] + upper, 1),
+                    (false, false) => {}
                 }
             }
         }
     }
 }
 
+/// Several lines at a time, if all grids have pairs of vertices that fill them.
+fn unit(model: &Model) -> usize {
+    let filled = |n: usize| 2 * model.grid(n).row * model.grid_precision(n).bytes() >= 4 * LINE;
+    if (0..model.spec().grids.len()).all(filled) { 4 } else { 1 }
+}
+
+/// Collects the cache lines of vertices of one grid.
+struct LineList<'a> {
+    base: *const u8,
+    /// Bytes of a number.
+    size: usize,
+    /// Numbers from one vertex to the next, and how many of them count.
+    row: usize,
+    used: usize,
+    unit: usize,
+    lines: &'a mut Vec<*const u8>,
+}
+
+impl<'a> LineList<'a> {
+    fn new(data: GridData<'_>, used: usize, unit: usize, lines: &'a mut Vec<*const u8>) -> Self {
+        let (base, size) = match data.values {
+            GridValues::F32(values) => (values.as_ptr().cast(), 4),
+            GridValues::F16(values) => (values.as_ptr().cast(), 2),
+            GridValues::I8(values, _) => (values.as_ptr().cast(), 1),
+        };
+        Self { base, size, row: data.row, used, unit, lines }
+    }
+
+    /// Vertices that start at these numbers; neighbours in memory are taken together.
+    #[inline(always)]
+    fn add_pair(&mut self, lower: usize, upper: usize) {
+        if upper == lower + self.row {
+            self.add(lower, 2);
+        } else {
+            self.add(lower, 1);
+            self.add(upper, 1);
+        }
+    }
+
+    /// Some vertices that follow one another.
+    #[inline(always)]
+    fn add(&mut self, start: usize, vertices: usize) {
+        let bytes = ((vertices - 1) * self.row + self.used) * self.size;
+        let start = self.base.wrapping_add(start * self.size);
+        let within = start.addr() % LINE;
+        let first = start.wrapping_sub(within);
+        let step = self.unit * LINE;
+        for n in 0..(within + bytes).div_ceil(step) {
+            self.lines.push(first.wrapping_add(n * step));
+        }
+    }
+}
+
 impl Bracket {
+    #[inline(always)]
+    fn new(job: &Job<'_>, axis: usize, size: usize) -> Self {
+        match job.padding {
+            Padding::Border => Self::border(&job.positions.axes[axis], size),
+            Padding::Zeros => Self::zeros(&job.positions.axes[axis], size),
+        }
+    }
+
     /// Positions beyond the ends count as the ends.
     #[inline(always)]
     fn border(x: &[f64; TILE], size: usize) -> Self {

@@ -4,14 +4,14 @@
 //! Points are rows. Vectors run over channels in the gather and over outputs in the layers, so
 //! that no transposition is needed and any number of points is handled alike.
 
-use super::activation::apply;
+use super::activation::apply_but_relu;
 use super::lanes::{Feature, InstructionSet, LANES, Lanes, Single};
 use super::packed::{Arithmetic, Format, PackedLayer};
 use super::product::{Prefetch, Rows, dense};
 use super::stage::{Corners, Staged};
-use super::{Binding, Scratch};
-use crate::model::spec::Grid;
-use crate::model::{GridData, GridValues, Model, Scaling};
+use super::{Binding, Scratch, runs};
+use crate::model::spec::Spec;
+use crate::model::{GridValues, Model, Scaling};
 
 /// What is to be evaluated.
 pub struct Job<'a> {
@@ -25,14 +25,18 @@ pub struct Job<'a> {
 #[inline(always)]
 pub fn evaluate<I: InstructionSet>(job: &Job<'_>, scratch: &mut Scratch, values: &mut [f64]) {
     let spec = job.model.spec();
-    let Scratch { staged: [tile, next], front, back, features, .. } = scratch;
+    let Scratch { staged: [tile, next], front, back, features, pairs, .. } = scratch;
     let rows = tile.len;
-    let mut prefetch = Prefetch(&next.lines);
+    let vectors = <I::Lanes as Lanes>::VECTORS;
+    let mut prefetch = Prefetch::new(next, job.layers, rows, vectors);
     let (mut from, mut to) = (front, back);
     let mut format = job.layers.first().map_or(Format::PLAIN, |layer| layer.format);
     let mut stride = format.stride(job.binding.inputs32.len() * LANES);
     let mut inputs = Rows { words: &mut from[..rows * stride], stride, format };
-    gather::<I::Lanes>(job, tile, features, &mut inputs);
+    match tile.run {
+        None => gather::<I::Lanes>(job, tile, features, &mut inputs),
+        Some(_) => runs::gather::<I::Lanes>(job, tile, features, pairs, &mut inputs),
+    }
     for (n, layer) in job.layers.iter().enumerate() {
         let bias = if n == 0 { &job.binding.bias32 } else { &layer.bias };
         let next_format = job.layers.get(n + 1).map_or(Format::PLAIN, |layer| layer.format);
@@ -70,74 +74,138 @@ fn gather<L: Lanes>(
 ) {
     let spec = job.model.spec();
     let start = &job.binding.inputs32;
+    let grids: Vec<_> = (0..spec.grids.len()).map(|n| job.model.grid(n)).collect();
+    let covered = is_covered(spec);
     for (i, row) in inputs.words.chunks_exact_mut(inputs.stride).enumerate() {
-        features.copy_from_slice(start);
-        for (n, grid) in spec.grids.iter().enumerate() {
+        if !covered {
+            features.copy_from_slice(start);
+        }
+        for (n, (grid, data)) in spec.grids.iter().zip(&grids).enumerate() {
+            let base =
+                if covered && n == 0 { Base::Of(start.as_flattened()) } else { Base::InPlace };
             let features = &mut features.as_flattened_mut()[grid.offset..][..grid.channels];
-            add_features::<L>(grid, job.model.grid(n), &tile.grids[n], i, features);
+            match data.values {
+                GridValues::F32(values) => {
+                    corners::<L, _>(values, None, (&tile.grids[n], i, 0), base, features);
+                }
+                GridValues::F16(values) => {
+                    corners::<L, _>(values, None, (&tile.grids[n], i, 0), base, features);
+                }
+                GridValues::I8(values, scaling) => {
+                    corners::<L, _>(values, Some(scaling), (&tile.grids[n], i, 0), base, features);
+                }
+            }
         }
-        apply::<L>(spec.input.activation, features);
-        for (v, features) in features.iter().enumerate() {
-            inputs.format.store(L::load(features), row, v);
-        }
+        let least = apply_but_relu::<L>(spec.input.activation, features);
+        inputs.format.store(features, features.len(), least, std::iter::once(row), 0);
     }
     inputs.clear_after(start.len());
 }
 
-/// Adds the interpolated features of point `i`.
-#[inline(always)]
-fn add_features<L: Lanes>(
-    grid: &Grid,
-    data: GridData<'_>,
-    corners: &Corners,
-    i: usize,
-    sums: &mut [f32],
-) {
-    match data.values {
-        GridValues::F32(values) => interpolate::<L, _>(grid, values, None, corners, i, sums),
-        GridValues::F16(values) => interpolate::<L, _>(grid, values, None, corners, i, sums),
-        GridValues::I8(values, scaling) => {
-            interpolate::<L, _>(grid, values, Some(scaling), corners, i, sums);
+/// Whether the first grid reaches all spatial inputs, as one folded grid does: then the features
+/// need no copy of what they start from.
+pub fn is_covered(spec: &Spec) -> bool {
+    spec.grids.first().is_some_and(|grid| grid.channels == spec.spatial_width())
+}
+
+/// What interpolated features are added to.
+#[derive(Clone, Copy)]
+pub enum Base<'a> {
+    /// Nothing.
+    Zero,
+    /// What is in the place of the result.
+    InPlace,
+    /// These numbers.
+    Of(&'a [f32]),
+}
+
+impl Base<'_> {
+    /// From number `first` on; `sums` is the place of the result from there.
+    #[inline(always)]
+    pub fn load<L: Lanes>(self, first: usize, sums: &[f32]) -> L {
+        let numbers = match self {
+            Self::Zero => return L::splat(0.0),
+            Self::InPlace => sums,
+            Self::Of(numbers) => &numbers[first..],
+        };
+        match numbers.first_chunk() {
+            Some(numbers) if sums.len() >= LANES => L::load(numbers),
+            _ => L::load_some(&numbers[..sums.len()]),
         }
     }
 }
 
-/// Adds the weighted corners to `sums`, [`LANES`] channels at a time. No closures with vectors in
-/// here: they would be compiled without the kernel's instructions.
+/// Interpolates at point `i` between its corners, all moved by `shift` numbers, and adds `base`;
+/// into `sums`, one number per channel.
 #[inline(always)]
-fn interpolate<L: Lanes, T: Feature>(
-    grid: &Grid,
+pub fn corners<L: Lanes, T: Feature>(
     values: &[T],
     scaling: Option<&Scaling>,
-    corners: &Corners,
-    i: usize,
+    (corners, i, shift): (&Corners, usize, usize),
+    base: Base<'_>,
     sums: &mut [f32],
 ) {
-    let rows = corners.starts.map(|starts| &values[starts[i]..][..grid.channels]);
-    let mut weights = [L::splat(0.0); 8];
-    let mut total = L::splat(0.0);
-    for (weight, weights) in weights.iter_mut().zip(&corners.weights).take(corners.count) {
-        *weight = L::splat(weights[i]);
-        total = total.add(*weight);
-    }
-    let (chunks, tail) = sums.as_chunks_mut::<LANES>();
-    let whole = chunks.len() * LANES;
-    for (n, chunk) in chunks.iter_mut().enumerate() {
-        let mut sum = L::splat(0.0);
-        for (row, &weight) in rows.iter().zip(&weights).take(corners.count) {
-            if let Some(features) = row[n * LANES..].first_chunk() {
-                sum = T::load::<L>(features).mul_add(weight, sum);
+    macro_rules! interpolate {
+        ($count:literal) => {{
+            let (mut starts, mut weights) = ([0; $count], [0.0; $count]);
+            for c in 0..$count {
+                starts[c] = corners.starts[c][i] + shift;
+                weights[c] = corners.weights[c][i];
             }
-        }
-        L::load(chunk).add(unscaled(sum, scaling, total, n * LANES)).store(chunk);
+            interpolate::<L, T, $count>(values, scaling, starts, weights, base, sums);
+        }};
     }
-    if !tail.is_empty() {
+    match corners.count {
+        8 => interpolate!(8),
+        4 => interpolate!(4),
+        2 => interpolate!(2),
+        _ => interpolate!(1),
+    }
+}
+
+/// Adds weighted rows of features to `base`, [`LANES`] channels at a time. No closures with
+/// vectors in here: they would be compiled without the kernel's instructions.
+#[inline(always)]
+fn interpolate<L: Lanes, T: Feature, const C: usize>(
+    values: &[T],
+    scaling: Option<&Scaling>,
+    starts: [usize; C],
+    corner_weights: [f32; C],
+    base: Base<'_>,
+    sums: &mut [f32],
+) {
+    let channels = sums.len();
+    let mut rows = [&values[..0]; C];
+    let mut weights = [L::splat(0.0); C];
+    let mut total = L::splat(0.0);
+    for c in 0..C {
+        rows[c] = &values[starts[c]..][..channels];
+        weights[c] = L::splat(corner_weights[c]);
+        total = total.add(weights[c]);
+    }
+    for first in (0..channels / LANES * LANES).step_by(LANES) {
         let mut sum = L::splat(0.0);
-        for (row, &weight) in rows.iter().zip(&weights).take(corners.count) {
-            sum = T::load_some::<L>(&row[whole..]).mul_add(weight, sum);
+        for c in 0..C {
+            // SAFETY: all rows have `channels` features, at least `first + LANES`.
+            let features = unsafe { &*rows[c].as_ptr().add(first).cast::<[T; LANES]>() };
+            sum = T::load::<L>(features).mul_add(weights[c], sum);
         }
+        let sum = unscaled(sum, scaling, total, first);
+        let base = base.load::<L>(first, &sums[first..]);
+        if let Some(chunk) = sums[first..].first_chunk_mut() {
+            base.add(sum).store(chunk);
+        }
+    }
+    let whole = channels / LANES * LANES;
+    if whole < channels {
+        let mut sum = L::splat(0.0);
+        for c in 0..C {
+            sum = T::load_some::<L>(&rows[c][whole..]).mul_add(weights[c], sum);
+        }
+        let tail = &mut sums[whole..];
+        let base = base.load::<L>(whole, tail);
         let mut all = [0.0; LANES];
-        L::load_some(tail).add(unscaled(sum, scaling, total, whole)).store(&mut all);
+        base.add(unscaled(sum, scaling, total, whole)).store(&mut all);
         tail.copy_from_slice(&all[..tail.len()]);
     }
 }

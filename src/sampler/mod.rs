@@ -1,6 +1,7 @@
 //! A baked model bound to one set of parameters and asked for values: units, policies, threads.
 //! The arithmetic is in [`cpu`].
 
+mod lattice;
 pub mod points;
 mod policy;
 mod pool;
@@ -10,10 +11,11 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::cpu::{Binding, Engine, Kernel, Padding, Positions, Scratch, TILE};
+use crate::cpu::{Binding, Engine, Kernel, Padding, Positions, Run, Scratch, TILE};
 use crate::model::spec::Transform;
 use crate::model::{Checksums, Model, Storage};
 use crate::{Error, ErrorKind, Result};
+pub use lattice::Lattice;
 use points::{Points, ValuesMut};
 use policy::{Location, Normalizer};
 use pool::Pool;
@@ -170,60 +172,65 @@ impl Sampler {
     /// `InvalidArgument` if sizes do not fit the model or each other; `OutsideDomain` by policy,
     /// naming the first such point. Nothing is written then.
     pub fn query(&self, points: &Points<'_>, values: &mut ValuesMut<'_>) -> Result<()> {
-        self.check(points, values)?;
+        let axes = self.runtime.model.spec().axes.len();
+        if points.dims() != axes {
+            return Err(Error::argument(format!(
+                "points of {} coordinates, the model has {axes} axes",
+                points.dims(),
+            )));
+        }
+        self.answer(&Source::Points(points), values)
+    }
+
+    /// Values at the points of `source`, which has as many coordinates as the model.
+    fn answer(&self, source: &Source<'_>, values: &mut ValuesMut<'_>) -> Result<()> {
+        self.check_room(source.len(), values)?;
         if self.options.outside == Outside::Error {
-            self.check_inside(points)?;
+            self.check_inside(source)?;
         }
         let values = &*values;
+        let count = source.len();
         let task = |points_of_task: std::ops::Range<usize>| {
             let mut worker = Worker::new(self);
             // SAFETY: ranges of different tasks are disjoint and each is visited once.
-            unsafe { worker.run(self, points, values, points_of_task) };
+            unsafe { worker.run(self, source, values, points_of_task) };
         };
         match self.runtime.pool.as_ref().and_then(Pool::get) {
-            Some(pool) if points.len() > TILE => pool.install(|| {
-                let size = TILE
-                    * TILES_PER_TASK.min(points.len().div_ceil(TILE * pool.current_num_threads()));
-                (0..points.len().div_ceil(size)).into_par_iter().for_each(|n| {
-                    task(n * size..points.len().min((n + 1) * size));
+            Some(pool) if count > TILE => pool.install(|| {
+                let size =
+                    TILE * TILES_PER_TASK.min(count.div_ceil(TILE * pool.current_num_threads()));
+                (0..count.div_ceil(size)).into_par_iter().for_each(|n| {
+                    task(n * size..count.min((n + 1) * size));
                 });
             }),
-            _ => task(0..points.len()),
+            _ => task(0..count),
         }
         Ok(())
     }
 
-    fn check(&self, points: &Points<'_>, values: &ValuesMut<'_>) -> Result<()> {
-        let spec = self.runtime.model.spec();
-        if points.dims() != spec.axes.len() {
+    fn check_room(&self, points: usize, values: &ValuesMut<'_>) -> Result<()> {
+        let outputs = self.runtime.model.spec().outputs();
+        if values.outputs() != outputs || values.len() != points {
             return Err(Error::argument(format!(
-                "points of {} coordinates, the model has {} axes",
-                points.dims(),
-                spec.axes.len()
-            )));
-        }
-        if values.outputs() != spec.outputs() || values.len() != points.len() {
-            return Err(Error::argument(format!(
-                "room for {} points with {} values, expected {} with {}",
+                "room for {} points with {} values, expected {points} with {outputs}",
                 values.len(),
                 values.outputs(),
-                points.len(),
-                spec.outputs()
             )));
         }
         Ok(())
     }
 
-    fn check_inside(&self, points: &Points<'_>) -> Result<()> {
+    fn check_inside(&self, source: &Source<'_>) -> Result<()> {
+        let axes = self.runtime.model.spec().axes.len();
         let mut positions = Positions { len: 0, axes: [[0.0; TILE]; 3] };
         let mut locations = [Location::Nan; TILE];
-        for start in (0..points.len()).step_by(TILE) {
-            points.read(start, &mut positions);
+        for start in (0..source.len()).step_by(TILE) {
+            source.read(start, &mut positions);
             let given = positions.axes;
             self.normalizer.locate(&mut positions, &mut locations);
             let mut found = locations[..positions.len].iter();
             if let Some(i) = found.position(|&location| location == Location::Outside) {
-                let point: Vec<f64> = given[..points.dims()].iter().map(|x| x[i]).collect();
+                let point: Vec<f64> = given[..axes].iter().map(|x| x[i]).collect();
                 return Err(Error::new(
                     ErrorKind::OutsideDomain,
                     format!(
@@ -235,6 +242,35 @@ impl Sampler {
             }
         }
         Ok(())
+    }
+}
+
+/// Where the points of a query come from.
+enum Source<'a> {
+    Points(&'a Points<'a>),
+    Lattice(&'a Lattice),
+}
+
+impl Source<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Points(points) => points.len(),
+            Self::Lattice(lattice) => lattice.points().unwrap_or(0),
+        }
+    }
+
+    fn read(&self, start: usize, positions: &mut Positions) {
+        match self {
+            Self::Points(points) => points.read(start, positions),
+            Self::Lattice(lattice) => lattice.read(start, positions),
+        }
+    }
+
+    fn run(&self, start: usize) -> Option<Run> {
+        match self {
+            Self::Points(_) => None,
+            Self::Lattice(lattice) => Some(lattice.run(start)),
+        }
     }
 }
 
@@ -266,18 +302,18 @@ impl Worker {
     unsafe fn run(
         &mut self,
         sampler: &Sampler,
-        points: &Points<'_>,
+        source: &Source<'_>,
         out: &ValuesMut<'_>,
         range: std::ops::Range<usize>,
     ) {
         if !range.is_empty() {
-            self.stage(sampler, points, &range);
+            self.stage(sampler, source, &range);
         }
         for start in range.clone().step_by(TILE) {
             self.locations.swap(0, 1);
             let next = start + TILE;
             if next < range.end {
-                self.stage(sampler, points, &(next..range.end));
+                self.stage(sampler, source, &(next..range.end));
             }
             // SAFETY: the caller's promise.
             unsafe { self.evaluate(sampler, out, start..next.min(range.end)) };
@@ -285,16 +321,17 @@ impl Worker {
     }
 
     /// Prepares the first tile of `range`.
-    fn stage(&mut self, sampler: &Sampler, points: &Points<'_>, range: &std::ops::Range<usize>) {
+    fn stage(&mut self, sampler: &Sampler, source: &Source<'_>, range: &std::ops::Range<usize>) {
         let Runtime { model, engine, .. } = &*sampler.runtime;
-        points.read(range.start, &mut self.positions);
+        source.read(range.start, &mut self.positions);
         self.positions.len = self.positions.len.min(range.len());
         sampler.normalizer.locate(&mut self.positions, &mut self.locations[1]);
         let padding = match sampler.options.outside {
             Outside::Zeros => Padding::Zeros,
             Outside::Clamp | Outside::Nan | Outside::Error => Padding::Border,
         };
-        engine.stage(model, &self.positions, padding, &mut self.scratch);
+        let run = source.run(range.start);
+        engine.stage(model, &self.positions, padding, run, &mut self.scratch);
     }
 
     /// Evaluates the tile that was staged first and writes its values.
@@ -311,12 +348,13 @@ impl Worker {
         let outputs = model.spec().outputs();
         let values = &mut self.values[..range.len() * outputs];
         engine.evaluate(model, &sampler.binding, &mut self.scratch, values);
+        if sampler.options.units == Units::Physical {
+            denormalize(model, values);
+        }
         let tile = range.zip(values.chunks_exact_mut(outputs)).zip(&self.locations[0]);
         for ((i, values), &location) in tile {
             if sampler.is_nan || location != Location::Inside {
                 values.fill(f64::NAN);
-            } else if sampler.options.units == Units::Physical {
-                denormalize(model, values);
             }
             // SAFETY: the caller's promise.
             unsafe { out.set(i, values) };
@@ -324,12 +362,15 @@ impl Worker {
     }
 }
 
+/// From normalised results to physical ones, `[points, outputs]`.
 fn denormalize(model: &Model, values: &mut [f64]) {
-    for (value, spec) in values.iter_mut().zip(&model.spec().values) {
-        let transformed = *value * (spec.max - spec.min) + spec.min;
-        *value = match spec.transform {
-            Transform::Linear => transformed,
-            Transform::Log => transformed.exp(),
-        };
+    let outputs = model.spec().values.len();
+    for (k, spec) in model.spec().values.iter().enumerate() {
+        let values = values[k..].iter_mut().step_by(outputs);
+        let range = spec.max - spec.min;
+        match spec.transform {
+            Transform::Linear => values.for_each(|v| *v = *v * range + spec.min),
+            Transform::Log => values.for_each(|v| *v = (*v * range + spec.min).exp()),
+        }
     }
 }

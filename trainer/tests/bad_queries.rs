@@ -167,7 +167,7 @@ fn results_that_cannot_be_written_are_refused_before_the_work() {
     let (vtk, none, inside) =
         (scratch.path("out.vtk"), scratch.path("out"), scratch.path("absent/out.npy"));
     let (picture, below) = (scratch.path("out.png"), scratch.path("model.drr/out.npy"));
-    let ending = "expected a name that ends in .npy, .raw or .png";
+    let ending = "expected a name that ends in .npy, .raw, .vti or .png";
     for (output, text) in [
         (&vtk, ending),
         (&none, ending),
@@ -176,8 +176,22 @@ fn results_that_cannot_be_written_are_refused_before_the_work() {
     ] {
         refused_points(&scratch, &[&grid[..], &["-o", output]].concat(), &[text]);
     }
-    refused_points(&scratch, &["--points", &points, "-o", &picture], &["pictures are of a --grid"]);
+    refused_points(
+        &scratch,
+        &["--points", &points, "-o", &picture],
+        &["pictures and volumes are of a --grid"],
+    );
     refused_parameters(&scratch, &["--params-npy", &sets, "-o", &picture], &["one set"]);
+    let volume = scratch.path("out.vti");
+    refused_parameters(&scratch, &["--params-npy", &sets, "-o", &volume], &["one set"]);
+    for (at, text) in [
+        ("z=1", "has size 2 along z, expected 1"),
+        ("w=1", "no such axis"),
+        ("z", "expected axis=x"),
+        ("z=far", "not a number"),
+    ] {
+        refused_points(&scratch, &["--grid", "2,2,2", "--at", at, "-o", &volume], &[text]);
+    }
     assert!(!scratch.has("out.png"));
 
     // As to what the program is given, and not what it finds: wrong usage.

@@ -174,6 +174,15 @@ fn points_outside_get_what_was_asked_for() {
 }
 
 #[test]
+fn a_slice_stands_where_it_is_told() {
+    let scratch = Scratch::with_model();
+    let volume = answer(&scratch, &[&PARAMETERS[..], &["--grid", "5,4,3"]].concat());
+    let slice = answer(&scratch, &[&PARAMETERS[..], &["--grid", "1,4,3", "--at", "z=2"]].concat());
+    let plane = &volume.data[3 * 12..4 * 12];
+    assert!(worst(&slice.data, plane) < 1e-5, "{:?}, expected {plane:?}", slice.data);
+}
+
+#[test]
 fn every_form_of_the_result_holds_the_same_numbers() {
     let scratch = Scratch::with_model();
     let grid = [&PARAMETERS[..], &["--grid", "3,4,5"]].concat();
@@ -185,6 +194,14 @@ fn every_form_of_the_result_holds_the_same_numbers() {
     assert_eq!(npy[npy.len() - raw.len()..], raw);
     assert!(String::from_utf8_lossy(&npy[..128]).contains("'descr': '<f4'"));
     assert!(is_png(&scratch.place("a.png")));
+    ask(&scratch, "model.drr", &grid, "a.vti");
+    let vti = scratch.bytes("a.vti");
+    let text = String::from_utf8_lossy(&vti);
+    assert!(text.contains("WholeExtent=\"0 4 0 3 0 2\" Origin=\"0 10 -1\""), "{text}");
+    assert!(text.contains("Spacing=\"1.5 3.3333333333333335 2\""), "{text}");
+    let start = vti.windows(2).position(|two| two == b"\n_").expect("appended data") + 2;
+    assert_eq!(vti[start..start + 8], (raw.len() as u64).to_le_bytes());
+    assert_eq!(vti[start + 8..start + 8 + raw.len()], raw);
     // Pictures are of anything: a row, and what is not known.
     ask(&scratch, "model.drr", &[&PARAMETERS[..], &["--grid", "1,1,9"]].concat(), "row.png");
     ask(&scratch, "model.drr", &["--params", "density=nan,heat=1", "--grid", "2,3,4"], "nan.png");

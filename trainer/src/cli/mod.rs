@@ -4,6 +4,7 @@ mod bake;
 mod eval;
 mod info;
 mod query;
+mod query_place;
 mod train;
 
 use std::fmt::Display;

@@ -1,17 +1,18 @@
 //! `drr-train query`
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use drr::model::spec::Spec;
-use drr::{OpenOptions, Outside, Points, Runtime, Sampler, SamplerOptions, Units, ValuesMut};
+use drr::{OpenOptions, Outside, Runtime, SamplerOptions, Units};
 
 use super::print;
+use super::query_place::Place;
 use crate::config::hint;
 use crate::data::npy;
 use crate::eval::pictures::{Slice, field};
+use crate::eval::vti;
 use crate::files::write_atomically;
 use crate::progress::Progress;
 
@@ -28,10 +29,13 @@ pub struct Arguments {
     file: PathBuf,
     /// Points, [N, dims], f32 or f64, order x, y(, z)
     #[arg(long, value_name = "P.npy")]
-    points: Option<PathBuf>,
+    pub(super) points: Option<PathBuf>,
     /// Regular grid over the domain, its borders included, slowest dimension first
     #[arg(long, value_name = "D,H,W", value_delimiter = ',')]
-    grid: Option<Vec<usize>>,
+    pub(super) grid: Option<Vec<usize>>,
+    /// Where a grid of size 1 along an axis stands there, instead of in the middle: a slice
+    #[arg(long, value_name = "axis=x,...", value_delimiter = ',', requires = "grid")]
+    pub(super) at: Vec<String>,
     /// Parameters by name, in the file's units; `drr-train info` lists them
     #[arg(long, value_name = "name=value,...", value_delimiter = ',')]
     params: Vec<String>,
@@ -40,11 +44,11 @@ pub struct Arguments {
     params_npy: Option<PathBuf>,
     /// Points in [-1, 1], parameters in [0, 1], values before de-normalisation
     #[arg(long)]
-    normalized: bool,
+    pub(super) normalized: bool,
     /// What points outside the domain give
     #[arg(long, default_value = "clamp")]
     outside: OutsideArgument,
-    /// Result: .npy or .raw (f32), .png (middle slice of a grid)
+    /// Result: .npy or .raw (f32), .vti (grid for ParaView), .png (middle slice of a grid)
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
 }
@@ -64,7 +68,8 @@ enum OutsideArgument {
 const EXAMPLES: &str = "\
 Examples:
   drr-train query f.drr.safetensors --points p.npy --params density=0.2,energy=1.4 -o values.npy
-  drr-train query f.drr.safetensors --grid 1,256,256 --params density=0.2,energy=1.4 -o slice.png";
+  drr-train query f.drr.safetensors --grid 1,256,256 --at z=0.5 --params ... -o slice.png
+  drr-train query f.drr.safetensors --grid 128,128,128 --params density=0.2,energy=1.4 -o f.vti";
 
 /// # Errors
 /// If inputs do not fit the file, or the result cannot be written.
@@ -76,19 +81,19 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let spec = runtime.model().spec();
     let options = options(&arguments);
     let sets = parameter_sets(&arguments, spec)?;
-    ensure!(format != Format::Png || sets.len() == 1, "a picture is of one set of parameters");
-    let (shape, coordinates) = points(&arguments, spec)?;
-    let count = coordinates.len() / spec.axes.len();
+    let single = matches!(format, Format::Npy | Format::Raw);
+    ensure!(single || sets.len() == 1, "pictures and .vti files are of one set of parameters");
+    let place = Place::new(&arguments, spec)?;
+    let count = place.count(spec);
     let progress = Progress::new("querying", "points", (sets.len() * count) as u64);
     let mut values = zeros(&[sets.len(), count, spec.outputs()])?;
     for (parameters, values) in sets.iter().zip(values.chunks_mut((count * spec.outputs()).max(1)))
     {
-        query(&runtime, parameters, &options, &coordinates, values, &progress)?;
+        place.query(&runtime, parameters, &options, values, &progress)?;
     }
     progress.finish();
-    let shape: Vec<usize> =
-        std::iter::once(sets.len()).chain(shape).chain([spec.outputs()]).collect();
-    format.write(&arguments.output, &shape, &values, spec)?;
+    let shape = [&[sets.len()], &place.shape(spec)[..], &[spec.outputs()]].concat();
+    format.write(&arguments.output, &shape, &values, spec, &place)?;
     print(format_args!("{}: {shape:?}", arguments.output.display()))
 }
 
@@ -123,75 +128,6 @@ fn options(arguments: &Arguments) -> SamplerOptions {
         other => other,
     };
     SamplerOptions { units, outside, outside_parameters }
-}
-
-/// Values of one parameter set, in pieces so that progress shows and Ctrl-C works.
-fn query(
-    runtime: &Arc<Runtime>,
-    parameters: &[f64],
-    options: &SamplerOptions,
-    coordinates: &[f64],
-    values: &mut [f32],
-    progress: &Progress,
-) -> Result<()> {
-    const PIECE: usize = 1 << 18;
-    let spec = runtime.model().spec();
-    let (dims, outputs) = (spec.axes.len(), spec.outputs());
-    let sampler = Sampler::new(runtime, parameters, options)?;
-    let pieces = coordinates.chunks(PIECE * dims).zip(values.chunks_mut(PIECE * outputs));
-    for (piece, (points, values)) in pieces.enumerate() {
-        progress.check_interrupt()?;
-        let first = piece * PIECE;
-        sampler
-            .query(&Points::packed(points, dims)?, &mut ValuesMut::packed(values, outputs)?)
-            .map_err(|error| match first {
-                0 => error,
-                _ => error.context(format!("counted from point {first}")),
-            })?;
-        progress.advance((points.len() / dims) as u64);
-    }
-    Ok(())
-}
-
-/// The shape of the points (without coordinates) and their coordinates, in the sampler's units.
-fn points(arguments: &Arguments, spec: &Spec) -> Result<(Vec<usize>, Vec<f64>)> {
-    let dims = spec.axes.len();
-    if let Some(path) = &arguments.points {
-        let array = npy::read::<f64>(path)?;
-        let [count, columns] = array.shape[..] else {
-            bail!("{}: shape {:?}, expected [points, {dims}]", path.display(), array.shape);
-        };
-        ensure!(
-            columns == dims,
-            "{}: points of {columns} coordinates, the file has {dims} axes",
-            path.display()
-        );
-        return Ok((vec![count], array.data));
-    }
-    let shape = arguments.grid.clone().unwrap_or_default();
-    ensure!(
-        shape.len() == dims && shape.iter().all(|&n| n > 0),
-        "--grid {shape:?}: expected {dims} sizes of 1 or more, slowest dimension first"
-    );
-    let ranges: Vec<(f64, f64)> = (spec.axes.iter())
-        .map(|axis| if arguments.normalized { (-1.0, 1.0) } else { (axis.min, axis.max) })
-        .collect();
-    let count = shape.iter().try_fold(dims, |n, &size| n.checked_mul(size));
-    let mut coordinates = Vec::new();
-    let count = count
-        .filter(|&count| coordinates.try_reserve_exact(count).is_ok())
-        .with_context(|| format!("--grid {shape:?}: so many points fit no memory"))?;
-    for index in 0..count / dims {
-        let mut rest = index;
-        for (&(min, max), &size) in ranges.iter().zip(shape.iter().rev()) {
-            let i = rest % size;
-            rest /= size;
-            // A grid of one sample sits in the middle.
-            let t = if size == 1 { 0.5 } else { i as f64 / (size - 1) as f64 };
-            coordinates.push(min + t * (max - min));
-        }
-    }
-    Ok((shape, coordinates))
 }
 
 fn parameter_sets(arguments: &Arguments, spec: &Spec) -> Result<Vec<Vec<f64>>> {
@@ -233,6 +169,7 @@ fn parameter_sets(arguments: &Arguments, spec: &Spec) -> Result<Vec<Vec<f64>>> {
 enum Format {
     Npy,
     Raw,
+    Vti,
     Png,
 }
 
@@ -241,18 +178,33 @@ impl Format {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("npy") => Ok(Self::Npy),
             Some("raw") => Ok(Self::Raw),
+            Some("vti") if is_grid => Ok(Self::Vti),
             Some("png") if is_grid => Ok(Self::Png),
-            Some("png") => bail!("{}: pictures are of a --grid", path.display()),
-            _ => bail!("{}: expected a name that ends in .npy, .raw or .png", path.display()),
+            Some("png" | "vti") => {
+                bail!("{}: pictures and volumes are of a --grid", path.display())
+            }
+            _ => bail!("{}: expected a name that ends in .npy, .raw, .vti or .png", path.display()),
         }
     }
 
-    fn write(self, path: &Path, shape: &[usize], values: &[f32], spec: &Spec) -> Result<()> {
+    fn write(
+        self,
+        path: &Path,
+        shape: &[usize],
+        values: &[f32],
+        spec: &Spec,
+        place: &Place,
+    ) -> Result<()> {
         match self {
             Self::Npy => npy::write(path, shape, values),
             Self::Raw => {
                 let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
                 write_atomically(path, &bytes)
+            }
+            Self::Vti => {
+                let lattice = place.lattice().context("a volume is of a --grid")?;
+                let names: Vec<_> = spec.values.iter().map(|value| value.name.as_str()).collect();
+                vti::write(path, lattice, &names, values)
             }
             Self::Png => {
                 let [sets, dims @ .., outputs] = shape else { bail!("nothing to draw") };

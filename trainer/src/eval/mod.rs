@@ -4,6 +4,7 @@
 pub mod metrics;
 pub mod pictures;
 pub mod report;
+pub mod vti;
 
 use std::sync::Arc;
 

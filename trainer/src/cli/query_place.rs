@@ -1,0 +1,188 @@
+//! Where `drr-train query` asks: points from a file, or a grid over the domain.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+use drr::model::spec::Spec;
+use drr::{Lattice, Points, Runtime, Sampler, SamplerOptions, ValuesMut};
+
+use super::query::Arguments;
+use crate::config::hint;
+use crate::data::npy;
+use crate::progress::Progress;
+
+/// Points that are asked for at once, so that progress shows and Ctrl-C works.
+const PIECE: usize = 1 << 18;
+
+/// The points of a query, in the sampler's units.
+pub enum Place {
+    /// `[points, dims]`, x first.
+    Points(Vec<f64>),
+    Grid(Lattice),
+}
+
+impl Place {
+    /// # Errors
+    /// If the file of points or the size of the grid does not fit the model.
+    pub fn new(arguments: &Arguments, spec: &Spec) -> Result<Self> {
+        let dims = spec.axes.len();
+        let Some(path) = &arguments.points else { return Self::grid(arguments, spec) };
+        let array = npy::read::<f64>(path)?;
+        let [_, columns] = array.shape[..] else {
+            bail!("{}: shape {:?}, expected [points, {dims}]", path.display(), array.shape);
+        };
+        ensure!(
+            columns == dims,
+            "{}: points of {columns} coordinates, the file has {dims} axes",
+            path.display()
+        );
+        Ok(Self::Points(array.data))
+    }
+
+    fn grid(arguments: &Arguments, spec: &Spec) -> Result<Self> {
+        let dims = spec.axes.len();
+        let shape = arguments.grid.clone().unwrap_or_default();
+        ensure!(
+            shape.len() == dims && shape.iter().all(|&n| n > 0),
+            "--grid {shape:?}: expected {dims} sizes of 1 or more, slowest dimension first"
+        );
+        let mut lattice = Lattice { origin: [0.0; 3], spacing: [0.0; 3], dims: [1; 3] };
+        for (k, (axis, &size)) in spec.axes.iter().zip(shape.iter().rev()).enumerate() {
+            let (min, max) = if arguments.normalized { (-1.0, 1.0) } else { (axis.min, axis.max) };
+            lattice.dims[k] = size;
+            // A grid of one sample sits in the middle.
+            lattice.origin[k] = if size == 1 { min + 0.5 * (max - min) } else { min };
+            lattice.spacing[k] = (max - min) / size.saturating_sub(1).max(1) as f64;
+        }
+        let names: Vec<&str> = spec.axes.iter().map(|axis| axis.name.as_str()).collect();
+        for position in &arguments.at {
+            let (name, x) = position
+                .rsplit_once('=')
+                .with_context(|| format!("--at {position}: expected axis=x"))?;
+            let k = (names.iter().position(|known| *known == name.trim()))
+                .with_context(|| format!("--at {name}: no such axis; {}", hint(name, &names)))?;
+            let x: f64 =
+                x.trim().parse().with_context(|| format!("--at {position}: not a number"))?;
+            ensure!(
+                lattice.dims[k] == 1,
+                "--at {position}: the --grid has size {} along {name}, expected 1",
+                lattice.dims[k]
+            );
+            lattice.origin[k] = x;
+        }
+        let count = lattice.points().and_then(|count| count.checked_mul(spec.outputs()));
+        count.with_context(|| format!("--grid {shape:?}: so many points fit no memory"))?;
+        Ok(Self::Grid(lattice))
+    }
+
+    /// Number of points.
+    pub fn count(&self, spec: &Spec) -> usize {
+        match self {
+            Self::Points(coordinates) => coordinates.len() / spec.axes.len(),
+            Self::Grid(lattice) => lattice.points().unwrap_or(0),
+        }
+    }
+
+    /// `[points]`, or the grid's sizes, slowest first.
+    pub fn shape(&self, spec: &Spec) -> Vec<usize> {
+        match self {
+            Self::Points(_) => vec![self.count(spec)],
+            Self::Grid(lattice) => lattice.dims[..spec.axes.len()].iter().rev().copied().collect(),
+        }
+    }
+
+    /// The grid, if it is one.
+    pub fn lattice(&self) -> Option<&Lattice> {
+        match self {
+            Self::Points(_) => None,
+            Self::Grid(lattice) => Some(lattice),
+        }
+    }
+
+    /// Values of one parameter set, `[points, outputs]`.
+    ///
+    /// # Errors
+    /// Those of the library, or if the user interrupts.
+    pub fn query(
+        &self,
+        runtime: &Arc<Runtime>,
+        parameters: &[f64],
+        options: &SamplerOptions,
+        values: &mut [f32],
+        progress: &Progress,
+    ) -> Result<()> {
+        let sampler = Sampler::new(runtime, parameters, options)?;
+        let spec = runtime.model().spec();
+        let (dims, outputs) = (spec.axes.len(), spec.outputs());
+        let mut first = 0;
+        let mut rest = values;
+        while !rest.is_empty() {
+            progress.check_interrupt()?;
+            let left = rest.len() / outputs;
+            let answer = |count: usize, values: &mut [f32]| {
+                let mut out = ValuesMut::packed(values, outputs)?;
+                match self {
+                    Self::Points(coordinates) => {
+                        let points = &coordinates[first * dims..(first + count) * dims];
+                        sampler.query(&Points::packed(points, dims)?, &mut out)
+                    }
+                    Self::Grid(lattice) => {
+                        sampler.query_lattice(&piece(lattice, first).0, &mut out)
+                    }
+                }
+            };
+            let count = match self {
+                Self::Points(_) => PIECE.min(left),
+                Self::Grid(lattice) => piece(lattice, first).1,
+            };
+            let (values, after) = rest.split_at_mut(count * outputs);
+            answer(count, values).map_err(|error| match first {
+                0 => error,
+                _ => error.context(format!("counted from point {first}")),
+            })?;
+            progress.advance(count as u64);
+            first += count;
+            rest = after;
+        }
+        Ok(())
+    }
+}
+
+/// The part of a lattice that starts at point `first`, where a part before ended, and its number
+/// of points: whole planes if they are small, else rows of one plane.
+fn piece(lattice: &Lattice, first: usize) -> (Lattice, usize) {
+    let [nx, ny, nz] = lattice.dims;
+    let (row, plane) = (first / nx % ny, first / nx / ny);
+    let mut part = *lattice;
+    if nx * ny <= PIECE {
+        part.dims[2] = (PIECE / (nx * ny)).min(nz - plane);
+    } else {
+        part.dims[2] = 1;
+        part.dims[1] = (PIECE / nx).max(1).min(ny - row);
+        part.origin[1] += row as f64 * lattice.spacing[1];
+    }
+    part.origin[2] += plane as f64 * lattice.spacing[2];
+    (part, part.dims.iter().product())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_cover_a_lattice_in_order() {
+        for dims in [[5, 4, 3], [1 << 17, 5, 2], [1 << 19, 2, 2], [700, 800, 3], [1, 1, 1]] {
+            let lattice = Lattice { origin: [0.0; 3], spacing: [1.0; 3], dims };
+            let mut first = 0;
+            while first < lattice.points().unwrap() {
+                let (part, count) = piece(&lattice, first);
+                assert!(count > 0 && (count <= PIECE || part.dims[1..] == [1, 1]), "{part:?}");
+                let index = [0, first / dims[0] % dims[1], first / dims[0] / dims[1]];
+                assert_eq!(first % dims[0], 0);
+                assert_eq!(part.origin, index.map(|i| i as f64));
+                first += count;
+            }
+            assert_eq!(first, lattice.points().unwrap());
+        }
+    }
+}

@@ -4,6 +4,7 @@ use super::TILE;
 use super::activation::apply;
 use super::lanes::{LANES, Lanes, Product, Words};
 use super::packed::{Format, PackedLayer};
+use crate::model::spec::Activation;
 
 /// Points of a register block.
 const ROWS: usize = 6;
@@ -41,13 +42,14 @@ pub struct Rows<'a> {
 #[inline(always)]
 pub fn dense<P: Product>(
     layer: &PackedLayer,
+    activation: Activation,
     bias: &[[f32; LANES]],
     x: &Rows<'_>,
     y: &mut Rows<'_>,
     prefetch: &mut Prefetch<'_>,
 ) {
     if layer.is_narrow() {
-        return narrow::<P>(layer, bias, x, y);
+        return narrow::<P>(layer, activation, bias, x, y);
     }
     let rows = x.words.len() / x.stride;
     let mut weights = &layer.weights[..];
@@ -70,7 +72,7 @@ pub fn dense<P: Product>(
                     L::<P>::load(sum).mul_add(L::<P>::load(scale), L::<P>::load(bias)).store(sum);
                 }
             }
-            apply::<L<P>>(layer.activation, sums);
+            apply::<L<P>>(activation, sums);
             let outputs = y.words[row * y.stride..].chunks_exact_mut(y.stride);
             y.format.store::<L<P>>(sums, vectors, outputs, first);
             row += count;
@@ -172,7 +174,13 @@ fn step<P: Product, const N: usize, const V: usize>(
 
 /// A layer of few outputs: vectors run along the inputs, and in the end along the points.
 #[inline(always)]
-fn narrow<P: Product>(layer: &PackedLayer, bias: &[[f32; LANES]], x: &Rows<'_>, y: &mut Rows<'_>) {
+fn narrow<P: Product>(
+    layer: &PackedLayer,
+    activation: Activation,
+    bias: &[[f32; LANES]],
+    x: &Rows<'_>,
+    y: &mut Rows<'_>,
+) {
     let vectors = layer.words.div_ceil(LANES);
     let rows = x.words.len() / x.stride;
     for (k, weights) in layer.weights.chunks_exact(vectors).enumerate() {
@@ -191,7 +199,7 @@ fn narrow<P: Product>(layer: &PackedLayer, bias: &[[f32; LANES]], x: &Rows<'_>, 
         for result in &mut *results {
             L::<P>::load(result).mul_add(scale, bias).store(result);
         }
-        apply::<L<P>>(layer.activation, results);
+        apply::<L<P>>(activation, results);
         for (row, result) in y.words.chunks_exact_mut(y.stride).zip(results.as_flattened()) {
             row[k] = result.to_bits();
         }
@@ -205,5 +213,8 @@ fn narrow<P: Product>(layer: &PackedLayer, bias: &[[f32; LANES]], x: &Rows<'_>, 
             y.format.store::<L<P>>(&numbers, 1, std::iter::once(row), 0);
         }
         y.clear_after(1);
+    } else {
+        // What another layer left there may be no number as these are.
+        y.words.chunks_exact_mut(y.stride).for_each(|row| row[layer.outputs..].fill(0));
     }
 }

@@ -271,6 +271,26 @@ typedef struct drr_lattice {
     double spacing[3];
 } drr_lattice;
 
+// Where derivatives go: any layout. The derivative of value `k` of point `i` by coordinate or
+// parameter `c` goes to
+// `(char *)data + i * point_stride + k * value_stride + c * component_stride`, of any alignment.
+// Results must overlap neither each other nor the points.
+typedef struct drr_gradients {
+    // `sizeof(drr_gradients)`
+    uint32_t struct_size;
+    // A `drr_scalar`.
+    uint32_t scalar;
+    // Address of the first point's first derivative; may be NULL if there are none.
+    void *data;
+    // Bytes from one point to the next, may be negative; 0 means without gaps.
+    int64_t point_stride;
+    // Bytes from one value of a point to the next; 0 means that a value's derivatives follow one
+    // another without gaps, and values too.
+    int64_t value_stride;
+    // Bytes from one derivative of a value to the next; 0 means the size of one number.
+    int64_t component_stride;
+} drr_gradients;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -418,6 +438,56 @@ drr_status drr_sampler_query(const struct drr_sampler *sampler,
 drr_status drr_sampler_query_lattice(const struct drr_sampler *sampler,
                                      const struct drr_lattice *lattice,
                                      const struct drr_values *values);
+
+// Values and derivatives at `count` points, 32-bit, all arrays without gaps. Arrays that are NULL
+// are not computed.
+//
+// Derivatives are those of physical values by physical coordinates and parameters (J/cm for a
+// value in J and an axis in cm), or of normalised ones with `DRR_UNITS_NORMALIZED`. Values are
+// those of `drr_sampler_query_f32`, bit by bit. On the face between two cells of a grid the
+// derivative is that of the cell above, on the last vertices that of the cell below; where a
+// coordinate or parameter is clamped it is 0; where a value is NaN it is NaN. See
+// docs/derivatives.md.
+//
+// @param sampler              a sampler
+// @param count                number of points; 0 is fine
+// @param points               `[count][dims]`, x first
+// @param values               NULL, or receives `[count][outputs]`
+// @param position_gradients   NULL, or receives `[count][outputs][dims]`: by each coordinate
+// @param parameter_gradients  NULL, or receives `[count][outputs][parameters]`: by each parameter
+//                             that the sampler was created with
+// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, `DRR_ERROR_OUT_OF_MEMORY`, or
+//         `DRR_ERROR_OUTSIDE_DOMAIN` by policy, naming the first such point; then nothing is
+//         written
+drr_status drr_sampler_query_gradient_f32(const struct drr_sampler *sampler,
+                                          uint64_t count,
+                                          const float *points,
+                                          float *values,
+                                          float *position_gradients,
+                                          float *parameter_gradients);
+
+// `drr_sampler_query_gradient_f32` for 64-bit arrays. Arithmetic inside the model is 32-bit;
+// coordinates are used in full.
+drr_status drr_sampler_query_gradient_f64(const struct drr_sampler *sampler,
+                                          uint64_t count,
+                                          const double *points,
+                                          double *values,
+                                          double *position_gradients,
+                                          double *parameter_gradients);
+
+// `drr_sampler_query_gradient_f32` for points and results in any layout, each with its own type.
+//
+// @param sampler              a sampler
+// @param points               where the coordinates are
+// @param values               NULL, or where the values go
+// @param position_gradients   NULL, or where the derivatives by the model's coordinates go
+// @param parameter_gradients  NULL, or where the derivatives by its parameters go
+// @return as `drr_sampler_query_gradient_f32`
+drr_status drr_sampler_query_gradient(const struct drr_sampler *sampler,
+                                      const struct drr_points *points,
+                                      const struct drr_values *values,
+                                      const struct drr_gradients *position_gradients,
+                                      const struct drr_gradients *parameter_gradients);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -35,6 +35,7 @@ pub mod sampler;
 pub use cpu::Kernel;
 pub use error::{Error, ErrorKind, Result};
 pub use model::{Checksums, Model, Storage};
+pub use sampler::gradient::{Gradients, GradientsMut};
 pub use sampler::points::{Points, ValuesMut};
 pub use sampler::{Lattice, OpenOptions, Outside, Runtime, Sampler, SamplerOptions, Units};
 

@@ -100,6 +100,30 @@ static void null_pointers(const drr_model *model, const drr_sampler *sampler) {
     CHECK(drr_sampler_query_lattice(sampler, &lattice, &values) == DRR_OK);
 }
 
+static void null_gradients(const drr_sampler *sampler) {
+    double numbers[DIMS] = {0}, values[OUTPUTS], by_x[OUTPUTS][DIMS], by_p[OUTPUTS][2];
+    float numbers32[DIMS] = {0}, by_x32[OUTPUTS][DIMS];
+    INVALID(drr_sampler_query_gradient_f32(NULL, 1, numbers32, NULL, by_x32[0], NULL));
+    INVALID(drr_sampler_query_gradient_f32(sampler, 1, NULL, NULL, by_x32[0], NULL));
+    INVALID(drr_sampler_query_gradient_f64(NULL, 1, numbers, values, by_x[0], by_p[0]));
+    INVALID(drr_sampler_query_gradient_f64(sampler, 1, NULL, values, by_x[0], by_p[0]));
+    CHECK(drr_sampler_query_gradient_f64(sampler, 0, NULL, NULL, NULL, NULL) == DRR_OK);
+    CHECK(drr_sampler_query_gradient_f64(sampler, 1, numbers, NULL, NULL, NULL) == DRR_OK);
+    CHECK(drr_sampler_query_gradient_f64(sampler, 1, numbers, values, NULL, NULL) == DRR_OK);
+    CHECK(drr_sampler_query_gradient_f64(sampler, 1, numbers, NULL, NULL, by_p[0]) == DRR_OK);
+
+    drr_points points = {sizeof points, DRR_F64, 1, {numbers, numbers, numbers}, {0}};
+    drr_gradients gradients = {.struct_size = sizeof gradients, .scalar = DRR_F64, .data = by_x};
+    CHECK(drr_sampler_query_gradient(sampler, &points, NULL, &gradients, NULL) == DRR_OK);
+    INVALID(drr_sampler_query_gradient(NULL, &points, NULL, &gradients, NULL));
+    INVALID(drr_sampler_query_gradient(sampler, NULL, NULL, &gradients, NULL));
+    gradients.data = NULL;
+    INVALID(drr_sampler_query_gradient(sampler, &points, NULL, &gradients, NULL));
+    CHECK(strstr(drr_last_error(), "position_gradients") != NULL);
+    INVALID(drr_sampler_query_gradient(sampler, &points, NULL, NULL, &gradients));
+    CHECK(strstr(drr_last_error(), "parameter_gradients") != NULL);
+}
+
 /* What each function makes of a struct with the given size and of bytes behind it. */
 static const drr_model *the_model;
 static const drr_sampler *the_sampler;
@@ -133,6 +157,13 @@ static drr_status with_lattice(void *lattice) {
 static drr_status with_values(void *values) {
     drr_points points = {.struct_size = sizeof points};
     return drr_sampler_query(the_sampler, &points, values);
+}
+
+static drr_status with_gradients(void *gradients) {
+    drr_points points = {.struct_size = sizeof points};
+    drr_status status = drr_sampler_query_gradient(the_sampler, &points, NULL, gradients, NULL);
+    CHECK(status == drr_sampler_query_gradient(the_sampler, &points, NULL, NULL, gradients));
+    return status;
 }
 
 static drr_status with_info(void *info) { return drr_model_get_info(the_model, info); }
@@ -194,6 +225,8 @@ static void unknown_numbers(void) {
         INVALID(with_points(&points));
         drr_values values = {.struct_size = sizeof values, .scalar = unknown[n]};
         INVALID(with_values(&values));
+        drr_gradients gradients = {.struct_size = sizeof gradients, .scalar = unknown[n]};
+        INVALID(with_gradients(&gradients));
     }
 }
 
@@ -213,6 +246,10 @@ static void counts(void) {
         drr_points points = {sizeof points, DRR_F64, huge[n], {&d, &d, &d}, {0}};
         drr_values values = {.struct_size = sizeof values, .scalar = DRR_F64, .data = &d};
         INVALID(drr_sampler_query(the_sampler, &points, &values));
+        INVALID(drr_sampler_query_gradient_f32(the_sampler, huge[n], &f, NULL, &f, NULL));
+        INVALID(drr_sampler_query_gradient_f64(the_sampler, huge[n], &d, NULL, NULL, &d));
+        drr_gradients gradients = {.struct_size = sizeof gradients, .scalar = DRR_F64, .data = &d};
+        INVALID(drr_sampler_query_gradient(the_sampler, &points, NULL, &gradients, NULL));
     }
     drr_points far = {sizeof far, DRR_F64, 3, {&d, &d, &d}, {INT64_MAX, 8, INT64_MIN}};
     drr_values values = {.struct_size = sizeof values, .scalar = DRR_F64, .data = &d};
@@ -228,6 +265,32 @@ static void contradictory_strides(void) {
     CHECK(all(room, 8, 0));
     values.value_stride = sizeof(double);
     CHECK(drr_sampler_query(the_sampler, &points, &values) == DRR_OK);
+}
+
+static void impossible_gradients(void) {
+    double numbers[2] = {0}, room[200];
+    for (int n = 0; n < 200; n++) {
+        room[n] = -7;
+    }
+    const drr_points points = {sizeof points, DRR_F64, 2, {numbers, numbers, numbers}, {0}};
+    const int64_t size = sizeof(double), wrong[][3] = {
+        {0, 0, 2 * size},           /* gaps between components only */
+        {0, 4 * size, 0},           /* gaps between values only */
+        {100, 0, 2 * size},         /* gaps between components, none between values */
+        {INT64_MAX, 24, 8},         /* beyond what can be addressed */
+        {INT64_MIN, 24, 8},
+        {48, INT64_MAX, 8},
+        {48, 24, INT64_MIN},
+    };
+    for (size_t n = 0; n < sizeof wrong / sizeof wrong[0]; n++) {
+        const drr_gradients gradients = {sizeof gradients, DRR_F64,     room,
+                                         wrong[n][0],      wrong[n][1], wrong[n][2]};
+        INVALID(drr_sampler_query_gradient(the_sampler, &points, NULL, &gradients, NULL));
+        CHECK(all(room, 200, -7));
+    }
+    const drr_gradients good = {sizeof good, DRR_F64, room, 48, 24, 8};
+    CHECK(drr_sampler_query_gradient(the_sampler, &points, NULL, &good, NULL) == DRR_OK);
+    CHECK(room[11] != -7 && all(room + 12, 188, -7));
 }
 
 static void foreign_handles(drr_model *model, drr_sampler *sampler, bool is_checked) {
@@ -309,16 +372,19 @@ int main(int count, char **arguments) {
     the_sampler = sampler;
     indices(model);
     null_pointers(model, sampler);
+    null_gradients(sampler);
     struct_sizes(with_open_options, sizeof(drr_open_options), true);
     struct_sizes(with_sampler_options, sizeof(drr_sampler_options), true);
     struct_sizes(with_points, sizeof(drr_points), true);
     struct_sizes(with_lattice, sizeof(drr_lattice), true);
     struct_sizes(with_values, sizeof(drr_values), true);
+    struct_sizes(with_gradients, sizeof(drr_gradients), true);
     struct_sizes(with_info, sizeof(drr_model_info), false);
     struct_sizes(with_range, sizeof(drr_range_info), false);
     unknown_numbers();
     counts();
     contradictory_strides();
+    impossible_gradients();
     foreign_handles(model, sampler, count > 2);
     outside_policies(model);
     files();

@@ -84,6 +84,74 @@ static void layouts_agree(const drr_sampler *sampler) {
     }
 }
 
+/* Derivatives without gaps, among the fields of a struct and as planes; NULL for what is not wanted. */
+static void gradients_agree(const drr_sampler *sampler) {
+    static double points[POINTS][DIMS], values[POINTS][OUTPUTS], expected[POINTS][OUTPUTS];
+    static double by_x[POINTS][OUTPUTS][DIMS], by_p[POINTS][OUTPUTS][2];
+    static float points32[POINTS][DIMS], by_x32[POINTS][OUTPUTS][DIMS], by_p32[POINTS][OUTPUTS][2];
+    fill_points(points);
+    for (int i = 0; i < POINTS * DIMS; i++) {
+        points32[i / DIMS][i % DIMS] = (float)points[i / DIMS][i % DIMS];
+    }
+    CHECK(drr_sampler_query_f64(sampler, POINTS, points[0], expected[0]) == DRR_OK);
+    CHECK(drr_sampler_query_gradient_f64(sampler, POINTS, points[0], values[0], by_x[0][0],
+                                         by_p[0][0]) == DRR_OK);
+    CHECK(memcmp(values, expected, sizeof values) == 0);
+    CHECK(drr_sampler_query_gradient_f32(sampler, POINTS, points32[0], NULL, by_x32[0][0],
+                                         by_p32[0][0]) == DRR_OK);
+    for (int i = 0; i < POINTS; i++) {
+        for (int k = 0; k < OUTPUTS; k++) {
+            for (int c = 0; c < DIMS; c++) {
+                CHECK(by_x32[i][k][c] == (float)by_x[i][k][c] && isfinite(by_x[i][k][c]));
+            }
+            CHECK(by_p32[i][k][0] == (float)by_p[i][k][0]);
+            CHECK(by_p32[i][k][1] == (float)by_p[i][k][1]);
+        }
+    }
+
+    static struct record {
+        char name[3];
+        float gradient[OUTPUTS][DIMS];
+    } records[POINTS];
+    static double planes[2][OUTPUTS][POINTS];
+    drr_points from = {sizeof from, DRR_F64, POINTS, {0}, {sizeof points[0]}};
+    for (int k = 0; k < DIMS; k++) {
+        from.axis[k] = &points[0][k];
+        from.stride[k] = sizeof points[0];
+    }
+    drr_gradients position = {.struct_size = sizeof position,
+                              .scalar = DRR_F32,
+                              .data = records[0].gradient,
+                              .point_stride = sizeof records[0]};
+    drr_gradients parameter = {sizeof parameter, DRR_F64,          planes,
+                               sizeof(double),   sizeof planes[0][0], sizeof planes[0]};
+    CHECK(drr_sampler_query_gradient(sampler, &from, NULL, &position, &parameter) == DRR_OK);
+    for (int i = 0; i < POINTS; i++) {
+        CHECK(memcmp(records[i].gradient, by_x32[i], sizeof by_x32[i]) == 0);
+        for (int k = 0; k < OUTPUTS; k++) {
+            CHECK(planes[0][k][i] == by_p[i][k][0] && planes[1][k][i] == by_p[i][k][1]);
+        }
+    }
+    memset(by_x, 0, sizeof by_x);
+    drr_gradients packed = {.struct_size = sizeof packed, .scalar = DRR_F64, .data = by_x};
+    CHECK(drr_sampler_query_gradient(sampler, &from, NULL, &packed, NULL) == DRR_OK);
+    CHECK((float)by_x[7][1][2] == by_x32[7][1][2] && by_x[7][1][2] != 0);
+}
+
+/* What a value changes by over a small distance. */
+static void gradients_are_slopes(const drr_sampler *sampler) {
+    const double h = 0.01;
+    const double points[3][DIMS] = {{0.4, 0.3, 0.6}, {0.4 + h, 0.3, 0.6}, {0.4 - h, 0.3, 0.6}};
+    double values[3][OUTPUTS], gradients[3][OUTPUTS][DIMS];
+    CHECK(drr_sampler_query_gradient_f64(sampler, 3, points[0], values[0], gradients[0][0], NULL) ==
+          DRR_OK);
+    for (int k = 0; k < OUTPUTS; k++) {
+        const double slope = (values[1][k] - values[2][k]) / (2 * h);
+        CHECK(fabs(gradients[0][k][0] - slope) < 0.05 * fabs(slope) + 0.01);
+        CHECK(fabs(slope) > 0.1);
+    }
+}
+
 /* A plane: x and y from arrays, one z for all points. */
 static void a_stride_of_zero_repeats_a_coordinate(const drr_sampler *sampler) {
     static double points[POINTS][DIMS], expected[POINTS][OUTPUTS], values[POINTS][OUTPUTS];
@@ -214,6 +282,8 @@ int main(int count, char **arguments) {
     drr_sampler *sampler = bound(model);
     descriptions(model);
     layouts_agree(sampler);
+    gradients_agree(sampler);
+    gradients_are_slopes(sampler);
     reasons_belong_to_threads();
     threads_agree(sampler);
     drr_model_close(model);

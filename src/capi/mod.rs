@@ -12,11 +12,13 @@
 // That chapter holds for every function; their own comments are for readers of the C header.
 #![allow(clippy::missing_safety_doc)]
 
+mod gradient;
 mod model;
 mod sampler;
 mod status;
 mod structs;
 
+pub use gradient::*;
 pub use model::*;
 pub use sampler::*;
 pub use status::*;

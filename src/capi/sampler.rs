@@ -15,7 +15,7 @@ use crate::{Error, Lattice, Result, Sampler, SamplerOptions};
 /// A model bound to one set of simulation parameters. Cheap to make, immutable: any number of
 /// threads may query it at the same time. Keeps what it needs of its model alive.
 pub struct drr_sampler {
-    sampler: Sampler,
+    pub(super) sampler: Sampler,
 }
 
 impl Handle for drr_sampler {
@@ -187,7 +187,11 @@ unsafe fn query_packed<T: Float>(
     }
 }
 
-unsafe fn point_view<'a>(points: &drr_points, count: usize, dims: usize) -> Result<Points<'a>> {
+pub(super) unsafe fn point_view<'a>(
+    points: &drr_points,
+    count: usize,
+    dims: usize,
+) -> Result<Points<'a>> {
     let scalar = scalar(points.scalar)?;
     let gapless = points.stride[..dims].iter().all(|&stride| stride == 0);
     let mut axes = [(std::ptr::null(), 0); 3];
@@ -201,7 +205,7 @@ unsafe fn point_view<'a>(points: &drr_points, count: usize, dims: usize) -> Resu
     Ok(unsafe { Points::from_raw(scalar, count, dims, axes) })
 }
 
-unsafe fn value_view<'a>(
+pub(super) unsafe fn value_view<'a>(
     values: &drr_values,
     count: usize,
     outputs: usize,
@@ -225,7 +229,7 @@ unsafe fn value_view<'a>(
 }
 
 /// A stride from C; refused if the last element could not be addressed.
-fn stride(given: i64, count: usize, name: &str) -> Result<isize> {
+pub(super) fn stride(given: i64, count: usize, name: &str) -> Result<isize> {
     let stride = isize::try_from(given).ok();
     let reach = isize::try_from(count).ok().and_then(|count| stride?.checked_mul(count));
     stride

@@ -187,6 +187,28 @@ pub struct drr_values {
     pub value_stride: i64,
 }
 
+/// Where derivatives go: any layout. The derivative of value `k` of point `i` by coordinate or
+/// parameter `c` goes to
+/// `(char *)data + i * point_stride + k * value_stride + c * component_stride`, of any alignment.
+/// Results must overlap neither each other nor the points.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct drr_gradients {
+    /// `sizeof(drr_gradients)`
+    pub struct_size: u32,
+    /// A `drr_scalar`.
+    pub scalar: u32,
+    /// Address of the first point's first derivative; may be NULL if there are none.
+    pub data: *mut c_void,
+    /// Bytes from one point to the next, may be negative; 0 means without gaps.
+    pub point_stride: i64,
+    /// Bytes from one value of a point to the next; 0 means that a value's derivatives follow one
+    /// another without gaps, and values too.
+    pub value_stride: i64,
+    /// Bytes from one derivative of a value to the next; 0 means the size of one number.
+    pub component_stride: i64,
+}
+
 /// A struct that starts with its size. Fields are only ever added at the end, and without padding
 /// there, so that every size that a caller may pass means a definite set of fields.
 ///
@@ -219,6 +241,7 @@ sized! {
     drr_points: 64,
     drr_lattice: 80,
     drr_values: 32,
+    drr_gradients: 40,
 }
 
 /// Reads a struct of whatever size the caller knows; NULL is `None`.

@@ -75,7 +75,7 @@ pub fn apply_but_relu<L: Lanes>(activation: Activation, values: &mut [[f32; LANE
 /// the exponent bits. Underflows to the smallest normal number, overflows to a number near the
 /// largest; NaN stays NaN.
 #[inline(always)]
-fn exp<L: Lanes>(x: L) -> L {
+pub fn exp<L: Lanes>(x: L) -> L {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     let clamped = x.max(L::splat(-87.0)).min(L::splat(88.0));
@@ -89,10 +89,17 @@ fn exp<L: Lanes>(x: L) -> L {
     p.mul(n.exp2_whole())
 }
 
-/// `x/2 (1 + erf(x / sqrt 2))` by Abramowitz and Stegun 7.1.26 for the complementary error
-/// function of the magnitude (error below 1.5e-7).
+/// `x/2 (1 + erf(x / sqrt 2))`
 #[inline(always)]
 fn gelu<L: Lanes>(x: L) -> L {
+    let half = x.mul(L::splat(0.5)).mul(tails(x));
+    x.if_positive(x.sub(half), half)
+}
+
+/// `erfc(abs(x) / sqrt 2)`, both tails of the normal distribution beyond `abs(x)`, by Abramowitz
+/// and Stegun 7.1.26 (error below 1.5e-7).
+#[inline(always)]
+pub fn tails<L: Lanes>(x: L) -> L {
     let zero = L::splat(0.0);
     let z = x.max(zero.sub(x)).mul(L::splat(std::f32::consts::FRAC_1_SQRT_2));
     let t = L::splat(1.0).div(z.mul_add(L::splat(0.327_591_1), L::splat(1.0)));
@@ -100,34 +107,23 @@ fn gelu<L: Lanes>(x: L) -> L {
     for c in [-1.453_152, 1.421_413_7, -0.284_496_72, 0.254_829_6, 0.0] {
         p = p.mul_add(t, L::splat(c));
     }
-    let half = x.mul(L::splat(0.5)).mul(p.mul(exp(zero.sub(z.mul(z)))));
-    x.if_positive(x.sub(half), half)
+    p.mul(exp(zero.sub(z.mul(z))))
 }
 
 /// Beyond this, pi in three parts is too short and sines are taken one by one.
-const SINE_LIMIT: f32 = 8192.0;
+pub const SINE_LIMIT: f32 = 8192.0;
 
-/// `sin(x)`: x = n pi + r with |r| <= pi / 2 and pi split in three (Cody and Waite), a Taylor
-/// polynomial of degree 11 for sin(r) (error below 6e-8), the sign by the parity of n.
+/// `sin(x)`: a Taylor polynomial of degree 11 for the remainder (error below 6e-8).
 #[inline(always)]
 fn sine<L: Lanes>(x: L) -> L {
-    let zero = L::splat(0.0);
-    let limit = L::splat(SINE_LIMIT);
-    let clamped = x.max(zero.sub(limit)).min(limit);
-    let n = clamped.mul(L::splat(std::f32::consts::FRAC_1_PI)).round();
-    let mut r = clamped;
-    for part in [3.140_625, 9.677_41e-4, -8.742_278e-8] {
-        r = n.mul_add(L::splat(-part), r);
-    }
+    let Remainder { r, sign } = remainder(x);
     let square = r.mul(r);
     let mut p = L::splat(-1.0 / 39_916_800.0);
     for c in [1.0 / 362_880.0, -1.0 / 5040.0, 1.0 / 120.0, -1.0 / 6.0, 1.0] {
         p = p.mul_add(square, L::splat(c));
     }
-    let even = n.mul_add(L::splat(0.5), L::splat(-0.25)).round();
-    let sign = L::splat(1.0).sub(L::splat(2.0).mul(n.sub(even.add(even))));
     let result = p.mul(r).mul(sign);
-    if x.max(zero.sub(x)).sub(limit).if_positive(L::splat(1.0), zero).sum() == 0.0 {
+    if !is_far(x) {
         return result;
     }
     let (mut inputs, mut results) = ([0.0; LANES], [0.0; LANES]);
@@ -139,6 +135,38 @@ fn sine<L: Lanes>(x: L) -> L {
         }
     }
     L::load(&results)
+}
+
+/// What is left of a number after a whole multiple of pi was taken away.
+pub struct Remainder<L> {
+    /// At most pi / 2 in magnitude.
+    pub r: L,
+    /// -1 if the multiple is odd, else 1.
+    pub sign: L,
+}
+
+/// x = n pi + r, pi split in three (Cody and Waite), the sign by the parity of n. Only for numbers
+/// that are not far.
+#[inline(always)]
+pub fn remainder<L: Lanes>(x: L) -> Remainder<L> {
+    let limit = L::splat(SINE_LIMIT);
+    let clamped = x.max(L::splat(0.0).sub(limit)).min(limit);
+    let n = clamped.mul(L::splat(std::f32::consts::FRAC_1_PI)).round();
+    let mut r = clamped;
+    for part in [3.140_625, 9.677_41e-4, -8.742_278e-8] {
+        r = n.mul_add(L::splat(-part), r);
+    }
+    let even = n.mul_add(L::splat(0.5), L::splat(-0.25)).round();
+    let sign = L::splat(1.0).sub(L::splat(2.0).mul(n.sub(even.add(even))));
+    Remainder { r, sign }
+}
+
+/// Whether some number is beyond [`SINE_LIMIT`].
+#[inline(always)]
+pub fn is_far<L: Lanes>(x: L) -> bool {
+    let zero = L::splat(0.0);
+    let beyond = x.max(zero.sub(x)).sub(L::splat(SINE_LIMIT));
+    beyond.if_positive(L::splat(1.0), zero).sum() != 0.0
 }
 
 #[cfg(test)]

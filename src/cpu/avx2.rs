@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 
 use half::f16;
 
+use super::gradient::{self, Pass};
 use super::lanes::{InstructionSet, LANES, Lanes, Portable, Single};
 use super::{Scratch, stage, tile};
 
@@ -34,6 +35,17 @@ pub fn evaluate(job: &tile::Job<'_>, scratch: &mut Scratch, values: &mut [f64]) 
 #[target_feature(enable = "avx2,fma,f16c")]
 fn evaluate_with_features(job: &tile::Job<'_>, scratch: &mut Scratch, values: &mut [f64]) {
     tile::evaluate::<Avx2>(job, scratch, values);
+}
+
+/// [`gradient::tile::run`] compiled for these instructions.
+pub fn derive(pass: Pass<'_, '_>) {
+    // SAFETY: an `Engine` for this kernel exists only where `is_supported`.
+    unsafe { derive_with_features(pass) }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn derive_with_features(pass: Pass<'_, '_>) {
+    gradient::tile::run::<Avx2>(pass);
 }
 
 /// Private to this module: exists only inside the functions above, that is, where the

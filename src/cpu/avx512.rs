@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 
 use half::f16;
 
+use super::gradient::{self, Pass};
 use super::lanes::{InstructionSet, LANES, Lanes, Product, Single};
 use super::{Scratch, stage, tile};
 
@@ -55,6 +56,28 @@ pub fn evaluate_short(job: &tile::Job<'_>, scratch: &mut Scratch, values: &mut [
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,fma,f16c")]
 fn evaluate_mixed(job: &tile::Job<'_>, scratch: &mut Scratch, values: &mut [f64]) {
     tile::evaluate::<Avx512<true>>(job, scratch, values);
+}
+
+/// [`gradient::tile::run`] in 32 bits.
+pub fn derive(pass: Pass<'_, '_>) {
+    // SAFETY: an `Engine` for this kernel exists only where `is_supported`.
+    unsafe { derive_single(pass) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
+fn derive_single(pass: Pass<'_, '_>) {
+    gradient::tile::run::<Avx512<false>>(pass);
+}
+
+/// [`gradient::tile::run`] forward with each layer in its own precision.
+pub fn derive_short(pass: Pass<'_, '_>) {
+    // SAFETY: an `Engine` for this kernel exists only where `has_short_products`.
+    unsafe { derive_mixed(pass) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,fma,f16c")]
+fn derive_mixed(pass: Pass<'_, '_>) {
+    gradient::tile::run::<Avx512<true>>(pass);
 }
 
 /// Private to this module, as all types here: they exist only inside the functions above, that

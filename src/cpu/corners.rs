@@ -24,11 +24,29 @@ impl Corners {
     /// Corners of `position` in `grid`. Vertices are always inside the grid.
     #[inline]
     pub fn new(grid: &Grid, position: &[f64; 3], padding: Padding) -> Self {
+        let brackets = (grid.axes.iter().zip(grid.shape.iter().rev()))
+            .map(|(&axis, &size)| (Bracket::new(position[axis], size, padding), size));
+        Self::of(brackets)
+    }
+
+    /// As [`Corners::new`], but with the weights by which features change along the grid's axis
+    /// `k`, per unit of its coordinate.
+    pub fn slope(grid: &Grid, position: &[f64; 3], padding: Padding, k: usize) -> Self {
+        let brackets =
+            grid.axes.iter().zip(grid.shape.iter().rev()).enumerate().map(|(j, (&axis, &size))| {
+                let x = position[axis];
+                let new = if j == k { Bracket::slope } else { Bracket::new };
+                (new(x, size, padding), size)
+            });
+        Self::of(brackets)
+    }
+
+    /// From the bracket of each of a grid's axes, and the number of vertices there.
+    fn of(brackets: impl Iterator<Item = (Bracket, usize)>) -> Self {
         let mut corners = Self { vertices: [0; 8], weights: [1.0; 8], count: 1 };
         // The last spatial dimension is the fastest and moves with the first axis.
         let mut stride = 1;
-        for (&axis, &size) in grid.axes.iter().zip(grid.shape.iter().rev()) {
-            let bracket = Bracket::new(position[axis], size, padding);
+        for (bracket, size) in brackets {
             let lower = corners.count;
             for c in 0..lower {
                 corners.vertices[lower + c] = corners.vertices[c] + bracket.vertices[1] * stride;
@@ -73,6 +91,31 @@ impl Bracket {
                 let (upper, w1) = inside(floor + 1.0, fraction);
                 Self { vertices: [lower, upper], weights: [w0, w1] }
             }
+        }
+    }
+
+    /// Weights that give the slope of the cell instead: on a vertex that of the cell above, on the
+    /// last vertex that of the cell below, and 0 where nothing changes.
+    fn slope(x: f64, size: usize, padding: Padding) -> Self {
+        let none = Self { vertices: [0, 0], weights: [0.0, 0.0] };
+        if size == 1 {
+            return none;
+        }
+        let last = (size - 1) as f64;
+        let per_unit = 0.5 * last;
+        let p = (x + 1.0) * per_unit;
+        if (0.0..=last).contains(&p) {
+            let lower = (p as usize).min(size - 2);
+            return Self { vertices: [lower, lower + 1], weights: [-per_unit, per_unit] };
+        }
+        match padding {
+            Padding::Border => none,
+            // The first and the last vertex, beside one outside whose features are 0.
+            Padding::Zeros if (-1.0..0.0).contains(&p) => Self { weights: [per_unit, 0.0], ..none },
+            Padding::Zeros if p > last && p < last + 1.0 => {
+                Self { vertices: [size - 1; 2], weights: [-per_unit, 0.0] }
+            }
+            Padding::Zeros => none,
         }
     }
 }

@@ -10,6 +10,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod corners;
+pub mod gradient;
 mod lanes;
 mod packed;
 mod product;
@@ -17,6 +18,8 @@ mod reference;
 mod runs;
 mod stage;
 mod tile;
+
+use std::sync::OnceLock;
 
 use lanes::{LANES, Portable};
 use packed::{PackedLayer, to_vectors};
@@ -133,6 +136,8 @@ pub enum Padding {
 pub struct Engine {
     kernel: Kernel,
     layers: Vec<PackedLayer>,
+    /// For derivatives: made when first asked for.
+    transposed: OnceLock<Vec<PackedLayer>>,
 }
 
 /// The part of the first layers that depends on the parameters alone.
@@ -171,7 +176,7 @@ impl Engine {
                 packed
             })
             .collect();
-        Ok(Self { kernel, layers })
+        Ok(Self { kernel, layers, transposed: OnceLock::new() })
     }
 
     /// The kernel in use.
@@ -181,7 +186,8 @@ impl Engine {
 
     /// Bytes that the packed decoder takes.
     pub fn memory_bytes(&self) -> usize {
-        self.layers.iter().map(PackedLayer::bytes).sum()
+        let transposed = self.transposed.get().map_or(&[][..], Vec::as_slice);
+        self.layers.iter().chain(transposed).map(PackedLayer::bytes).sum()
     }
 
     /// Binds `parameters`, normalised to [0, 1] (values outside are clamped), one per parameter of
@@ -258,9 +264,7 @@ impl Engine {
                 unreachable!("not supported here, so never chosen")
             }
         }
-        scratch.staged.swap(0, 1);
-        scratch.staged[1].clear();
-        scratch.waiting -= 1;
+        scratch.finish();
     }
 
     /// Working memory for [`Engine::stage`] and [`Engine::evaluate`], one per thread.
@@ -289,4 +293,13 @@ pub struct Scratch {
     back: Vec<u32>,
     features: Vec<[f32; LANES]>,
     pairs: Vec<runs::Pair>,
+}
+
+impl Scratch {
+    /// Forgets the tile that was staged first.
+    fn finish(&mut self) {
+        self.staged.swap(0, 1);
+        self.staged[1].clear();
+        self.waiting -= 1;
+    }
 }

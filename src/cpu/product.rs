@@ -5,6 +5,7 @@ use super::activation::{apply, apply_but_relu};
 use super::lanes::{LANES, Lanes, Product, Words};
 use super::packed::{Format, PackedLayer};
 use super::stage::{LINE, Staged};
+use crate::model::spec::Activation;
 
 /// Points of a register block.
 const ROWS: usize = 6;
@@ -33,6 +34,11 @@ impl<'a> Prefetch<'a> {
         let panels: usize = wide.map(|layer| layer.vectors().div_ceil(vectors)).sum();
         let pace = next.lines.len().div_ceil((panels * rows.div_ceil(ROWS)).max(1));
         Self { lines: Lines { first: &next.lines, unit: next.unit }, pace }
+    }
+
+    /// Nothing to fetch.
+    pub fn none() -> Self {
+        Self { lines: Lines { first: &[], unit: 1 }, pace: 0 }
     }
 
     #[inline(always)]
@@ -72,13 +78,14 @@ pub struct Rows<'a> {
 #[inline(always)]
 pub fn dense<P: Product>(
     layer: &PackedLayer,
+    activation: Activation,
     bias: &[[f32; LANES]],
     x: &Rows<'_>,
     y: &mut Rows<'_>,
     prefetch: &mut Prefetch<'_>,
 ) {
     if layer.is_narrow() {
-        return narrow::<P>(layer, bias, x, y);
+        return narrow::<P>(layer, activation, bias, x, y);
     }
     let rows = x.words.len() / x.stride;
     let mut weights = &layer.weights[..];
@@ -104,7 +111,7 @@ pub fn dense<P: Product>(
                     }
                 }
             }
-            let least = apply_but_relu::<L<P>>(layer.activation, sums);
+            let least = apply_but_relu::<L<P>>(activation, sums);
             let outputs = y.words[row * y.stride..].chunks_exact_mut(y.stride);
             y.format.store(sums, vectors, least, outputs, first);
             row += count;
@@ -212,7 +219,13 @@ fn step<P: Product, const N: usize, const V: usize>(
 
 /// A layer of few outputs: vectors run along the inputs, and in the end along the points.
 #[inline(always)]
-fn narrow<P: Product>(layer: &PackedLayer, bias: &[[f32; LANES]], x: &Rows<'_>, y: &mut Rows<'_>) {
+fn narrow<P: Product>(
+    layer: &PackedLayer,
+    activation: Activation,
+    bias: &[[f32; LANES]],
+    x: &Rows<'_>,
+    y: &mut Rows<'_>,
+) {
     let vectors = layer.words.div_ceil(LANES);
     let rows = x.words.len() / x.stride;
     for (k, weights) in layer.weights.chunks_exact(vectors).enumerate() {
@@ -231,7 +244,7 @@ fn narrow<P: Product>(layer: &PackedLayer, bias: &[[f32; LANES]], x: &Rows<'_>, 
         for result in &mut *results {
             L::<P>::load(result).mul_add(scale, bias).store(result);
         }
-        apply::<L<P>>(layer.activation, results);
+        apply::<L<P>>(activation, results);
         for (row, result) in y.words.chunks_exact_mut(y.stride).zip(results.as_flattened()) {
             row[k] = result.to_bits();
         }
@@ -246,5 +259,8 @@ fn narrow<P: Product>(layer: &PackedLayer, bias: &[[f32; LANES]], x: &Rows<'_>, 
             y.format.store(&numbers, 1, any, std::iter::once(row), 0);
         }
         y.clear_after(1);
+    } else {
+        // What another layer left there may be no number as these are.
+        y.words.chunks_exact_mut(y.stride).for_each(|row| row[layer.outputs..].fill(0));
     }
 }

@@ -8,7 +8,7 @@ use super::tile::Job;
 use half::bf16;
 
 use crate::model::spec::LayerPrecision;
-use crate::model::{GridValues, Model, Scaling};
+use crate::model::{GridData, GridValues, Model, Scaling};
 
 /// The input vector before any grid is added: bias plus lines at `parameters`, `[input.width]`.
 pub fn conditional_inputs(model: &Model, parameters: &[f64]) -> Vec<f64> {
@@ -48,12 +48,39 @@ pub fn first_bias(model: &Model, inputs: &[f64]) -> Vec<f64> {
 /// Values at `points`, `[points, outputs]`.
 pub fn evaluate(job: &Job<'_>, points: &[([f64; 3], Padding)], values: &mut [f64]) {
     let outputs = job.model.spec().outputs();
-    for (&(position, padding), values) in points.iter().zip(values.chunks_exact_mut(outputs)) {
-        let spatial = spatial_inputs(job, position, padding);
-        values.copy_from_slice(&layers(job, spatial));
+    for (&point, values) in points.iter().zip(values.chunks_exact_mut(outputs)) {
+        evaluate_point(job, point, values, |_| {});
     }
 }
 
+/// Values at one point. `see` is shown what each activation is applied to: the input vector, then
+/// the sums of each layer.
+pub fn evaluate_point(
+    job: &Job<'_>,
+    (position, padding): ([f64; 3], Padding),
+    values: &mut [f64],
+    mut see: impl FnMut(&[f64]),
+) {
+    let spec = job.model.spec();
+    let mut x = spatial_inputs(job, position, padding);
+    see(&x);
+    x.iter_mut().for_each(|x| *x = apply64(spec.input.activation, *x));
+    for (n, (layer, tensors)) in spec.layers.iter().zip(job.model.layers()).enumerate() {
+        x.iter_mut().for_each(|x| *x = round64(layer.precision, *x));
+        x = (tensors.rows64().enumerate())
+            .map(|(out, row)| {
+                let bias =
+                    if n == 0 { job.binding.bias[out] } else { f64::from(tensors.bias[out]) };
+                bias + dot(&row[..x.len()], &x)
+            })
+            .collect();
+        see(&x);
+        x.iter_mut().for_each(|x| *x = apply64(layer.activation, *x));
+    }
+    values.copy_from_slice(&x);
+}
+
+/// The input vector before its activation.
 fn spatial_inputs(job: &Job<'_>, position: [f64; 3], padding: Padding) -> Vec<f64> {
     let spec = job.model.spec();
     let mut inputs = job.binding.inputs.clone();
@@ -63,34 +90,22 @@ fn spatial_inputs(job: &Job<'_>, position: [f64; 3], padding: Padding) -> Vec<f6
         for c in 0..corners.count {
             let start = corners.vertices[c] * data.row;
             for f in 0..grid.channels {
-                let feature = match data.values {
-                    GridValues::F32(values) => f64::from(values[start + f]),
-                    GridValues::F16(values) => values[start + f].to_f64(),
-                    GridValues::I8(values, Scaling { scale, zero }) => {
-                        f64::from(zero[f]) + f64::from(scale[f]) * f64::from(values[start + f])
-                    }
-                };
-                inputs[grid.offset + f] += corners.weights[c] * feature;
+                inputs[grid.offset + f] += corners.weights[c] * feature(&data, start, f);
             }
         }
     }
-    inputs.iter_mut().for_each(|x| *x = apply64(spec.input.activation, *x));
     inputs
 }
 
-fn layers(job: &Job<'_>, mut x: Vec<f64>) -> Vec<f64> {
-    let spec = job.model.spec();
-    for (n, (layer, tensors)) in spec.layers.iter().zip(job.model.layers()).enumerate() {
-        x.iter_mut().for_each(|x| *x = round64(layer.precision, *x));
-        x = (tensors.rows64().enumerate())
-            .map(|(out, row)| {
-                let bias =
-                    if n == 0 { job.binding.bias[out] } else { f64::from(tensors.bias[out]) };
-                apply64(layer.activation, bias + dot(&row[..x.len()], &x))
-            })
-            .collect();
+/// Feature `f` of the vertex whose row begins at `start`.
+pub fn feature(data: &GridData<'_>, start: usize, f: usize) -> f64 {
+    match data.values {
+        GridValues::F32(values) => f64::from(values[start + f]),
+        GridValues::F16(values) => values[start + f].to_f64(),
+        GridValues::I8(values, Scaling { scale, zero }) => {
+            f64::from(zero[f]) + f64::from(scale[f]) * f64::from(values[start + f])
+        }
     }
-    x
 }
 
 /// What a layer takes an input for.

@@ -10,7 +10,7 @@ use super::packed::{Arithmetic, Format, PackedLayer};
 use super::product::{Prefetch, Rows, dense};
 use super::stage::{Corners, Staged};
 use super::{Binding, Scratch, runs};
-use crate::model::spec::Spec;
+use crate::model::spec::{Activation, Spec};
 use crate::model::{GridValues, Model, Scaling};
 
 /// What is to be evaluated.
@@ -34,7 +34,9 @@ pub fn evaluate<I: InstructionSet>(job: &Job<'_>, scratch: &mut Scratch, values:
     let mut stride = format.stride(job.binding.inputs32.len() * LANES);
     let mut inputs = Rows { words: &mut from[..rows * stride], stride, format };
     match tile.run {
-        None => gather::<I::Lanes>(job, tile, features, &mut inputs),
+        None => {
+            gather::<I::Lanes>(job, spec.input.activation, tile, features, &mut inputs);
+        }
         Some(_) => runs::gather::<I::Lanes>(job, tile, features, pairs, &mut inputs),
     }
     for (n, layer) in job.layers.iter().enumerate() {
@@ -44,19 +46,29 @@ pub fn evaluate<I: InstructionSet>(job: &Job<'_>, scratch: &mut Scratch, values:
         let x = Rows { words: &mut from[..rows * stride], stride, format };
         let words = &mut to[..rows * next_stride];
         let mut y = Rows { words, stride: next_stride, format: next_format };
+        let activation = layer.activation;
         match layer.arithmetic() {
             Arithmetic::Single => {
-                dense::<Single<I::Lanes>>(layer, bias, &x, &mut y, &mut prefetch);
+                dense::<Single<I::Lanes>>(layer, activation, bias, &x, &mut y, &mut prefetch);
             }
-            Arithmetic::Bf16 => dense::<I::Bf16>(layer, bias, &x, &mut y, &mut prefetch),
-            Arithmetic::Int8 => dense::<I::Int8>(layer, bias, &x, &mut y, &mut prefetch),
+            Arithmetic::Bf16 => {
+                dense::<I::Bf16>(layer, activation, bias, &x, &mut y, &mut prefetch);
+            }
+            Arithmetic::Int8 => {
+                dense::<I::Int8>(layer, activation, bias, &x, &mut y, &mut prefetch);
+            }
         }
         std::mem::swap(&mut from, &mut to);
         (stride, format) = (next_stride, next_format);
     }
     prefetch.finish::<I::Lanes>();
-    let outputs = spec.outputs();
-    for (row, values) in from.chunks_exact(stride).zip(values.chunks_exact_mut(outputs)) {
+    write_values(from, stride, spec.outputs(), values);
+}
+
+/// The first `outputs` numbers of each row in 64 bits.
+#[inline(always)]
+pub fn write_values(rows: &[u32], stride: usize, outputs: usize, values: &mut [f64]) {
+    for (row, values) in rows.chunks_exact(stride).zip(values.chunks_exact_mut(outputs)) {
         for (value, &x) in values.iter_mut().zip(row) {
             *value = f64::from(f32::from_bits(x));
         }
@@ -66,8 +78,9 @@ pub fn evaluate<I: InstructionSet>(job: &Job<'_>, scratch: &mut Scratch, values:
 /// Input vectors of all points: what the parameters give plus what each grid adds, activated and
 /// in the format of the first layer.
 #[inline(always)]
-fn gather<L: Lanes>(
+pub fn gather<L: Lanes>(
     job: &Job<'_>,
+    activation: Activation,
     tile: &Staged,
     features: &mut [[f32; LANES]],
     inputs: &mut Rows<'_>,
@@ -96,7 +109,7 @@ fn gather<L: Lanes>(
                 }
             }
         }
-        let least = apply_but_relu::<L>(spec.input.activation, features);
+        let least = apply_but_relu::<L>(activation, features);
         inputs.format.store(features, features.len(), least, std::iter::once(row), 0);
     }
     inputs.clear_after(start.len());

@@ -1,16 +1,19 @@
 //! A baked model bound to one set of parameters and asked for values: units, policies, threads.
 //! The arithmetic is in [`cpu`].
 
+pub mod gradient;
 mod lattice;
 pub mod points;
 mod policy;
 mod pool;
 
+use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
+use crate::cpu::gradient::ParameterSlopes;
 use crate::cpu::{Binding, Engine, Kernel, Padding, Positions, Run, Scratch, TILE};
 use crate::model::spec::Transform;
 use crate::model::{Checksums, Model, Storage};
@@ -81,7 +84,11 @@ pub struct Runtime {
 pub struct Sampler {
     runtime: Arc<Runtime>,
     options: SamplerOptions,
+    /// Normalised to [0, 1]; those to be clamped are still outside.
+    parameters: Vec<f64>,
     binding: Binding,
+    /// Made when derivatives are first asked for.
+    slopes: OnceLock<ParameterSlopes>,
     normalizer: Normalizer,
     /// All results are NaN because of a parameter.
     is_nan: bool,
@@ -155,10 +162,17 @@ impl Sampler {
                 names.join(", ")
             )));
         }
-        let (normalized, is_nan) = policy::parameters(spec, parameters, options)?;
-        let binding = runtime.engine.bind(&runtime.model, &normalized);
-        let normalizer = Normalizer::new(spec, options);
-        Ok(Self { runtime: runtime.clone(), options: *options, binding, normalizer, is_nan })
+        let (parameters, is_nan) = policy::parameters(spec, parameters, options)?;
+        let binding = runtime.engine.bind(&runtime.model, &parameters);
+        Ok(Self {
+            runtime: runtime.clone(),
+            options: *options,
+            parameters,
+            binding,
+            slopes: OnceLock::new(),
+            normalizer: Normalizer::new(spec, options),
+            is_nan,
+        })
     }
 
     /// The open model.
@@ -172,13 +186,7 @@ impl Sampler {
     /// `InvalidArgument` if sizes do not fit the model or each other; `OutsideDomain` by policy,
     /// naming the first such point. Nothing is written then.
     pub fn query(&self, points: &Points<'_>, values: &mut ValuesMut<'_>) -> Result<()> {
-        let axes = self.runtime.model.spec().axes.len();
-        if points.dims() != axes {
-            return Err(Error::argument(format!(
-                "points of {} coordinates, the model has {axes} axes",
-                points.dims(),
-            )));
-        }
+        self.check_dims(points)?;
         self.answer(&Source::Points(points), values)
     }
 
@@ -189,21 +197,47 @@ impl Sampler {
             self.check_inside(source)?;
         }
         let values = &*values;
-        let count = source.len();
-        let task = |points_of_task: std::ops::Range<usize>| {
+        self.run(source.len(), |range| {
             let mut worker = Worker::new(self);
             // SAFETY: ranges of different tasks are disjoint and each is visited once.
-            unsafe { worker.run(self, source, values, points_of_task) };
-        };
+            unsafe { worker.run(self, source, values, range) };
+            Ok(())
+        })
+    }
+
+    /// Runs `task` for ranges that together are all of `len` points, on the pool if there is one.
+    fn run(&self, len: usize, task: impl Fn(Range<usize>) -> Result<()> + Sync) -> Result<()> {
         match self.runtime.pool.as_ref().and_then(Pool::get) {
-            Some(pool) if count > TILE => pool.install(|| {
+            Some(pool) if len > TILE => pool.install(|| {
                 let size =
-                    TILE * TILES_PER_TASK.min(count.div_ceil(TILE * pool.current_num_threads()));
-                (0..count.div_ceil(size)).into_par_iter().for_each(|n| {
-                    task(n * size..count.min((n + 1) * size));
-                });
+                    TILE * TILES_PER_TASK.min(len.div_ceil(TILE * pool.current_num_threads()));
+                (0..len.div_ceil(size))
+                    .into_par_iter()
+                    .try_for_each(|n| task(n * size..len.min((n + 1) * size)))
             }),
-            _ => task(0..count),
+            _ => task(0..len),
+        }
+    }
+
+    /// What is assumed of the grids outside.
+    fn padding(&self) -> Padding {
+        match self.options.outside {
+            Outside::Zeros => Padding::Zeros,
+            Outside::Clamp | Outside::Nan | Outside::Error => Padding::Border,
+        }
+    }
+
+    fn parameter_slopes(&self) -> &ParameterSlopes {
+        self.slopes.get_or_init(|| ParameterSlopes::new(&self.runtime.model, &self.parameters))
+    }
+
+    fn check_dims(&self, points: &Points<'_>) -> Result<()> {
+        let axes = self.runtime.model.spec().axes.len();
+        if points.dims() != axes {
+            return Err(Error::argument(format!(
+                "points of {} coordinates, the model has {axes} axes",
+                points.dims(),
+            )));
         }
         Ok(())
     }
@@ -304,7 +338,7 @@ impl Worker {
         sampler: &Sampler,
         source: &Source<'_>,
         out: &ValuesMut<'_>,
-        range: std::ops::Range<usize>,
+        range: Range<usize>,
     ) {
         if !range.is_empty() {
             self.stage(sampler, source, &range);
@@ -321,16 +355,12 @@ impl Worker {
     }
 
     /// Prepares the first tile of `range`.
-    fn stage(&mut self, sampler: &Sampler, source: &Source<'_>, range: &std::ops::Range<usize>) {
+    fn stage(&mut self, sampler: &Sampler, source: &Source<'_>, range: &Range<usize>) {
         let Runtime { model, engine, .. } = &*sampler.runtime;
         source.read(range.start, &mut self.positions);
         self.positions.len = self.positions.len.min(range.len());
         sampler.normalizer.locate(&mut self.positions, &mut self.locations[1]);
-        let padding = match sampler.options.outside {
-            Outside::Zeros => Padding::Zeros,
-            Outside::Clamp | Outside::Nan | Outside::Error => Padding::Border,
-        };
-        let run = source.run(range.start);
+        let (padding, run) = (sampler.padding(), source.run(range.start));
         engine.stage(model, &self.positions, padding, run, &mut self.scratch);
     }
 
@@ -338,12 +368,7 @@ impl Worker {
     ///
     /// # Safety
     /// No other thread may write the same points.
-    unsafe fn evaluate(
-        &mut self,
-        sampler: &Sampler,
-        out: &ValuesMut<'_>,
-        range: std::ops::Range<usize>,
-    ) {
+    unsafe fn evaluate(&mut self, sampler: &Sampler, out: &ValuesMut<'_>, range: Range<usize>) {
         let Runtime { model, engine, .. } = &*sampler.runtime;
         let outputs = model.spec().outputs();
         let values = &mut self.values[..range.len() * outputs];

@@ -236,12 +236,22 @@ impl<'a> ValuesMut<'a> {
         for (k, &value) in values.iter().enumerate() {
             let at = point.wrapping_offset(k as isize * self.value_stride);
             // SAFETY: in range by the assertion, so `from_raw`'s condition covers this address.
-            unsafe {
-                match self.scalar {
-                    Scalar::F32 => at.cast::<f32>().write_unaligned(value as f32),
-                    Scalar::F64 => at.cast::<f64>().write_unaligned(value),
-                }
-            }
+            unsafe { write(self.scalar, at, value) };
+        }
+    }
+}
+
+/// Writes `value` as a number of type `scalar`.
+///
+/// # Safety
+/// `at` must be writable as such a number, of any alignment.
+#[inline]
+pub(super) unsafe fn write(scalar: Scalar, at: *mut u8, value: f64) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match scalar {
+            Scalar::F32 => at.cast::<f32>().write_unaligned(value as f32),
+            Scalar::F64 => at.cast::<f64>().write_unaligned(value),
         }
     }
 }

@@ -72,6 +72,17 @@ impl Normalizer {
         }
     }
 
+    /// Moves coordinates that count as inside, but are beyond the border by rounding, onto it.
+    pub fn to_border(&self, positions: &mut Positions) {
+        for (&limit, x) in self.limits.iter().zip(&mut positions.axes) {
+            for x in x {
+                if x.abs() <= limit {
+                    *x = x.clamp(-1.0, 1.0);
+                }
+            }
+        }
+    }
+
     /// The domain, for messages.
     pub fn describe(&self) -> String {
         let axes: Vec<_> =
@@ -80,7 +91,8 @@ impl Normalizer {
     }
 }
 
-/// Parameters normalised to [0, 1], and whether one of them makes all results NaN.
+/// Parameters normalised to [0, 1], and whether one of them makes all results NaN. Those that are
+/// to be clamped stay outside, which binding them takes for the nearest end.
 pub fn parameters(
     spec: &Spec,
     given: &[f64],
@@ -95,16 +107,21 @@ pub fn parameters(
         };
         let t = (value - min) / (max - min);
         let slack = tolerance(min, max);
+        let is_inside = (-slack..=1.0 + slack).contains(&t);
         if t.is_nan() {
             is_nan = true;
-        } else if !(-slack..=1.0 + slack).contains(&t) {
+        } else if !is_inside {
             match options.outside_parameters {
                 Outside::Clamp | Outside::Zeros => {}
                 Outside::Nan => is_nan = true,
                 Outside::Error => return Err(outside(parameter, value, min, max)),
             }
         }
-        normalized.push(if t.is_nan() { 0.0 } else { t.clamp(0.0, 1.0) });
+        normalized.push(match (t.is_nan(), is_inside) {
+            (true, _) => 0.0,
+            (false, true) => t.clamp(0.0, 1.0),
+            (false, false) => t,
+        });
     }
     Ok((normalized, is_nan))
 }

@@ -6,6 +6,7 @@
 #![allow(dead_code)]
 
 pub mod forge;
+pub mod gradient;
 pub mod plain;
 pub mod random;
 

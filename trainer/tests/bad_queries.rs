@@ -122,7 +122,7 @@ fn points_that_do_not_fit_are_refused() {
         (&["--points", &narrow], &["narrow.npy: points of 2 coordinates, the file has 3 axes"]),
         (&["--grid", "4,4"], &["--grid [4, 4]: expected 3 sizes", "slowest dimension first"]),
         (&["--grid", "4,0,4"], &["--grid [4, 0, 4]: expected 3 sizes of 1 or more"]),
-        (&["--grid", "100000,100000,100000"], &["--grid [100000, 100000, 100000]", "memory"]),
+        (&["--grid", "100000,100000,100000"], &["100000, 100000, 100000, 1]", "memory"]),
         (&["--grid", "3000000000,3000000000,3000000000"], &["--grid", "memory"]),
     ];
     for (arguments, texts) in cases {

@@ -86,13 +86,13 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let place = Place::new(&arguments, spec)?;
     let count = place.count(spec);
     let progress = Progress::new("querying", "points", (sets.len() * count) as u64);
-    let mut values = zeros(&[sets.len(), count, spec.outputs()])?;
+    let shape = [&[sets.len()], &place.shape(spec)[..], &[spec.outputs()]].concat();
+    let mut values = zeros(&shape)?;
     for (parameters, values) in sets.iter().zip(values.chunks_mut((count * spec.outputs()).max(1)))
     {
         place.query(&runtime, parameters, &options, values, &progress)?;
     }
     progress.finish();
-    let shape = [&[sets.len()], &place.shape(spec)[..], &[spec.outputs()]].concat();
     format.write(&arguments.output, &shape, &values, spec, &place)?;
     print(format_args!("{}: {shape:?}", arguments.output.display()))
 }
@@ -111,7 +111,9 @@ fn zeros(shape: &[usize]) -> Result<Vec<f32>> {
     count
         .filter(|&count| values.try_reserve_exact(count).is_ok())
         .map(|count| values.resize(count, 0.0))
-        .with_context(|| format!("{shape:?} values (sets, points, components) fit no memory"))?;
+        .with_context(|| {
+            format!("{shape:?} values (sets, points or grid, components) fit no memory")
+        })?;
     Ok(values)
 }
 

@@ -1,6 +1,7 @@
 //! What the trainer's tests share: golden tensors, small models, scratch folders.
 #![allow(dead_code)] // Each test file uses its own part.
 
+pub mod case;
 pub mod ensemble;
 pub mod models;
 pub mod scratch;

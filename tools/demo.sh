@@ -21,7 +21,7 @@ announce "2/6 measure it on 12 runs that it has not seen"
 "$release/drr-train" eval demo/run
 
 announce "3/6 bake it into one small file"
-"$release/drr-train" bake demo/run --dtype f16 -o "$model"
+"$release/drr-train" bake demo/run --grid f16 -o "$model"
 
 announce "4/6 compile a C program that queries the file"
 "${CC:-cc}" -std=c11 -O2 -Wall -Wextra -Iinclude examples/c/heldout.c examples/c/ensemble.c \

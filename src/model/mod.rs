@@ -3,6 +3,7 @@
 //! Everything that a query relies on is checked here, once: sizes, offsets, ranges, checksums. A
 //! [`Model`] that exists is consistent. `docs/format.md` describes the file.
 
+mod amend;
 mod file;
 mod layout;
 pub mod spec;
@@ -14,6 +15,7 @@ use std::path::Path;
 use half::{bf16, f16};
 
 use crate::{Error, Result};
+pub use amend::amend;
 use file::Container;
 pub use layout::GridPrecision;
 use spec::{LayerPrecision, Spec};

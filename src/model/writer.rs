@@ -216,11 +216,7 @@ impl Writer {
             writer.out.flush()?;
             writer.out.get_ref().sync_all()?;
             std::fs::rename(&writer.temporary, &writer.path)?;
-            // The new name must survive a power cut too, where folders can be synced.
-            let folder = writer.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
-                let _ = folder.sync_all();
-            }
+            sync_folder(&writer.path);
             Ok(size)
         };
         complete(&mut self).map_err(|error| self.io(error))
@@ -301,11 +297,7 @@ impl Writer {
         }
         header.insert("__metadata__".into(), metadata.into());
         let text = serde_json::to_vec(&header).map_err(bug)?;
-        let length = (8 + text.len()).next_multiple_of(DATA_ALIGNMENT);
-        let mut bytes = ((length - 8) as u64).to_le_bytes().to_vec();
-        bytes.extend_from_slice(&text);
-        bytes.resize(length, b' ');
-        Ok(bytes)
+        Ok(align_header(&text))
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -421,7 +413,25 @@ fn entries(spec: &Spec, precision: GridPrecision) -> Vec<Entry> {
     grids.chain(small).collect()
 }
 
-fn temporary_name(path: &Path) -> Result<PathBuf> {
+/// The header `text` with its length before it, padded so that tensor data follow aligned.
+pub(super) fn align_header(text: &[u8]) -> Vec<u8> {
+    let length = (8 + text.len()).next_multiple_of(DATA_ALIGNMENT);
+    let mut bytes = ((length - 8) as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(text);
+    bytes.resize(length, b' ');
+    bytes
+}
+
+/// The new name of `path` must survive a power cut too, where folders can be synced.
+pub(super) fn sync_folder(path: &Path) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
+        let _ = folder.sync_all();
+    }
+}
+
+/// Beside `path`, and unique.
+pub(super) fn temporary_name(path: &Path) -> Result<PathBuf> {
     let name = path.file_name().ok_or_else(|| {
         Error::argument(format!("cannot write {}: expected the name of a file", path.display()))
     })?;

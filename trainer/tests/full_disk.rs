@@ -39,9 +39,17 @@ fn a_bake_that_finds_no_room_leaves_the_old_file() {
     let scratch = Scratch::baked(3);
     let before = (scratch.bytes("model.drr"), scratch.list(""));
     let (run, output) = (scratch.path("run"), scratch.path("model.drr"));
-    let bake = ["bake", &run, "--dtype", "f32", "-o", &output];
+    let bake = ["bake", &run, "--grid", "f32", "-o", &output];
     failed_with(&limited(true, &bake), &["cannot write", "model.drr"]);
     assert!(before == (scratch.bytes("model.drr"), scratch.list("")), "the old file alone");
+
+    // By way of a temporary file that is larger than the result.
+    for more in [&["--rank", "4", "--grid", "i8"][..], &["--max-error", "0.1"], &["--report"]] {
+        let arguments = [&["bake", &run, "-o", &output], more].concat();
+        let texts = ["cannot write", "model.drr", "the model as it is goes to a temporary file"];
+        failed_with(&limited(true, &arguments), &texts);
+        assert!(before == (scratch.bytes("model.drr"), scratch.list("")), "{more:?}");
+    }
 
     // Killed, it cannot clean up, but the old file stays and the next bake succeeds.
     assert!(!limited(false, &bake).status.success());

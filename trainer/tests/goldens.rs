@@ -8,12 +8,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::{null, null_mut};
 
-use common::{Golden, drr_train_ok, worst};
+use common::{Golden, drr_train_ok, hidden, worst};
 use drr::capi::*;
-use drr_train::bake::{Description, Trained};
+use drr::model::GridPrecision;
+use drr_train::bake::{Description, Fold, Options, Trained, bake};
 use drr_train::data::npy;
 use drr_train::models::{Hdinr, Parameters};
-use drr_train::progress::Progress;
 use tch::{Device, Kind, Tensor};
 
 const F32: f64 = 1e-5;
@@ -91,23 +91,29 @@ fn refined_vertices_and_lines_agree() {
 fn baked_files_agree_through_the_c_abi() {
     let folder = tempfile::tempdir().expect("folder");
     for golden in Golden::all("hdinr_").into_iter().chain(Golden::all("drr_")) {
-        let trained = Trained::load(&golden.config.model, &golden.weights()).expect("weights");
         let description = Description::of_config(&golden.config);
-        for (precision, relative) in
-            [(drr::model::GridPrecision::F32, F32), (drr::model::GridPrecision::F16, F16)]
+        let trained = Trained::load(&golden.config.model, &golden.weights(), description);
+        let trained = trained.expect("weights");
+        // An encoder alone has no layer to fold.
+        let folds =
+            if golden.name.starts_with("drr_") { &[Fold::Off][..] } else { &[Fold::Off, Fold::On] };
+        let precisions = [(GridPrecision::F32, F32), (GridPrecision::F16, F16)];
+        for (&fold, (grid, relative)) in
+            folds.iter().flat_map(|fold| precisions.map(|precision| (fold, precision)))
         {
-            let path =
-                folder.path().join(format!("{}-{}.drr.safetensors", golden.name, precision.name()));
-            trained.bake(&description, precision, &path, &Progress::hidden()).expect("bake");
+            let path = folder.path().join("baked");
+            let options = Options { fold, grid, ..Options::EXACT };
+            let outcome = bake(&trained, &options, None, &path, &hidden).expect("bake");
+            assert_eq!(outcome.folded, fold == Fold::On);
             let check = |x: &str, y: &str, outside: drr_outside| {
                 let ours = query_by_c_abi(&golden, &path, x, outside);
                 let error = worst(&ours, &golden.numbers(y));
                 let tolerance = golden.tolerance(relative);
                 assert!(
                     error <= tolerance,
-                    "{} {} {y}: {error:e} > {tolerance:e}",
+                    "{} {} {fold:?} {y}: {error:e} > {tolerance:e}",
                     golden.name,
-                    precision.name()
+                    grid.name()
                 );
             };
             check("x", "y64", drr_outside::DRR_OUTSIDE_CLAMP);
@@ -133,7 +139,7 @@ fn the_program_bakes_and_queries_them() {
                 text(&config),
                 "--weights",
                 text(&weights),
-                "--dtype",
+                "--grid",
                 dtype,
                 "-o",
                 &baked,

@@ -229,13 +229,13 @@ fn baking_again_gives_the_same_file() {
     for precision in ["f32", "f16"] {
         let files = ["a", "b"].map(|name| {
             let (run, file) = (scratch.path("run"), scratch.path(name));
-            drr_train_ok(&["bake", &run, "--dtype", precision, "-o", &file]);
+            drr_train_ok(&["bake", &run, "--grid", precision, "-o", &file]);
             scratch.bytes(name)
         });
         assert!(files[0] == files[1], "{precision}");
     }
     let message = drr_train_ok(&["validate", &scratch.path("a")]);
-    assert!(message.contains("valid") && message.contains("9 tensors"), "{message}");
+    assert!(message.contains("valid") && message.contains("8 tensors"), "{message}");
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn a_run_and_its_weights_alone_bake_to_the_same_numbers() {
         &config,
         "--weights",
         &weights,
-        "--dtype",
+        "--grid",
         "f32",
         "-o",
         &out,

@@ -293,10 +293,14 @@ fn an_interrupted_bake_leaves_the_old_file() {
     make_pipe(&scratch, "pipe.yaml");
     let (config, output) = (scratch.path("pipe.yaml"), scratch.path("model.drr"));
     let weights = scratch.path("run/checkpoints/step-00000003/weights.safetensors");
-    let arguments = ["bake", "--config", &config, "--weights", &weights, "-o", &output];
-    let arguments: Vec<_> = arguments.map(str::to_owned).to_vec();
-    interrupt_at_pipe(&scratch, &arguments, "pipe.yaml", SMALL_MODEL.as_bytes());
-    assert_eq!(scratch.text("model.drr"), "old");
+    // In one pass, and by way of temporary files.
+    for more in [&[][..], &["--rank", "4", "--grid", "i8"], &["--report"]] {
+        let arguments = ["bake", "--config", &config, "--weights", &weights, "-o", &output];
+        let arguments = [&arguments[..], more].concat();
+        let arguments: Vec<_> = arguments.into_iter().map(str::to_owned).collect();
+        interrupt_at_pipe(&scratch, &arguments, "pipe.yaml", SMALL_MODEL.as_bytes());
+        assert_eq!(scratch.text("model.drr"), "old");
+    }
 }
 
 #[test]

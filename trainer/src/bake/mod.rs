@@ -1,235 +1,222 @@
-//! Turns a trained model into a baked file: refines every vertex once, in 64 bits and in chunks,
-//! and writes plain grids, lines and dense layers.
+//! Turns a trained model into a baked file: refines every vertex once, folds what is linear into
+//! the grids, keeps principal components, rounds, and measures what that costs.
+//!
+//! - `source`: vertices of a trained model (`trained`) or of a file baked before
+//! - `form`: a model as it will be written; `fold` and `components` make one from another,
+//!   `calibrate` rounds its decoder
+//! - `passes`: over all vertices, out of core; `sample`: a look at some points
+//! - `workbench`: several files of one model and what they lost (`measure`, `judge`); `report`
 
+mod calibrate;
+mod components;
 mod describe;
+mod fold;
+mod form;
+mod judge;
+mod measure;
+mod passes;
+pub mod report;
+mod sample;
+mod source;
+mod trained;
+mod workbench;
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use drr::model::spec::{self, Spec};
-use drr::model::{GridPrecision, GridWriter, SmallTensors, Writer};
-use tch::{Device, Kind, Tensor};
+use anyhow::{Result, bail, ensure};
+use drr::model::{GridPrecision, Writer};
+use serde_json::json;
 
+pub use calibrate::Decoder;
 pub use describe::Description;
+use form::Form;
+pub use judge::Judge;
+pub use measure::Loss;
+pub use passes::Bars;
+pub use source::{Baked, Source};
+pub use trained::Trained;
+use workbench::{Change, Recipe, Workbench};
 
-use crate::config::{Activation, ModelConfig};
-use crate::models::encoder::Part;
-use crate::models::layers::Linear;
-use crate::models::{Encoder, EncoderOnly, Hdinr, Lines, Parameters};
-use crate::progress::Progress;
-
-/// Vertices refined at once: the widest hidden layers of published models (512, 64-bit) take
-/// 30 MiB each then, so that the peak stays far below 1 GiB whatever the grid.
-const CHUNK: i64 = 8192;
-
-/// A trained model in 64 bits, ready to be baked.
-pub struct Trained {
-    encoder: Encoder,
-    lines: Option<Lines>,
-    layers: Vec<Dense>,
-    features: usize,
+/// Whether the first layer is folded into grids and lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fold {
+    /// If queries are faster for it and the grids not much larger.
+    Auto,
+    /// In any case.
+    On,
+    /// Not.
+    Off,
 }
 
-/// A dense layer and what follows it.
-struct Dense {
-    weight: Tensor,
-    bias: Tensor,
-    activation: Activation,
+/// How grids are compressed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Compression {
+    /// Principal components to keep.
+    Rank(usize),
+    /// As few as keep the largest error within this, in units of the value range.
+    MaxError(f64),
 }
 
-impl Trained {
-    /// Loads a checkpoint for baking, on the CPU.
-    ///
-    /// # Errors
-    /// If the file cannot be read or does not fit the configuration.
-    pub fn load(config: &ModelConfig, weights: &Path) -> Result<Self> {
-        let parameters = Parameters::for_baking(weights)?;
-        Self::build(config, parameters)
-            .with_context(|| format!("cannot load {}", weights.display()))
+/// What is baked.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Folding.
+    pub fold: Fold,
+    /// Compression, if any.
+    pub compression: Option<Compression>,
+    /// Precision of the grids.
+    pub grid: GridPrecision,
+    /// Precision of the layers.
+    pub decoder: Decoder,
+}
+
+/// A file that was baked.
+#[derive(Debug, Clone, Copy)]
+pub struct Outcome {
+    /// Its size.
+    pub bytes: u64,
+    /// Whether the first layer was folded.
+    pub folded: bool,
+    /// Principal components of each grid, if it was compressed.
+    pub rank: Option<usize>,
+    /// What was measured, for files that were compressed or rounded to 8 bits or bfloat16.
+    pub measured: Option<Measured>,
+}
+
+/// What a file lost, and what it would have been.
+#[derive(Debug, Clone, Copy)]
+pub struct Measured {
+    /// Against the unfolded 32-bit model.
+    pub loss: Loss,
+    /// Size of that model's file.
+    pub f32_bytes: u64,
+}
+
+impl Options {
+    /// Everything exact: 32 bits, nothing folded.
+    pub const EXACT: Self = Self {
+        fold: Fold::Off,
+        compression: None,
+        grid: GridPrecision::F32,
+        decoder: Decoder::F32,
+    };
+
+    /// Whether something is lost that is worth measuring. Else a single pass over the vertices
+    /// suffices.
+    pub fn loses(&self) -> bool {
+        let rounded = self.grid == GridPrecision::I8 || self.decoder != Decoder::F32;
+        self.compression.is_some() || rounded
     }
 
-    fn build(config: &ModelConfig, parameters: Parameters) -> Result<Self> {
-        match config {
-            ModelConfig::Hdinr(config) => Ok(Self::hdinr(Hdinr::build(config, parameters)?)),
-            ModelConfig::Encoder(config) => {
-                let EncoderOnly { encoder, features, .. } = EncoderOnly::build(config, parameters)?;
-                Ok(Self { encoder, lines: None, layers: Vec::new(), features })
+    /// Whether `form` is to be folded, once it is clear that it can be baked in this way.
+    fn folds(&self, form: &Form) -> Result<bool> {
+        if self.decoder != Decoder::F32 && form.layers.is_empty() {
+            bail!("--decoder {}: the model has no layers", self.decoder.name());
+        }
+        if let Some(compression) = self.compression {
+            let option = match compression {
+                Compression::Rank(_) => "--rank",
+                Compression::MaxError(_) => "--max-error",
+            };
+            if let Some(obstacle) = components::obstacle(form) {
+                bail!("{option}: the grids cannot be compressed: {obstacle}");
             }
+            ensure!(
+                self.fold != Fold::On,
+                "{option} with --fold on: the basis of a compressed grid takes the first layer's \
+                 place; give one of both"
+            );
+            if let Compression::MaxError(limit) = compression {
+                ensure!(
+                    limit > 0.0 && limit.is_finite(),
+                    "--max-error {limit}: expected a positive number"
+                );
+            }
+            return Ok(false);
+        }
+        match (self.fold, fold::obstacle(form)) {
+            (Fold::Off, _) | (Fold::Auto, Some(_)) => Ok(false),
+            (Fold::On, Some(obstacle)) => bail!("--fold on: {obstacle}"),
+            (Fold::On, None) => Ok(true),
+            (Fold::Auto, None) => Ok(fold::pays(form)),
         }
     }
-
-    fn hdinr(model: Hdinr) -> Self {
-        let dense = |linear: Linear, activation| {
-            let outputs = linear.weight.size()[0];
-            let bias = linear
-                .bias
-                .unwrap_or_else(|| Tensor::zeros([outputs], (Kind::Double, Device::Cpu)));
-            Dense { weight: linear.weight, bias, activation }
-        };
-        let mut layers = vec![dense(model.fusion, model.fusion_activation)];
-        layers.extend(model.decoder.layers.into_iter().map(|(linear, act)| dense(linear, act)));
-        layers.extend(model.out_proj.map(|linear| dense(linear, Activation::Identity)));
-        append_activation(&mut layers, model.out_activation);
-        Self {
-            encoder: model.encoder,
-            lines: Some(model.lines),
-            layers,
-            features: model.spatial_features,
-        }
-    }
-
-    /// Bakes into `path`; returns the size of the file in bytes. Whatever goes wrong, a file that
-    /// was there before stays.
-    ///
-    /// # Errors
-    /// If the description does not fit the model, a refined feature is not finite or too large for
-    /// `precision`, the disk is full, or the user interrupts.
-    pub fn bake(
-        &self,
-        description: &Description,
-        precision: GridPrecision,
-        path: &Path,
-        progress: &Progress,
-    ) -> Result<u64> {
-        tch::no_grad(|| {
-            let lines = self.lines.as_ref().map(Lines::sampled).unwrap_or_default();
-            let mut tensors = SmallTensors::default();
-            let mut spec = self.spec(description)?;
-            let mut offset = self.features;
-            for line in &lines {
-                let [vertices, features] = line.features.size()[..] else {
-                    bail!("a line of {:?}, expected two dimensions", line.features.size());
-                };
-                let (vertices, features) = (vertices as usize, features as usize);
-                spec.lines.push(spec::Line {
-                    parameter: line.parameter,
-                    vertices,
-                    features,
-                    offset,
-                });
-                tensors.lines.push(numbers(&line.features)?);
-                offset += features;
-            }
-            for layer in &self.layers {
-                tensors.layers.push((numbers(&layer.weight)?, numbers(&layer.bias)?));
-            }
-            let mut writer = Writer::create(path, spec, precision)?;
-            for part in self.encoder.parts() {
-                write_part(part, &mut writer, progress)?;
-            }
-            Ok(writer.finish(&tensors)?)
-        })
-    }
-
-    /// Vertices that a bake visits, for a progress bar.
-    pub fn vertices(&self) -> u64 {
-        let parts = self.encoder.parts().iter();
-        parts.flat_map(part_shapes).map(|shape| shape.iter().product::<usize>() as u64).sum()
-    }
-
-    /// The description without lines.
-    fn spec(&self, description: &Description) -> Result<Spec> {
-        let mut grids = Vec::new();
-        for part in self.encoder.parts() {
-            let mut offset = 0;
-            let shapes = part_shapes(part);
-            let channels = self.features / shapes.len();
-            for shape in shapes {
-                grids.push(spec::Grid { axes: part.axes.clone(), shape, channels, offset });
-                offset += channels;
-            }
-        }
-        let layers: Vec<_> = (self.layers.iter())
-            .map(|layer| {
-                let size = layer.weight.size();
-                let activation = layer.activation;
-                let precision = spec::LayerPrecision::F32;
-                spec::Layer {
-                    inputs: size[1] as usize,
-                    outputs: size[0] as usize,
-                    activation,
-                    precision,
-                }
-            })
-            .collect();
-        let width = layers.first().map_or(self.features, |layer| layer.inputs);
-        let outputs = layers.last().map_or(self.features, |layer| layer.outputs);
-        Ok(Spec {
-            axes: description.axes.clone(),
-            parameters: description.parameters.clone(),
-            values: description.values_for(outputs)?,
-            grids,
-            lines: Vec::new(),
-            input: spec::Input { width, bias: false, activation: Activation::Identity },
-            layers,
-            provenance: description.provenance.clone(),
-        })
-    }
 }
 
-/// Shapes of the grids that a part bakes into: one if refined, else each of its own.
-fn part_shapes(part: &Part) -> Vec<Vec<usize>> {
-    if part.is_refined() {
-        return vec![part.shape.clone()];
-    }
-    let shape = |grid: &Tensor| grid.size()[2..].iter().map(|&n| n as usize).collect();
-    part.grids().iter().map(shape).collect()
+/// Bakes `source` into `output`. What is lost by compression, 8 bits or bfloat16 is measured, on the
+/// data of `judge` too if there is one, and written into the file. Whatever goes wrong, a file that
+/// was there before stays.
+///
+/// # Errors
+/// If the model cannot be baked in this way, a feature is not finite or too large for the precision,
+/// the disk is full, or the user interrupts.
+pub fn bake(
+    source: &dyn Source,
+    options: &Options,
+    judge: Option<Judge>,
+    output: &Path,
+    bars: Bars<'_>,
+) -> Result<Outcome> {
+    tch::no_grad(|| {
+        let form = source.form()?;
+        let folded = options.folds(&form)?;
+        if !options.loses() {
+            let form = if folded { fold::fold(&form) } else { form };
+            let bytes = passes::write(source, &form, options.grid, output, bars)?;
+            return Ok(Outcome { bytes, folded, rank: None, measured: None });
+        }
+        check_output(output, &form)?;
+        let bench = Workbench::new(source, judge, output, bars)?;
+        finish(&bench, options, folded, output)
+    })
 }
 
-fn write_part(part: &Part, writer: &mut Writer, progress: &Progress) -> Result<()> {
-    if part.is_refined() {
-        let vertices = part.shape.iter().product::<usize>() as i64;
-        return write_grid(writer.grid()?, vertices, progress, |start, count| {
-            part.vertex_features(&Tensor::arange_start(
-                start,
-                start + count,
-                (Kind::Int64, Device::Cpu),
-            ))
+/// Bakes from a workbench into `output`.
+fn finish(
+    bench: &Workbench<'_>,
+    options: &Options,
+    folded: bool,
+    output: &Path,
+) -> Result<Outcome> {
+    let Options { grid, decoder, .. } = *options;
+    let make = |change| {
+        let recipe = Recipe { change, grid, decoder };
+        bench.make(&recipe, "baked").map(|path| (recipe, path))
+    };
+    let (recipe, path) = match options.compression {
+        None if folded => make(Change::Fold)?,
+        None => make(Change::Nothing)?,
+        Some(Compression::MaxError(limit)) => bench.smallest_rank(limit, grid, decoder)?,
+        Some(Compression::Rank(rank)) => {
+            let full = bench.components()?.full_rank();
+            ensure!(
+                (1..=full).contains(&rank),
+                "--rank {rank}: expected 1 to {full}, the components that the model has"
+            );
+            make(Change::Rank(rank))?
+        }
+    };
+    let rank = match recipe.change {
+        Change::Rank(rank) => Some(rank),
+        Change::Nothing | Change::Fold => None,
+    };
+    let (loss, f32_bytes) = (bench.loss(&path)?, bench.f32_bytes());
+    let bytes = drr::model::amend(&path, output, |bytes| {
+        let mut provenance = bench.form().spec.provenance.clone();
+        let compression = json!({
+            "folded": folded, "rank": rank, "grids": grid.name().to_lowercase(), "decoder": decoder.name(),
+            "bytes": bytes, "f32_bytes": f32_bytes, "max_error": loss.max_error,
+            "rms_error": loss.rms_error, "psnr_loss_db": loss.psnr_loss,
         });
-    }
-    for grid in part.grids() {
-        let rows = grid.flatten(2, -1).squeeze_dim(0).transpose(0, 1);
-        let vertices = rows.size()[0];
-        write_grid(writer.grid()?, vertices, progress, |start, count| {
-            rows.narrow(0, start, count)
-        })?;
-    }
+        provenance.insert("compression".into(), compression);
+        provenance
+    })?;
+    Ok(Outcome { bytes, folded, rank, measured: Some(Measured { loss, f32_bytes }) })
+}
+
+/// Finds out before the work rather than after it whether `output` can be written.
+fn check_output(output: &Path, form: &Form) -> Result<()> {
+    ensure!(!output.is_dir(), "cannot write {}: it is a folder", output.display());
+    Writer::create(output, form.spec.clone(), GridPrecision::F32)?;
     Ok(())
-}
-
-fn write_grid(
-    mut grid: GridWriter<'_>,
-    vertices: i64,
-    progress: &Progress,
-    features: impl Fn(i64, i64) -> Tensor,
-) -> Result<()> {
-    for start in (0..vertices).step_by(CHUNK as usize) {
-        progress.check_interrupt()?;
-        let count = CHUNK.min(vertices - start);
-        let chunk = features(start, count).to_kind(Kind::Double).contiguous().view(-1);
-        grid.push(&Vec::<f64>::try_from(&chunk)?)?;
-        progress.advance(count as u64);
-    }
-    Ok(grid.finish()?)
-}
-
-/// Lets `activation` follow the layers: in the last one's place if that has none, else after an
-/// identity layer.
-fn append_activation(layers: &mut Vec<Dense>, activation: Activation) {
-    let Some(last) = layers.last_mut() else { return };
-    if activation == Activation::Identity || last.activation == Activation::Identity {
-        if last.activation == Activation::Identity {
-            last.activation = activation;
-        }
-        return;
-    }
-    let outputs = last.weight.size()[0];
-    let options = (Kind::Double, Device::Cpu);
-    let (weight, bias) = (Tensor::eye(outputs, options), Tensor::zeros([outputs], options));
-    layers.push(Dense { weight, bias, activation });
-}
-
-fn numbers(tensor: &Tensor) -> Result<Vec<f32>> {
-    let flat = tensor.to_kind(Kind::Float).contiguous().view(-1);
-    Ok(Vec::<f32>::try_from(&flat)?)
 }

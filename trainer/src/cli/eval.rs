@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use drr::model::GridPrecision;
 use drr::{OpenOptions, Runtime};
 use serde_json::json;
 
@@ -65,7 +64,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let checkpoint = run.last_checkpoint()?;
     let baked = folder.join("model.drr.safetensors");
     let description = run.data()?.description;
-    super::bake::bake(&config, &checkpoint.weights(), description, GridPrecision::F32, &baked)?;
+    super::bake::bake_exactly(&config, &checkpoint.weights(), description, &baked)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = Runtime::open(&baked, &OpenOptions { threads, ..Default::default() })?;
 

@@ -33,7 +33,7 @@ const EXAMPLES: &str = "\
 Examples:
   drr-train train --config examples/cloverleaf3d/model.yaml --data data/cloverleaf3d-32 --out run
   drr-train eval run
-  drr-train bake run --dtype f16 -o energy.drr.safetensors
+  drr-train bake run --grid f16 -o energy.drr.safetensors
   drr-train info energy.drr.safetensors
   drr-train query energy.drr.safetensors --grid 32,32,32 \\
       --params State_1_Density_1=0.24,State_1_Energy_1=1.19,... -o energy.npy

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each test file uses its own part.
 
 pub mod ensemble;
+pub mod models;
 pub mod scratch;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::process::{Command, Output};
 
 use drr_train::config::{Config, HdinrConfig, ModelConfig, load_entry};
 use drr_train::models::checkpoint::read_safetensors;
+use drr_train::progress::Progress;
 use tch::{Kind, Tensor};
 
 /// Folder of files shared with other projects, beside the checkout; `None` (and a line that says
@@ -81,6 +83,11 @@ impl Golden {
         let high = y64.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         (relative * (high - low)).max(2.0 * worst(&y, &y64))
     }
+}
+
+/// No progress bars.
+pub fn hidden(_: &'static str, _: u64) -> Progress {
+    Progress::hidden()
 }
 
 /// Largest absolute difference; infinite if lengths differ.

@@ -134,7 +134,7 @@ impl Scratch {
     /// Bakes with 32-bit grids.
     pub fn bake(&self, run: &str, output: &str) {
         let (run, output) = (self.path(run), self.path(output));
-        drr_train_ok(&["bake", &run, "--dtype", "f32", "-o", &output]);
+        drr_train_ok(&["bake", &run, "--grid", "f32", "-o", &output]);
     }
 
     /// What `info` says of a baked file.

@@ -69,7 +69,7 @@ struct Spread {
 
 impl Spread {
     fn new(dims: usize) -> Self {
-        let is_prime = |n: &u32| (2..*n).take_while(|d| d * d <= *n).all(|d| n % d != 0);
+        let is_prime = |n: &u32| (2..*n).take_while(|d| d * d <= *n).all(|d| !n.is_multiple_of(d));
         let primes = (2..).filter(is_prime).take(dims);
         Self { steps: primes.map(|prime| f64::from(prime).sqrt()).collect() }
     }

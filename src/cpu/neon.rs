@@ -5,6 +5,7 @@ use std::arch::asm;
 
 use half::f16;
 
+use super::gradient::{self, Pass};
 use super::lanes::{InstructionSet, LANES, Lanes, Single};
 use super::{Scratch, tile};
 
@@ -14,6 +15,11 @@ const _: () = assert!(cfg!(target_feature = "neon"));
 /// [`tile::evaluate`] on NEON.
 pub fn evaluate(job: &tile::Job<'_>, scratch: &mut Scratch, values: &mut [f64]) {
     tile::evaluate::<Neon>(job, scratch, values);
+}
+
+/// [`gradient::tile::run`] on NEON.
+pub fn derive(pass: Pass<'_, '_>) {
+    gradient::tile::run::<Neon>(pass);
 }
 
 /// Its operations are safe to call: see the assertion above.

@@ -8,11 +8,11 @@ C_SOURCES = $(shell find examples tests -name '*.c' -o -name '*.h' -o -name '*.c
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo bench test unit header lint docs clean
+.PHONY: help setup build demo bench test unit test-aarch64 header lint docs clean
 
 help: ## list these targets
 	@echo "usage: make TARGET"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## check the build tools and fetch a CPU-only libtorch, once
 	@$(PYTHON) tools/setup.py
@@ -45,6 +45,9 @@ unit: .libtorch ## run the tests of the library, the trainer and the tools
 	$(PYTHON) -m unittest discover tools
 	@test -d ../shared/goldens || \
 		echo "skipped: tests against the reference's outputs (there is no ../shared/goldens)"
+
+test-aarch64: ## run the library's tests on an emulated 64-bit ARM machine, where that is installed
+	@CARGO=$(CARGO) bash tools/test_aarch64.sh
 
 header: ## write include/drr.h anew from the Rust sources
 	DRR_UPDATE_HEADER=1 $(CARGO) test --test header

@@ -187,7 +187,7 @@ typedef struct drr_model_info {
     uint64_t file_bytes;
     // Memory that the open model takes in bytes, the file included (mapped pages are shared).
     uint64_t memory_bytes;
-    // Name of the kernel in use: `scalar`, `avx2`, ...
+    // Name of the kernel in use: `avx2`, `neon`, ...
     const char *kernel;
     // The whole description as JSON (see docs/format.md).
     const char *spec_json;
@@ -312,8 +312,8 @@ uint32_t drr_abi_version(void);
 
 // Opens a baked file, checks it completely and prepares it for queries.
 //
-// The environment variable `DRR_CPU` (`scalar`, `avx2`, `reference`) overrides the choice of
-// kernel.
+// The environment variable `DRR_CPU` (`reference`, `scalar`, `neon`, `avx2`, `avx512`,
+// `avx512bf16`) overrides the choice of kernel.
 //
 // @param path     name of the file, NUL-terminated, in the system's encoding
 // @param options  NULL for the defaults

@@ -34,8 +34,8 @@ impl Handle for drr_model {
 
 /// Opens a baked file, checks it completely and prepares it for queries.
 ///
-/// The environment variable `DRR_CPU` (`scalar`, `avx2`, `reference`) overrides the choice of
-/// kernel.
+/// The environment variable `DRR_CPU` (`reference`, `scalar`, `neon`, `avx2`, `avx512`,
+/// `avx512bf16`) overrides the choice of kernel.
 ///
 /// @param path     name of the file, NUL-terminated, in the system's encoding
 /// @param options  NULL for the defaults

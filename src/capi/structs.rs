@@ -107,7 +107,7 @@ pub struct drr_model_info {
     pub file_bytes: u64,
     /// Memory that the open model takes in bytes, the file included (mapped pages are shared).
     pub memory_bytes: u64,
-    /// Name of the kernel in use: `scalar`, `avx2`, ...
+    /// Name of the kernel in use: `avx2`, `neon`, ...
     pub kernel: *const c_char,
     /// The whole description as JSON (see docs/format.md).
     pub spec_json: *const c_char,

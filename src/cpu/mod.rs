@@ -12,6 +12,8 @@ mod avx512;
 mod corners;
 pub mod gradient;
 mod lanes;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod packed;
 mod product;
 mod reference;
@@ -41,6 +43,8 @@ pub enum Kernel {
     Reference,
     /// 32-bit, no special instructions.
     Scalar,
+    /// 32-bit, NEON: every 64-bit ARM machine.
+    Neon,
     /// 32-bit, AVX2 + FMA + F16C.
     Avx2,
     /// 32-bit, AVX-512.
@@ -51,14 +55,15 @@ pub enum Kernel {
 
 impl Kernel {
     /// All kernels, slowest first.
-    pub const ALL: [Self; 5] =
-        [Self::Reference, Self::Scalar, Self::Avx2, Self::Avx512, Self::Avx512Bf16];
+    pub const ALL: [Self; 6] =
+        [Self::Reference, Self::Scalar, Self::Neon, Self::Avx2, Self::Avx512, Self::Avx512Bf16];
 
     /// Name in `DRR_CPU`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Reference => "reference",
             Self::Scalar => "scalar",
+            Self::Neon => "neon",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
             Self::Avx512Bf16 => "avx512bf16",
@@ -69,14 +74,16 @@ impl Kernel {
     pub fn is_supported(self) -> bool {
         match self {
             Self::Reference | Self::Scalar => true,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => true,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => avx2::is_supported(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => avx512::is_supported(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Bf16 => avx512::has_short_products(),
-            #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 | Self::Avx512Bf16 => false,
+            // Those of other machines.
+            _ => false,
         }
     }
 
@@ -84,7 +91,7 @@ impl Kernel {
     fn vectors(self) -> usize {
         match self {
             Self::Avx512 | Self::Avx512Bf16 => 4,
-            Self::Reference | Self::Scalar | Self::Avx2 => 1,
+            Self::Reference | Self::Scalar | Self::Neon | Self::Avx2 => 1,
         }
     }
 
@@ -229,14 +236,13 @@ impl Engine {
                 staged.reference.extend((0..positions.len).map(|i| (point(i), padding)));
             }
             Kernel::Scalar => stage::stage(&job, staged),
+            #[cfg(target_arch = "aarch64")]
+            Kernel::Neon => stage::stage(&job, staged),
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx2 => avx2::stage(&job, staged),
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx512 | Kernel::Avx512Bf16 => avx512::stage(&job, staged),
-            #[cfg(not(target_arch = "x86_64"))]
-            Kernel::Avx2 | Kernel::Avx512 | Kernel::Avx512Bf16 => {
-                unreachable!("not supported here, so never chosen")
-            }
+            kernel => unreachable!("{kernel:?} is not supported here, so never chosen"),
         }
     }
 
@@ -253,16 +259,15 @@ impl Engine {
         match self.kernel {
             Kernel::Reference => reference::evaluate(&job, &scratch.staged[0].reference, values),
             Kernel::Scalar => tile::evaluate::<Portable>(&job, scratch, values),
+            #[cfg(target_arch = "aarch64")]
+            Kernel::Neon => neon::evaluate(&job, scratch, values),
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx2 => avx2::evaluate(&job, scratch, values),
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx512 => avx512::evaluate(&job, scratch, values),
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx512Bf16 => avx512::evaluate_short(&job, scratch, values),
-            #[cfg(not(target_arch = "x86_64"))]
-            Kernel::Avx2 | Kernel::Avx512 | Kernel::Avx512Bf16 => {
-                unreachable!("not supported here, so never chosen")
-            }
+            kernel => unreachable!("{kernel:?} is not supported here, so never chosen"),
         }
         scratch.finish();
     }

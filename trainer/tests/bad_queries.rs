@@ -80,13 +80,13 @@ fn a_flipped_bit_is_found_and_what_it_hit_is_named() {
         let place = whole.windows(text.len()).position(|window| window == text.as_bytes());
         place.unwrap_or_else(|| panic!("the file has no {text}"))
     };
-    // The grid comes first in the data, the last layer's bias last.
+    // The grid comes first in the data, the last layer's bias last (the first layer is folded).
     let header = u64::from_le_bytes(whole[..8].try_into().expect("8 bytes")) as usize + 8;
     let cases = [
         (find("drr-baked"), "drr-baked"),
         (find("density"), "spec"),
         (header + 100, "grid.0"),
-        (whole.len() - 2, "layer.2.bias"),
+        (whole.len() - 2, "layer.1.bias"),
     ];
     for (place, name) in cases {
         let mut bytes = whole.clone();

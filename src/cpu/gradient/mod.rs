@@ -11,6 +11,8 @@ mod parameters;
 mod reference;
 pub mod tile;
 
+#[cfg(target_arch = "aarch64")]
+use super::neon;
 use super::packed::{Format, PackedLayer};
 use super::product::Rows;
 use super::tile::Job;
@@ -166,6 +168,10 @@ impl Engine {
         match self.kernel {
             Kernel::Reference => reference::run(pass),
             Kernel::Scalar => tile::run::<Portable>(pass),
+            #[cfg(target_arch = "aarch64")]
+            Kernel::Neon => neon::derive(pass),
+            #[cfg(not(target_arch = "aarch64"))]
+            Kernel::Neon => unreachable!("not supported here, so never chosen"),
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx2 => avx2::derive(pass),
             #[cfg(target_arch = "x86_64")]

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
+use drr::Storage;
 
+use crate::difference::Difference;
 use crate::limit::Limits;
 use crate::machine::memory::Region;
 use crate::models::{Baked, Network};
@@ -13,11 +15,11 @@ use crate::points::Order;
 use crate::python::Peer;
 use crate::report::Row;
 use crate::rounds::{Figures, Rounds};
-use crate::subject::{Subject, VARIANTS, Variant};
+use crate::subject::{Subject, VARIANTS, Variant, storage_name};
 use crate::torch::{CHUNKS, Eager};
 
 /// Largest difference between competitors, all in 32 bits, of values between 0 and 1.
-const PEER_TOLERANCE: f64 = 1e-4;
+const PEER_TOLERANCE: Difference = Difference { largest: 1e-4, rms: 1e-5 };
 
 /// Standard deviation that values have at least: else comparing them would show nothing.
 const LEAST_SPREAD: f64 = 0.01;
@@ -69,6 +71,24 @@ impl Case {
     fn lattice(&self) -> usize {
         self.sizes[self.sizes.len() / 2]
     }
+
+    /// Where the file's bytes are: the size of pages matters where points jump.
+    fn storages(&self) -> &'static [Storage] {
+        match self.order {
+            Order::Random => &[Storage::Mapped, Storage::HugePages],
+            Order::Lattice => &[Storage::Mapped],
+        }
+    }
+}
+
+/// How far everybody's values are from PyTorch eager's, by path and name of the precision.
+pub struct Agreement(Vec<(&'static str, &'static str, Difference)>);
+
+impl Agreement {
+    fn of(&self, path: &str, precision: &str) -> Difference {
+        let found = self.0.iter().find(|found| (found.0, found.1) == (path, precision));
+        found.map_or(Difference::ZERO, |found| found.2)
+    }
 }
 
 impl Contest<'_> {
@@ -76,32 +96,36 @@ impl Contest<'_> {
     ///
     /// # Errors
     /// If anybody differs by more than the tolerance: then they would not do the same work.
-    pub fn check(&mut self, case: &Case) -> Result<()> {
+    pub fn check(&mut self, case: &Case) -> Result<Agreement> {
         let points = case.peer_sample();
         let truth = self.eager.query(&points, case.threads);
         let mean = truth.iter().map(|&v| f64::from(v)).sum::<f64>() / truth.len() as f64;
         let variance = truth.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>();
         let spread = (variance / truth.len() as f64).sqrt();
         ensure!(spread > LEAST_SPREAD, "the network's values hardly vary ({spread:.1e})");
-        let compare = |who: &str, values: &[f32], tolerance: f64| {
-            let worst = worst_difference(values, &truth);
+        let mut agreement = Agreement(Vec::new());
+        let name = self.network.size.name;
+        let mut compare = |path, precision, values: &[f32], tolerance| {
+            let difference = Difference::new(values, &truth);
             ensure!(
-                worst <= tolerance,
-                "{who} differs from PyTorch eager by {worst:.1e}, allowed are {tolerance:.0e} \
-                 ({}, {} order, {} threads)",
-                self.network.size.name,
+                difference.is_within(tolerance),
+                "{path} in {precision} differs from PyTorch eager by {difference}, allowed are \
+                 {tolerance} ({name}, {} order, {} threads)",
                 case.order.name(),
                 case.threads,
             );
+            agreement.0.push((path, precision, difference));
             Ok(())
         };
+        let peer_precision = VARIANTS[0].name;
         let chunks = self.eager.query_chunks(&points, case.threads, CHUNKS[0]);
-        compare("torch_eager_chunked", &chunks, PEER_TOLERANCE)?;
+        compare("torch_eager_chunked", peer_precision, &chunks, PEER_TOLERANCE)?;
         let mut values = vec![f32::NAN; truth.len()];
         for variant in &VARIANTS {
             values.fill(f32::NAN);
-            self.subject(variant, case.threads)?.query(&points, &mut values)?;
-            compare(&format!("drr {}", variant.name), &values, variant.tolerance)?;
+            let subject = self.subject(variant, Storage::Mapped, case.threads)?;
+            subject.query(&points, &mut values)?;
+            compare("drr", variant.name, &values, variant.tolerance)?;
         }
         let file = PointsFile::write(self.folder, &points)?;
         let answer = self.folder.join("peer-values.f32");
@@ -110,38 +134,46 @@ impl Contest<'_> {
             let bytes = std::fs::read(&answer)?;
             let values: Vec<_> =
                 bytes.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
-            compare(name, &values, PEER_TOLERANCE)?;
+            compare(name, peer_precision, &values, PEER_TOLERANCE)?;
         }
         let _ = std::fs::remove_file(answer);
-        Ok(())
+        Ok(agreement)
     }
 
     /// Rates of everybody and the limit, medians of `rounds` rounds.
     ///
     /// # Errors
-    /// If anybody fails.
+    /// If anybody fails or differs, see [`Contest::check`].
     pub fn measure(&mut self, case: &Case, region: &Region, rounds: usize) -> Result<Vec<Row>> {
+        let agreement = self.check(case)?;
         let size = &self.network.size;
         let threads = case.threads;
         let queries: Vec<_> = case.sizes.iter().map(|&count| case.order.points(count)).collect();
         let sample = case.peer_sample();
         let file = PointsFile::write(self.folder, &sample)?;
-        let subjects: Vec<_> = (VARIANTS.iter())
-            .map(|variant| self.subject(variant, threads))
+        let ways = VARIANTS
+            .iter()
+            .flat_map(|variant| case.storages().iter().map(move |&storage| (variant, storage)));
+        let ways: Vec<_> = ways
+            .map(|(variant, storage)| {
+                Ok((variant, storage, self.subject(variant, storage, threads)?))
+            })
             .collect::<Result<_>>()?;
         let mut turns = Rounds::default();
         let limits = Limits::add(&mut turns, region, size, case.order, threads);
         let mut entries = Vec::new();
-        for (variant, subject) in VARIANTS.iter().zip(&subjects) {
+        for (variant, storage, subject) in &ways {
             for points in &queries {
                 let count = points.len() / 3;
                 let mut values = vec![0.0; count];
                 turns.add(move || rate(count, || subject.query(points, &mut values)));
-                entries.push(Entry { path: "drr", variant, points: count, remark: String::new() });
+                let (storage, remark) = (storage_name(*storage), String::new());
+                entries.push(Entry { path: "drr", variant, storage, points: count, remark });
             }
         }
         let mut competitor = |path, remark| {
-            entries.push(Entry { path, variant: &VARIANTS[0], points: case.peer_points, remark });
+            let (variant, points) = (&VARIANTS[0], case.peer_points);
+            entries.push(Entry { path, variant, storage: "-", points, remark });
         };
         let (eager, points, count) = (self.eager, &sample, case.peer_points);
         if self.with_eager {
@@ -168,9 +200,11 @@ impl Contest<'_> {
                 threads,
                 path: entry.path,
                 precision: entry.variant.name,
+                storage: entry.storage,
                 points: entry.points,
                 figure,
                 others_busy,
+                difference: agreement.of(entry.path, entry.variant.name),
                 limit: limits.of(&figures, size, entry.variant, whole),
                 remark: entry.remark,
             }
@@ -178,9 +212,9 @@ impl Contest<'_> {
         Ok(rows.collect())
     }
 
-    fn subject(&self, variant: &Variant, threads: usize) -> Result<Subject> {
-        let path = self.baked.path(variant.grid);
-        Subject::open(path, variant, threads, &self.network.size.parameter_values())
+    fn subject(&self, variant: &Variant, storage: Storage, threads: usize) -> Result<Subject> {
+        let path = self.baked.path(variant);
+        Subject::open(path, storage, threads, &self.network.size.parameter_values())
     }
 }
 
@@ -189,6 +223,7 @@ struct Entry {
     path: &'static str,
     /// Whose limit counts.
     variant: &'static Variant,
+    storage: &'static str,
     points: usize,
     remark: String,
 }
@@ -227,13 +262,4 @@ fn best_chunk(eager: &Eager, points: &[f32], threads: usize) -> usize {
         start.elapsed()
     };
     CHUNKS.into_iter().min_by_key(|&chunk| time(chunk)).unwrap_or(CHUNKS[0])
-}
-
-fn worst_difference(values: &[f32], truth: &[f32]) -> f64 {
-    if values.len() != truth.len() {
-        return f64::INFINITY;
-    }
-    let differences = values.iter().zip(truth).map(|(a, b)| f64::from((a - b).abs()));
-    // Not `f64::max`, which would pass over NaN.
-    differences.fold(0.0, |worst, d| if d > worst || d.is_nan() { d } else { worst })
 }

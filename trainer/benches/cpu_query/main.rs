@@ -2,9 +2,10 @@
 //!
 //! `make bench` runs it; `docs/performance.md` says what each figure means. Modules: `models` (the
 //! networks), `points`, `subject` (drr), `torch` and `python` (competitors), `machine` and `limit`,
-//! `case` and `rounds` (how it is measured), `misc`, `report`.
+//! `case`, `difference` and `rounds` (how it is measured), `misc`, `report`.
 
 mod case;
+mod difference;
 mod limit;
 mod machine;
 mod misc;
@@ -29,7 +30,7 @@ use models::{Baked, Network, SIZES, Size, TINY};
 use points::Order;
 use python::{Peer, PeerFiles};
 use report::Row;
-use subject::{VARIANTS, grid_precisions};
+use subject::VARIANTS;
 use torch::Eager;
 
 /// Points that competitors get at a time: they are slow, and their rate does not depend on it.
@@ -38,10 +39,13 @@ const PEER_POINTS: usize = 1 << 16;
 /// The same for `--check`.
 const TINY_POINTS: usize = 1 << 10;
 
+/// Points at which inputs of layers are looked at, others than those that are measured.
+const CALIBRATION_POINTS: usize = 1 << 14;
+
 /// Measures queries on the CPU: points per second of drr and of its competitors on the same
 /// network, and how much of what this machine can do that is.
 ///
-/// Results: a table on standard output, OUT/cpu_query.json and OUT/cpu_misc.json. Needs some 6 GB
+/// Results: a table on standard output, OUT/cpu_query.json and OUT/cpu_misc.json. Needs some 8 GB
 /// of memory and 4 GB of disk; leave the machine alone meanwhile. Before anything is measured, all
 /// values are compared with PyTorch's: a difference is an error.
 #[derive(Parser)]
@@ -87,7 +91,7 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  make bench                              all models, some 20 minutes
+  make bench                              all models, some 30 minutes
   make bench QUICK=1                      two models, some minutes
   make bench MODEL=nyx                    one model
   make bench BENCH='--against none --threads 1 --part rates'
@@ -192,10 +196,10 @@ impl Bench<'_> {
 
     fn check(&mut self) -> Result<()> {
         let network = Network::new(TINY);
-        let baked = network.bake(&self.folder, &grid_precisions())?;
+        let eager = Eager::new(&network);
+        let baked = network.bake(&self.folder, &calibrate(&eager))?;
         let sizes = vec![1 << 12];
         self.load_peers(&network, TINY_POINTS)?;
-        let eager = Eager::new(&network);
         for order in [Order::Random, Order::Lattice] {
             for &threads in &self.arguments.threads {
                 let case = Case { order, threads, sizes: sizes.clone(), peer_points: TINY_POINTS };
@@ -217,15 +221,16 @@ impl Bench<'_> {
         for (n, size) in self.sizes().into_iter().enumerate() {
             eprintln!("{}: making the network and baking it", size.name);
             let network = Network::new(size);
-            let baked = network.bake(&self.folder, &grid_precisions())?;
+            let eager = Eager::new(&network);
+            let baked = network.bake(&self.folder, &calibrate(&eager))?;
             if part != Part::Rates && n == 0 {
                 for variant in &VARIANTS[..if quick { 1 } else { VARIANTS.len() }] {
-                    let path = baked.path(variant.grid);
+                    let path = baked.path(variant);
                     misc.push(misc::measure(path, &size, variant, rounds, quick)?);
                 }
             }
             if part != Part::Misc {
-                self.rates(&network, &baked, rounds, &mut rows)?;
+                self.rates(&network, &eager, &baked, rounds, &mut rows)?;
             }
         }
         // What was not measured now keeps its older results.
@@ -245,6 +250,7 @@ impl Bench<'_> {
     fn rates(
         &mut self,
         network: &Network,
+        eager: &Eager,
         baked: &Baked,
         rounds: usize,
         rows: &mut Vec<Row>,
@@ -254,15 +260,13 @@ impl Bench<'_> {
         let sizes = if given.is_empty() { default } else { given };
         let sizes: Vec<_> = sizes.iter().map(|log2| 1 << log2).collect();
         self.load_peers(network, PEER_POINTS)?;
-        let eager = Eager::new(network);
         let largest = VARIANTS.iter().map(|variant| limit::row_bytes(&network.size, variant)).max();
         let region = Region::new(largest.unwrap_or(64) * network.size.vertices())?;
         report::print_head();
         for order in [Order::Random, Order::Lattice] {
             for &threads in &self.arguments.threads {
                 let case = Case { order, threads, sizes: sizes.clone(), peer_points: PEER_POINTS };
-                let contest = &mut self.contest(network, baked, &eager);
-                contest.check(&case)?;
+                let contest = &mut self.contest(network, baked, eager);
                 for row in contest.measure(&case, &region, rounds)? {
                     report::print_row(&row);
                     rows.push(row);
@@ -290,6 +294,11 @@ impl Bench<'_> {
         let default = |size: &Size| model.is_empty() && !(*quick && size.name == "mpas_graph");
         SIZES.into_iter().filter(|size| named(size) || default(size)).collect()
     }
+}
+
+/// The largest inputs of the layers, on a sample: what 8-bit layers are baked for.
+fn calibrate(eager: &Eager) -> Vec<f64> {
+    eager.largest_inputs(&Order::Random.points(CALIBRATION_POINTS))
 }
 
 fn skip(name: &str, error: &anyhow::Error) {

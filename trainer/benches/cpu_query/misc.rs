@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use drr::{Checksums, OpenOptions, Points, Runtime, Sampler, SamplerOptions, ValuesMut};
+use drr::{Checksums, OpenOptions, Points, Runtime, Sampler, SamplerOptions, Storage, ValuesMut};
 use serde_json::{Value, json};
 
 use crate::limit::row_bytes;
@@ -41,7 +41,7 @@ pub fn measure(
     repetitions: usize,
     quick: bool,
 ) -> Result<Value> {
-    let subject = Subject::open(path, variant, 1, &size.parameter_values())?;
+    let subject = Subject::open(path, Storage::Mapped, 1, &size.parameter_values())?;
     let largest = if quick { QUICK_SCALE } else { SCALE[SCALE.len() - 1] };
     println!("\n{}, {}, one thread", size.name, variant.name);
     Ok(json!({

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use drr::model::spec::{
-    Activation, Axis, Grid, Input, Layer, LayerPrecision, Line, Parameter, Spec, Transform, Value,
+    Activation, Axis, Grid, Input, Layer, Line, Parameter, Spec, Transform, Value,
 };
 use drr::model::{GridPrecision, SmallTensors, Writer};
 use tch::{Device, Kind, Tensor};
+
+use crate::subject::{Arithmetic, VARIANTS, Variant};
 
 /// Vertices that are folded and written at a time.
 const CHUNK: i64 = 1 << 14;
@@ -127,7 +129,7 @@ pub struct Network {
 
 /// Baked files of one network; they go away with this.
 pub struct Baked {
-    files: Vec<(GridPrecision, PathBuf)>,
+    files: Vec<(&'static str, PathBuf)>,
 }
 
 impl Network {
@@ -167,30 +169,31 @@ impl Network {
         tensors.flat_map(numbers).flat_map(f32::to_le_bytes).collect()
     }
 
-    /// Writes the folded network into `folder`, once for each of `precisions`: grid and lines
+    /// Writes the folded network into `folder`, once for each of [`VARIANTS`]: grid and lines
     /// multiplied by their part of the fusion's weight, so that looking up does the fusion, too.
+    /// `largest` are the largest inputs of the layers that remain.
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn bake(&self, folder: &Path, precisions: &[GridPrecision]) -> Result<Baked> {
-        let Size { name, channels, hidden, .. } = self.size;
+    pub fn bake(&self, folder: &Path, largest: &[f64]) -> Result<Baked> {
         let mut baked = Baked { files: Vec::new() };
         let mut writers = Vec::new();
-        for &precision in precisions {
-            let path =
-                folder.join(format!("{name}-{}.drr.safetensors", precision.name().to_lowercase()));
-            writers.push(Writer::create(&path, self.folded_spec(), precision)?);
-            baked.files.push((precision, path));
+        for variant in &VARIANTS {
+            let path = folder.join(format!("{}-{}.drr.safetensors", self.size.name, variant.name));
+            let spec = self.folded_spec(variant.arithmetic, largest);
+            writers.push(Writer::create(&path, spec, variant.grid)?);
+            baked.files.push((variant.name, path));
         }
-        let mut grids = writers.iter_mut().map(Writer::grid).collect::<Result<Vec<_>, _>>()?;
-        let weight = self.layers[0].0.narrow(1, 0, channels as i64);
-        let vertices = self.size.vertices() as i64;
-        let mut features = vec![0.0; CHUNK as usize * hidden];
-        for start in (0..vertices).step_by(CHUNK as usize) {
-            let rows = self.grid.narrow(0, start, CHUNK.min(vertices - start));
-            let folded = rows.linear(&weight, None::<&Tensor>).to_kind(Kind::Double);
-            let count = folded.numel();
-            folded.copy_data(&mut features, count);
+        let ranges = self.folded_ranges();
+        let grids = writers.iter_mut().zip(&VARIANTS).map(|(writer, variant)| match variant.grid {
+            GridPrecision::I8 => writer.grid_in_ranges(&ranges),
+            _ => writer.grid(),
+        });
+        let mut grids = grids.collect::<Result<Vec<_>, _>>()?;
+        let mut features = vec![0.0; CHUNK as usize * self.size.hidden];
+        for chunk in self.folded_chunks() {
+            let count = chunk.numel();
+            chunk.to_kind(Kind::Double).copy_data(&mut features, count);
             for grid in &mut grids {
                 grid.push(&features[..count])?;
             }
@@ -205,15 +208,39 @@ impl Network {
         Ok(baked)
     }
 
-    fn folded_spec(&self) -> Spec {
+    /// The folded grid, some vertices after the other, `[n, hidden]`.
+    fn folded_chunks(&self) -> impl Iterator<Item = Tensor> {
+        let weight = self.layers[0].0.narrow(1, 0, self.size.channels as i64);
+        let vertices = self.size.vertices() as i64;
+        (0..vertices).step_by(CHUNK as usize).map(move |start| {
+            let rows = self.grid.narrow(0, start, CHUNK.min(vertices - start));
+            rows.linear(&weight, None::<&Tensor>)
+        })
+    }
+
+    /// The smallest and largest feature of each channel of the folded grid.
+    fn folded_ranges(&self) -> Vec<(f64, f64)> {
+        let mut ranges = vec![(f64::INFINITY, f64::NEG_INFINITY); self.size.hidden];
+        for chunk in self.folded_chunks() {
+            let (low, high) = (numbers(&chunk.amin(0, false)), numbers(&chunk.amax(0, false)));
+            for ((min, max), (low, high)) in ranges.iter_mut().zip(low.into_iter().zip(high)) {
+                (*min, *max) = (min.min(low.into()), max.max(high.into()));
+            }
+        }
+        ranges
+    }
+
+    fn folded_spec(&self, arithmetic: Arithmetic, largest: &[f64]) -> Spec {
         let Size { shape, parameters, line_vertices, hidden, .. } = self.size;
         let axis =
             |name: &str| Axis { name: name.into(), unit: String::new(), min: -1.0, max: 1.0 };
         let sizes = self.size.layer_sizes();
-        let layers = sizes[1..].iter().enumerate().map(|(n, &[inputs, outputs])| {
+        let layers = sizes[1..].iter().zip(largest).enumerate();
+        let layers = layers.map(|(n, (&[inputs, outputs], &largest))| {
             let last = n + 2 == sizes.len();
             let activation = if last { Activation::Sigmoid } else { Activation::ReLU };
-            Layer { inputs, outputs, activation, precision: LayerPrecision::F32 }
+            let precision = arithmetic.precision(largest, last);
+            Layer { inputs, outputs, activation, precision }
         });
         Spec {
             axes: ["x", "y", "z"].map(axis).into(),
@@ -269,9 +296,9 @@ impl Network {
 }
 
 impl Baked {
-    /// The file with this precision, one of those that were baked.
-    pub fn path(&self, precision: GridPrecision) -> &Path {
-        let file = self.files.iter().find(|file| file.0 == precision);
+    /// The file of a variant.
+    pub fn path(&self, variant: &Variant) -> &Path {
+        let file = self.files.iter().find(|file| file.0 == variant.name);
         file.map_or(Path::new("(not baked)"), |file| &file.1)
     }
 }

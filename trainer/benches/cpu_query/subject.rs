@@ -5,7 +5,10 @@ use std::path::Path;
 
 use anyhow::Result;
 use drr::model::GridPrecision;
+use drr::model::spec::LayerPrecision;
 use drr::{Checksums, OpenOptions, Points, Runtime, Sampler, SamplerOptions, Storage, ValuesMut};
+
+use crate::difference::Difference;
 
 /// Arithmetic of the decoder; decides which peak of the machine is the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +33,20 @@ impl Arithmetic {
             Self::Int8 => "int8",
         }
     }
+
+    /// As what a layer is baked whose inputs, not negative, are at most `largest`. With 8 bits, the
+    /// last layer is one of bf16: it has a hundredth of the weights, and its rounding would go
+    /// straight into the values.
+    pub fn precision(self, largest: f64, last: bool) -> LayerPrecision {
+        match self {
+            Self::F32 => LayerPrecision::F32,
+            Self::Int8 if !last => LayerPrecision::I8 { low: 0.0, step: largest / 255.0 },
+            Self::Bf16 | Self::Int8 => LayerPrecision::Bf16,
+        }
+    }
 }
 
-/// A way to bake and to open a model.
+/// A way to bake a model.
 #[derive(Debug)]
 pub struct Variant {
     /// Name in tables and files.
@@ -41,44 +55,58 @@ pub struct Variant {
     pub grid: GridPrecision,
     /// Arithmetic of the decoder.
     pub arithmetic: Arithmetic,
-    /// Largest difference from the original network in 32 bits, of values between 0 and 1.
-    pub tolerance: f64,
+    /// Allowed from the original network in 32 bits, of values between 0 and 1: some three times
+    /// what rounding makes of random weights, and less than most lost inputs of a layer do.
+    pub tolerance: Difference,
 }
 
 /// All that are measured. The first is the one that competitors' limit is taken from.
-pub const VARIANTS: [Variant; 2] = [
-    Variant { name: "f32", grid: GridPrecision::F32, arithmetic: Arithmetic::F32, tolerance: 1e-4 },
-    Variant { name: "f16", grid: GridPrecision::F16, arithmetic: Arithmetic::F32, tolerance: 2e-3 },
+pub const VARIANTS: [Variant; 4] = [
+    Variant {
+        name: "f32",
+        grid: GridPrecision::F32,
+        arithmetic: Arithmetic::F32,
+        tolerance: Difference { largest: 2e-5, rms: 2e-6 },
+    },
+    Variant {
+        name: "f16",
+        grid: GridPrecision::F16,
+        arithmetic: Arithmetic::F32,
+        tolerance: Difference { largest: 5e-4, rms: 6e-5 },
+    },
+    Variant {
+        name: "bf16",
+        grid: GridPrecision::F16,
+        arithmetic: Arithmetic::Bf16,
+        tolerance: Difference { largest: 1e-2, rms: 2e-3 },
+    },
+    Variant {
+        name: "int8",
+        grid: GridPrecision::I8,
+        arithmetic: Arithmetic::Int8,
+        tolerance: Difference { largest: 3e-2, rms: 4e-3 },
+    },
 ];
 
-/// The precisions of grids that the variants need, each once.
-pub fn grid_precisions() -> Vec<GridPrecision> {
-    let mut precisions = Vec::new();
-    for variant in &VARIANTS {
-        if !precisions.contains(&variant.grid) {
-            precisions.push(variant.grid);
-        }
+/// Name of a storage in tables and files.
+pub fn storage_name(storage: Storage) -> &'static str {
+    match storage {
+        Storage::Mapped => "mapped",
+        Storage::Copied => "copied",
+        Storage::HugePages => "huge",
     }
-    precisions
 }
 
 /// A baked file, open and bound to parameters.
 pub struct Subject(Sampler);
 
 impl Subject {
-    /// Opens `path` as `variant` says. The file was just written: checksums are not compared.
+    /// Opens `path`. The file was just written: checksums are not compared.
     ///
     /// # Errors
     /// Those of the library.
-    pub fn open(
-        path: &Path,
-        variant: &Variant,
-        threads: usize,
-        parameters: &[f64],
-    ) -> Result<Self> {
-        // What the library offers besides 32-bit decoders is asked for here.
-        debug_assert_eq!(variant.arithmetic, Arithmetic::F32);
-        let options = OpenOptions { storage: Storage::Mapped, checksums: Checksums::Skip, threads };
+    pub fn open(path: &Path, storage: Storage, threads: usize, parameters: &[f64]) -> Result<Self> {
+        let options = OpenOptions { storage, checksums: Checksums::Skip, threads };
         let runtime = Runtime::open(path, &options)?;
         Ok(Self(Sampler::new(&runtime, parameters, &SamplerOptions::default())?))
     }

@@ -65,8 +65,33 @@ impl Eager {
         })
     }
 
+    /// The largest input of each layer after the fusion at any of `points`; none is negative.
+    pub fn largest_inputs(&self, points: &[f32]) -> Vec<f64> {
+        let mut largest = Vec::new();
+        let layers = &self.layers[..self.layers.len() - 1];
+        no_grad(|| {
+            let mut x = self.features(&tensor(points));
+            for (weight, bias) in layers {
+                x = x.linear(weight, Some(bias)).relu();
+                largest.push(x.max().double_value(&[]));
+            }
+        });
+        largest
+    }
+
     /// `[n, 3]` to `[n, 1]`.
     fn forward(&self, points: &Tensor) -> Tensor {
+        let mut x = self.features(points);
+        let last = self.layers.len() - 1;
+        for (n, (weight, bias)) in self.layers.iter().enumerate() {
+            x = x.linear(weight, Some(bias));
+            x = if n == last { x.sigmoid() } else { x.relu() };
+        }
+        x
+    }
+
+    /// `[n, 3]` to `[n, channels + latent]`: the grid at the points, and the latent vector.
+    fn features(&self, points: &Tensor) -> Tensor {
         const BILINEAR: i64 = 0;
         const ZEROS: i64 = 0;
         let count = points.size()[0];
@@ -74,13 +99,7 @@ impl Eager {
         let sampled = self.grid.grid_sampler(&points.view([1, 1, 1, -1, 3]), BILINEAR, ZEROS, true);
         let spatial = sampled.view([channels, count]).transpose(0, 1);
         let latent = self.latent.expand([count, -1], false);
-        let mut x = Tensor::cat(&[spatial, latent], 1);
-        let last = self.layers.len() - 1;
-        for (n, (weight, bias)) in self.layers.iter().enumerate() {
-            x = x.linear(weight, Some(bias));
-            x = if n == last { x.sigmoid() } else { x.relu() };
-        }
-        x
+        Tensor::cat(&[spatial, latent], 1)
     }
 
     fn shallow_clone(&self) -> Self {

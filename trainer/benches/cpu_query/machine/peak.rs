@@ -58,6 +58,12 @@ impl Peak {
                 _ => {}
             }
         }
+        // Elsewhere, there is one loop for all precisions.
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = arithmetic;
+        #[cfg(target_arch = "aarch64")]
+        return Self { instruction: "NEON fmla", operations: lanes(4), work: aarch64::fmla };
+        #[cfg(not(target_arch = "aarch64"))]
         Self { instruction: "portable", operations: lanes(4), work: portable }
     }
 
@@ -72,6 +78,7 @@ impl Peak {
 }
 
 /// Four lanes that every 64-bit machine has.
+#[cfg(not(target_arch = "aarch64"))]
 fn portable(steps: u64) -> f32 {
     let (x, y) = black_box(([0.5f32; 4], [1e-9f32; 4]));
     let mut sums = [[0.0f32; 4]; SUMS];
@@ -85,6 +92,26 @@ fn portable(steps: u64) -> f32 {
         black_box(&mut sums);
     }
     sums.iter().flatten().sum()
+}
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64 {
+    use std::arch::aarch64::*;
+    use std::hint::black_box;
+
+    use super::SUMS;
+
+    #[target_feature(enable = "neon")]
+    pub fn fmla(steps: u64) -> f32 {
+        let (x, y) = black_box((vdupq_n_f32(0.5), vdupq_n_f32(1e-9)));
+        let mut sums = [vdupq_n_f32(0.0); SUMS];
+        for _ in 0..steps {
+            for sum in &mut sums {
+                *sum = vfmaq_f32(*sum, x, y);
+            }
+        }
+        sums.into_iter().map(|sum| vaddvq_f32(sum)).sum()
+    }
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -1,5 +1,5 @@
 //! Derivatives in 32 bits, written once for all instruction sets: the forward pass is that of
-//! [`tile`](crate::cpu::tile), but keeps how each activation changes; the backward pass goes through the layers'
+//! `cpu::tile`, but keeps how each activation changes; the backward pass goes through the layers'
 //! transposed weights, once per output, up to the input vector.
 
 use super::activation::derivative;

@@ -5,8 +5,11 @@ use std::arch::x86_64::*;
 use half::f16;
 
 use super::gradient::{self, Pass};
-use super::lanes::{InstructionSet, LANES, Lanes, Portable, Single};
+use super::lanes::{LANES, Lanes, Portable, Single};
+use super::packed::PackedLayer;
+use super::product::{self, InstructionSet, Prefetch, Rows};
 use super::{Scratch, stage, tile};
+use crate::model::spec::Activation;
 
 /// Whether this machine has the instructions.
 pub fn is_supported() -> bool {
@@ -55,8 +58,31 @@ struct Avx2([__m256; 2]);
 
 impl InstructionSet for Avx2 {
     type Lanes = Self;
-    type Bf16 = Single<Self>;
-    type Int8 = Single<Self>;
+
+    #[inline(always)]
+    fn dense(
+        layer: &PackedLayer,
+        activation: Activation,
+        bias: &[[f32; LANES]],
+        x: &Rows<'_>,
+        y: &mut Rows<'_>,
+        prefetch: &mut Prefetch<'_>,
+    ) {
+        // SAFETY: see `Avx2`.
+        unsafe { dense_with_features(layer, activation, bias, x, y, prefetch) }
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn dense_with_features(
+    layer: &PackedLayer,
+    activation: Activation,
+    bias: &[[f32; LANES]],
+    x: &Rows<'_>,
+    y: &mut Rows<'_>,
+    prefetch: &mut Prefetch<'_>,
+) {
+    product::dense::<Single<Avx2>>(layer, activation, bias, x, y, prefetch);
 }
 
 /// An operation on both halves. No closures: they would be compiled without the instructions.

@@ -5,8 +5,11 @@ use std::arch::x86_64::*;
 use half::f16;
 
 use super::gradient::{self, Pass};
-use super::lanes::{InstructionSet, LANES, Lanes, Product, Single};
+use super::lanes::{LANES, Lanes, Product, Single};
+use super::packed::{Arithmetic, PackedLayer};
+use super::product::{self, InstructionSet, Prefetch, Rows};
 use super::{Scratch, stage, tile};
+use crate::model::spec::Activation;
 
 /// Whether this machine has AVX-512 as of 2017 (F, BW, DQ, VL).
 pub fn is_supported() -> bool {
@@ -87,14 +90,66 @@ struct Avx512<const SHORT: bool>(__m512);
 
 impl InstructionSet for Avx512<false> {
     type Lanes = Self;
-    type Bf16 = Single<Self>;
-    type Int8 = Single<Self>;
+
+    #[inline(always)]
+    fn dense(
+        layer: &PackedLayer,
+        activation: Activation,
+        bias: &[[f32; LANES]],
+        x: &Rows<'_>,
+        y: &mut Rows<'_>,
+        prefetch: &mut Prefetch<'_>,
+    ) {
+        // SAFETY: see `Avx512`.
+        unsafe { dense_single(layer, activation, bias, x, y, prefetch) }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
+fn dense_single(
+    layer: &PackedLayer,
+    activation: Activation,
+    bias: &[[f32; LANES]],
+    x: &Rows<'_>,
+    y: &mut Rows<'_>,
+    prefetch: &mut Prefetch<'_>,
+) {
+    product::dense::<Single<Avx512<false>>>(layer, activation, bias, x, y, prefetch);
 }
 
 impl InstructionSet for Avx512<true> {
     type Lanes = Self;
-    type Bf16 = Bf16;
-    type Int8 = Int8;
+
+    #[inline(always)]
+    fn dense(
+        layer: &PackedLayer,
+        activation: Activation,
+        bias: &[[f32; LANES]],
+        x: &Rows<'_>,
+        y: &mut Rows<'_>,
+        prefetch: &mut Prefetch<'_>,
+    ) {
+        // SAFETY: see `Avx512`.
+        unsafe { dense_mixed(layer, activation, bias, x, y, prefetch) }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,fma,f16c")]
+fn dense_mixed(
+    layer: &PackedLayer,
+    activation: Activation,
+    bias: &[[f32; LANES]],
+    x: &Rows<'_>,
+    y: &mut Rows<'_>,
+    prefetch: &mut Prefetch<'_>,
+) {
+    match layer.arithmetic() {
+        Arithmetic::Single => {
+            product::dense::<Single<Avx512<true>>>(layer, activation, bias, x, y, prefetch);
+        }
+        Arithmetic::Bf16 => product::dense::<Bf16>(layer, activation, bias, x, y, prefetch),
+        Arithmetic::Int8 => product::dense::<Int8>(layer, activation, bias, x, y, prefetch),
+    }
 }
 
 impl<const SHORT: bool> Lanes for Avx512<SHORT> {

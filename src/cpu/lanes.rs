@@ -201,25 +201,9 @@ impl<L: Lanes> Product for Single<L> {
     }
 }
 
-/// What an instruction set has.
-pub trait InstructionSet {
-    /// 32-bit arithmetic.
-    type Lanes: Lanes;
-    /// Products of pairs of bfloat16.
-    type Bf16: Product<Lanes = Self::Lanes>;
-    /// Products of four unsigned inputs and four signed weights of 8 bits.
-    type Int8: Product<Lanes = Self::Lanes>;
-}
-
 /// Any machine: the compiler makes of it what the target's baseline has.
 #[derive(Clone, Copy)]
 pub struct Portable([f32; LANES]);
-
-impl InstructionSet for Portable {
-    type Lanes = Self;
-    type Bf16 = Single<Self>;
-    type Int8 = Single<Self>;
-}
 
 /// Lane by lane. A plain loop: the closures of `map` and `from_fn` are not always inlined.
 macro_rules! each {

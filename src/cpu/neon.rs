@@ -6,8 +6,11 @@ use std::arch::asm;
 use half::f16;
 
 use super::gradient::{self, Pass};
-use super::lanes::{InstructionSet, LANES, Lanes, Single};
+use super::lanes::{LANES, Lanes, Single};
+use super::packed::PackedLayer;
+use super::product::{self, InstructionSet, Prefetch, Rows};
 use super::{Scratch, tile};
+use crate::model::spec::Activation;
 
 // All targets with a standard library have it: there is nothing to detect.
 const _: () = assert!(cfg!(target_feature = "neon"));
@@ -28,8 +31,17 @@ struct Neon([float32x4_t; 4]);
 
 impl InstructionSet for Neon {
     type Lanes = Self;
-    type Bf16 = Single<Self>;
-    type Int8 = Single<Self>;
+
+    fn dense(
+        layer: &PackedLayer,
+        activation: Activation,
+        bias: &[[f32; LANES]],
+        x: &Rows<'_>,
+        y: &mut Rows<'_>,
+        prefetch: &mut Prefetch<'_>,
+    ) {
+        product::dense::<Single<Self>>(layer, activation, bias, x, y, prefetch);
+    }
 }
 
 /// An operation on all quarters.

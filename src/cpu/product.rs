@@ -2,7 +2,7 @@
 
 use super::TILE;
 use super::activation::{apply, apply_but_relu};
-use super::lanes::{LANES, Lanes, Product, Words};
+use super::lanes::{LANES, Lanes, Portable, Product, Single, Words};
 use super::packed::{Format, PackedLayer};
 use super::stage::{LINE, Staged};
 use crate::model::spec::Activation;
@@ -12,6 +12,38 @@ const ROWS: usize = 6;
 
 /// Most vectors of outputs of a register block.
 const MAX_VECTORS: usize = 4;
+
+/// What an instruction set has.
+pub trait InstructionSet {
+    /// 32-bit arithmetic.
+    type Lanes: Lanes;
+
+    /// [`dense`] in the layer's arithmetic, compiled once with the instructions: it is most of the
+    /// code, and takes most of the time to compile.
+    fn dense(
+        layer: &PackedLayer,
+        activation: Activation,
+        bias: &[[f32; LANES]],
+        x: &Rows<'_>,
+        y: &mut Rows<'_>,
+        prefetch: &mut Prefetch<'_>,
+    );
+}
+
+impl InstructionSet for Portable {
+    type Lanes = Self;
+
+    fn dense(
+        layer: &PackedLayer,
+        activation: Activation,
+        bias: &[[f32; LANES]],
+        x: &Rows<'_>,
+        y: &mut Rows<'_>,
+        prefetch: &mut Prefetch<'_>,
+    ) {
+        dense::<Single<Self>>(layer, activation, bias, x, y, prefetch);
+    }
+}
 
 /// Cache lines that the next tile will need, asked for a few at a time while this one is computed.
 pub struct Prefetch<'a> {

@@ -5,9 +5,9 @@
 //! that no transposition is needed and any number of points is handled alike.
 
 use super::activation::apply_but_relu;
-use super::lanes::{Feature, InstructionSet, LANES, Lanes, Single};
-use super::packed::{Arithmetic, Format, PackedLayer};
-use super::product::{Prefetch, Rows, dense};
+use super::lanes::{Feature, LANES, Lanes};
+use super::packed::{Format, PackedLayer};
+use super::product::{InstructionSet, Prefetch, Rows};
 use super::stage::{Corners, Staged};
 use super::{Binding, Scratch, runs};
 use crate::model::spec::{Activation, Spec};
@@ -47,17 +47,7 @@ pub fn evaluate<I: InstructionSet>(job: &Job<'_>, scratch: &mut Scratch, values:
         let words = &mut to[..rows * next_stride];
         let mut y = Rows { words, stride: next_stride, format: next_format };
         let activation = layer.activation;
-        match layer.arithmetic() {
-            Arithmetic::Single => {
-                dense::<Single<I::Lanes>>(layer, activation, bias, &x, &mut y, &mut prefetch);
-            }
-            Arithmetic::Bf16 => {
-                dense::<I::Bf16>(layer, activation, bias, &x, &mut y, &mut prefetch);
-            }
-            Arithmetic::Int8 => {
-                dense::<I::Int8>(layer, activation, bias, &x, &mut y, &mut prefetch);
-            }
-        }
+        I::dense(layer, activation, bias, &x, &mut y, &mut prefetch);
         std::mem::swap(&mut from, &mut to);
         (stride, format) = (next_stride, next_format);
     }

@@ -1,5 +1,5 @@
 //! A baked model bound to one set of parameters and asked for values: units, policies, threads.
-//! The arithmetic is in [`cpu`].
+//! The arithmetic is in [`cpu`](crate::cpu).
 
 pub mod gradient;
 mod lattice;

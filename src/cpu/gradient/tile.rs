@@ -1,13 +1,13 @@
 //! Derivatives in 32 bits, written once for all instruction sets: the forward pass is that of
-//! [`tile`], but keeps how each activation changes; the backward pass goes through the layers'
+//! `cpu::tile`, but keeps how each activation changes; the backward pass goes through the layers'
 //! transposed weights, once per output, up to the input vector.
 
 use super::activation::derivative;
 use super::{Backward, Direction, Forward, Level, Pass, Tape};
 use crate::cpu::activation::apply;
-use crate::cpu::lanes::{InstructionSet, LANES, Lanes, Single};
-use crate::cpu::packed::{Arithmetic, Format};
-use crate::cpu::product::{Prefetch, Rows, dense};
+use crate::cpu::lanes::{LANES, Lanes};
+use crate::cpu::packed::Format;
+use crate::cpu::product::{InstructionSet, Prefetch, Rows};
 use crate::cpu::tile::{gather, write_values};
 use crate::model::spec::{Activation, LayerPrecision};
 
@@ -16,7 +16,7 @@ use crate::model::spec::{Activation, LayerPrecision};
 pub fn run<I: InstructionSet>(pass: Pass<'_, '_>) {
     match pass {
         Pass::Forward(pass) => forward::<I>(pass),
-        Pass::Backward(pass) => backward::<I::Lanes>(pass),
+        Pass::Backward(pass) => backward::<I>(pass),
     }
 }
 
@@ -51,17 +51,7 @@ fn forward<I: InstructionSet>(pass: Forward<'_>) {
         let Some(layer) = layer else { break };
         let bias = if n == 0 { &job.binding.bias32 } else { &layer.bias };
         let mut sums = levels[n + 1].rows(*len);
-        match layer.arithmetic() {
-            Arithmetic::Single => {
-                dense::<Single<I::Lanes>>(layer, plain, bias, &x, &mut sums, &mut prefetch);
-            }
-            Arithmetic::Bf16 => {
-                dense::<I::Bf16>(layer, plain, bias, &x, &mut sums, &mut prefetch);
-            }
-            Arithmetic::Int8 => {
-                dense::<I::Int8>(layer, plain, bias, &x, &mut sums, &mut prefetch);
-            }
-        }
+        I::dense(layer, plain, bias, &x, &mut sums, &mut prefetch);
     }
     prefetch.finish::<I::Lanes>();
     write_values(&scratch.front[..*len * stride], stride, spec.outputs(), values);
@@ -118,7 +108,7 @@ fn load(words: &[u32], numbers: &mut [[f32; LANES]]) {
 
 /// Derivatives of one output at the points of the tile that went forward last.
 #[inline(always)]
-fn backward<L: Lanes>(pass: Backward<'_, '_>) {
+fn backward<I: InstructionSet>(pass: Backward<'_, '_>) {
     let Backward { model, transposed, parameters, output, scratch, tape, derivatives } = pass;
     let (mut from, mut to) = (&mut scratch.front, &mut scratch.back);
     let Tape { levels, cells, numbers, len, .. } = tape;
@@ -128,7 +118,7 @@ fn backward<L: Lanes>(pass: Backward<'_, '_>) {
         let stride = levels[n + 1].stride;
         if n == 0 {
             if let Some(sums) = &mut derivatives.parameters {
-                add_directions::<L>(&parameters.bias, from, stride, parameters.count, sums);
+                add_directions::<I::Lanes>(&parameters.bias, from, stride, parameters.count, sums);
             }
             if derivatives.position.is_none() && parameters.inputs.is_empty() {
                 return;
@@ -139,16 +129,16 @@ fn backward<L: Lanes>(pass: Backward<'_, '_>) {
         let words = &mut to[..slopes.words.len()];
         let mut y = Rows { words, stride: slopes.stride, format: Format::PLAIN };
         let none = &mut Prefetch::none();
-        dense::<Single<L>>(layer, Activation::Identity, &layer.bias, &x, &mut y, none);
+        I::dense(layer, Activation::Identity, &layer.bias, &x, &mut y, none);
         let products = y.words.as_chunks_mut().0.iter_mut();
         for (product, slopes) in products.zip(slopes.words.as_chunks().0) {
-            L::load_bits(product).mul(L::load_bits(slopes)).store_bits(product);
+            I::Lanes::load_bits(product).mul(I::Lanes::load_bits(slopes)).store_bits(product);
         }
         std::mem::swap(&mut from, &mut to);
     }
     let stride = levels[0].stride;
     if let Some(sums) = &mut derivatives.parameters {
-        add_directions::<L>(&parameters.inputs, from, stride, parameters.count, sums);
+        add_directions::<I::Lanes>(&parameters.inputs, from, stride, parameters.count, sums);
     }
     let Some(sums) = &mut derivatives.position else { return };
     let spec = model.spec();
@@ -167,7 +157,7 @@ fn backward<L: Lanes>(pass: Backward<'_, '_>) {
             if start < end {
                 let part = &gradient[start..end];
                 let data = (grid, model.grid(n));
-                cells[n].add_slopes::<L>(data, i, start - grid.offset, part, sums);
+                cells[n].add_slopes::<I::Lanes>(data, i, start - grid.offset, part, sums);
             }
         }
     }

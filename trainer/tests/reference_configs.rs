@@ -51,10 +51,12 @@ fn the_cloverleaf_model_trains_and_says_what_it_leaves_out() {
     for text in [&pairs[..], &["not supported yet", "train.grad_scalar"]].concat() {
         assert!(said.contains(text), "no `{text}` in: {said}");
     }
-    // The published sizes of everything but the grids.
-    assert_eq!(spec["grids"][0]["channels"], 96);
+    // The published sizes of everything but the grids; the fusion is folded into them.
+    assert_eq!(spec["grids"][0]["channels"], 128);
+    assert_eq!(spec["input"]["activation"], "relu");
+    assert_eq!(spec["layers"].as_array().map(Vec::len), Some(3));
     assert_eq!(spec["parameters"].as_array().map(Vec::len), Some(6));
-    assert_eq!(spec["layers"][0]["inputs"], 96 + 48);
+    assert_eq!(spec["layers"][0]["inputs"], 128);
     assert_eq!(spec["values"][0]["max"], 41.920379638671875);
 }
 

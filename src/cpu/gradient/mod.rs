@@ -170,18 +170,13 @@ impl Engine {
             Kernel::Scalar => tile::run::<Portable>(pass),
             #[cfg(target_arch = "aarch64")]
             Kernel::Neon => neon::derive(pass),
-            #[cfg(not(target_arch = "aarch64"))]
-            Kernel::Neon => unreachable!("not supported here, so never chosen"),
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx2 => avx2::derive(pass),
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx512 => avx512::derive(pass),
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx512Bf16 => avx512::derive_short(pass),
-            #[cfg(not(target_arch = "x86_64"))]
-            Kernel::Avx2 | Kernel::Avx512 | Kernel::Avx512Bf16 => {
-                unreachable!("not supported here, so never chosen")
-            }
+            kernel => unreachable!("{kernel:?} is not supported here, so never chosen"),
         }
     }
 

@@ -11,7 +11,8 @@ use std::time::Instant;
 use drr::model::spec::{Activation, LayerPrecision, Spec};
 use drr::model::{GridPrecision, SmallTensors, Writer};
 use drr::{
-    Checksums, Kernel, Lattice, Model, Points, Runtime, Sampler, SamplerOptions, Storage, ValuesMut,
+    Checksums, Gradients, GradientsMut, Kernel, Lattice, Model, Points, Runtime, Sampler,
+    SamplerOptions, Storage, ValuesMut,
 };
 use serde_json::json;
 
@@ -52,14 +53,34 @@ fn main() {
             let lattice = rate(&runtime, |sampler, out| {
                 sampler.query_lattice(&LATTICE, out).expect("a query");
             });
+            let points = self::random();
+            let derived = rate(&runtime, |sampler, out| derive(sampler, &points, out));
             println!(
                 "{storage:?} {kernel:?}: random {:.2} (best {:.2}), in order {:.2} ({:.2}), lattice \
-                 {:.2} ({:.2}) M points/s",
-                random[0], random[1], ordered[0], ordered[1], lattice[0], lattice[1]
+                 {:.2} ({:.2}), random with derivatives {:.2} ({:.2}) M points/s",
+                random[0],
+                random[1],
+                ordered[0],
+                ordered[1],
+                lattice[0],
+                lattice[1],
+                derived[0],
+                derived[1]
             );
         }
     }
     std::fs::remove_file(path).expect("the file");
+}
+
+/// Values and derivatives by all coordinates and parameters.
+fn derive(sampler: &Sampler, points: &[f32], out: &mut ValuesMut<'_>) {
+    let (mut position, mut parameters) = (vec![0.0f32; 3 * POINTS], vec![0.0f32; POINTS]);
+    let mut gradients = Gradients {
+        position: Some(GradientsMut::packed(&mut position, 1, 3).expect("room")),
+        parameters: Some(GradientsMut::packed(&mut parameters, 1, 1).expect("room")),
+    };
+    let points = Points::packed(points, 3).expect("whole points");
+    sampler.query_gradient(&points, Some(out), &mut gradients).expect("a query");
 }
 
 /// Median and best.

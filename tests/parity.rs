@@ -9,6 +9,7 @@ use common::{Baked, kernels, query};
 use drr::model::GridPrecision;
 use drr::model::spec::{Activation, MAX_ITEMS, MAX_WIDTH, Spec, Transform};
 use drr::{Kernel, Outside, SamplerOptions, Units};
+use serde_json::{Value, json};
 
 /// Largest error of a 32-bit kernel, relative to the largest result of the model (at least 1).
 ///
@@ -149,6 +150,39 @@ fn every_kernel_agrees_with_the_reference() {
                 let part = steps as f64 / found.len() as f64;
                 assert!(part <= STEPS, "model {seed} {kernel:?}: {part} of the results differ");
             }
+        }
+    }
+}
+
+#[test]
+fn what_layers_leave_in_buffers_does_not_matter() {
+    // Inputs of 8 bits that are all at their end are NaN when taken for numbers of 32 bits.
+    let i8 = |step: f64| json!({"i8": {"low": -10.0, "step": step}});
+    let layer = |inputs: usize, outputs: usize, precision: Value| json!({"inputs": inputs, "outputs": outputs, "activation": "identity", "precision": precision});
+    let axis = json!({"name": "x", "unit": "", "min": 0.0, "max": 1.0});
+    let value = json!({"name": "v", "unit": "", "min": 0.0, "max": 1.0, "transform": "linear"});
+    let spec = serde_json::from_value(json!({
+        "axes": [axis],
+        "parameters": [],
+        "values": [value, value],
+        "grids": [{"axes": [0], "shape": [2], "channels": 64, "offset": 0}],
+        "lines": [],
+        "input": {"width": 64, "bias": false, "activation": "identity"},
+        "layers": [
+            layer(64, 64, i8(1e-3)),
+            layer(64, 3, i8(1e-3)),
+            layer(3, 2, json!("f32")),
+        ],
+    }));
+    let spec = spec.expect("a description");
+    let baked = Baked::write(spec, GridPrecision::F32, &mut Rng::new(3));
+    let points: Vec<f64> = (0..100).map(|i| f64::from(i) * 0.01).collect();
+    let answer = |kernel| query(&baked.sampler(kernel, &[], &SamplerOptions::default()), &points);
+    let expected = answer(Kernel::Reference);
+    for kernel in kernels() {
+        for (found, expected) in answer(kernel).iter().zip(&expected) {
+            let error = (found - expected).abs();
+            assert!(error <= 1e-4 * largest(&[*expected]), "{kernel:?}: {found}, {expected}");
         }
     }
 }

@@ -11,14 +11,15 @@ use std::time::Instant;
 use drr::model::spec::{Activation, LayerPrecision, Spec};
 use drr::model::{GridPrecision, SmallTensors, Writer};
 use drr::{
-    Checksums, Gradients, GradientsMut, Kernel, Lattice, Model, Points, Runtime, Sampler,
-    SamplerOptions, Storage, ValuesMut,
+    Checksums, Gradients, GradientsMut, Kernel, Lattice, Model, Parameters, Points, Runtime,
+    Sampler, SamplerOptions, SetValuesMut, Storage, ValuesMut,
 };
 use serde_json::json;
 
 const WIDTH: usize = 128;
 const POINTS: usize = 1 << 16;
 const REPETITIONS: usize = 15;
+const SETS: usize = 16;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
@@ -67,6 +68,12 @@ fn main() {
                 derived[0],
                 derived[1]
             );
+            let (own, sets, latency) = (rate_own(&runtime), rate_sets(&runtime), latency(&runtime));
+            println!(
+                "    in order with own parameters {:.2} ({:.2}), for {SETS} sets {:.2} ({:.2}) M \
+                 points/s; one warm point {:.2} ({:.2}) us",
+                own[0], own[1], sets[0], sets[1], latency[0], latency[1]
+            );
         }
     }
     std::fs::remove_file(path).expect("the file");
@@ -83,20 +90,73 @@ fn derive(sampler: &Sampler, points: &[f32], out: &mut ValuesMut<'_>) {
     sampler.query_gradient(&points, Some(out), &mut gradients).expect("a query");
 }
 
-/// Median and best.
+/// Median and best of a sampler's queries.
 fn rate(runtime: &Arc<Runtime>, query: impl Fn(&Sampler, &mut ValuesMut<'_>)) -> [f64; 2] {
     let sampler = Sampler::new(runtime, &[0.3], &SamplerOptions::default()).expect("in range");
     let mut values = vec![0.0f32; POINTS];
+    measure(|| {
+        let mut out = ValuesMut::packed(&mut values, 1).expect("room");
+        query(&sampler, &mut out);
+    })
+}
+
+/// As [`rate`], each point for a parameter of its own.
+fn rate_own(runtime: &Runtime) -> [f64; 2] {
+    let mut rng = Rng(8);
+    let parameters: Vec<f32> = (0..POINTS).map(|_| rng.next()).collect();
+    let (coordinates, mut values) = (ordered(), vec![0.0f32; POINTS]);
+    let points = Points::packed(&coordinates, 3).expect("whole points");
+    let parameters = Parameters::packed(&parameters, POINTS, 1).expect("one per point");
+    measure(|| {
+        let mut out = ValuesMut::packed(&mut values, 1).expect("room");
+        runtime.query(&parameters, &SamplerOptions::default(), &points, &mut out).expect("a query");
+    })
+}
+
+/// As [`rate`], fewer points, each for many parameters.
+fn rate_sets(runtime: &Runtime) -> [f64; 2] {
+    let parameters: Vec<f32> = (0..SETS).map(|n| n as f32 / SETS as f32).collect();
+    let (coordinates, mut values) = (ordered(), vec![0.0f32; POINTS]);
+    let points = Points::packed(&coordinates[..3 * POINTS / SETS], 3).expect("whole points");
+    let parameters = Parameters::packed(&parameters, SETS, 1).expect("one per set");
+    measure(|| {
+        let mut out = SetValuesMut::packed(&mut values, SETS, 1).expect("room");
+        let options = SamplerOptions::default();
+        runtime.query_sets(&parameters, &options, &points, &mut out).expect("a query");
+    })
+}
+
+/// Millions of values per second of a query for [`POINTS`] of them.
+fn measure(mut query: impl FnMut()) -> [f64; 2] {
     let mut seconds: Vec<f64> = (0..REPETITIONS)
         .map(|_| {
             let start = Instant::now();
-            let mut out = ValuesMut::packed(&mut values, 1).expect("room");
-            query(&sampler, &mut out);
+            query();
             start.elapsed().as_secs_f64()
         })
         .collect();
     seconds.sort_by(f64::total_cmp);
     [seconds[REPETITIONS / 2], seconds[0]].map(|seconds| POINTS as f64 / seconds / 1e6)
+}
+
+/// Microseconds that a query of one point takes when it is asked again and again.
+fn latency(runtime: &Arc<Runtime>) -> [f64; 2] {
+    const CALLS: usize = 1000;
+    let sampler = Sampler::new(runtime, &[0.3], &SamplerOptions::default()).expect("in range");
+    let (point, mut value) = ([0.3f32, 0.6, 0.7], [0.0f32]);
+    let mut micros: Vec<f64> = (0..101)
+        .map(|_| {
+            let start = Instant::now();
+            for _ in 0..CALLS {
+                let points = Points::packed(std::hint::black_box(&point), 3).expect("a point");
+                let mut out = ValuesMut::packed(&mut value, 1).expect("room");
+                sampler.query(&points, &mut out).expect("a query");
+            }
+            start.elapsed().as_secs_f64() / CALLS as f64 * 1e6
+        })
+        .collect();
+    micros.sort_by(f64::total_cmp);
+    [micros[50], micros[0]]
 }
 
 /// SplitMix64, from 0 to 1.

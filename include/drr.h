@@ -60,6 +60,9 @@ enum drr_scalar
     DRR_F32 = 0,
     // 64-bit floating point.
     DRR_F64 = 1,
+    // 16-bit floating point (IEEE 754 binary16), for results only: rounded to nearest, ties to
+    // even; magnitudes of 65520 and more give infinity.
+    DRR_F16 = 2,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -228,7 +231,7 @@ typedef struct drr_sampler_options {
 typedef struct drr_points {
     // `sizeof(drr_points)`
     uint32_t struct_size;
-    // A `drr_scalar`.
+    // A `drr_scalar`, not `DRR_F16`.
     uint32_t scalar;
     // Number of points; 0 is fine, the addresses may be NULL then.
     uint64_t count;
@@ -290,6 +293,26 @@ typedef struct drr_gradients {
     // Bytes from one derivative of a value to the next; 0 means the size of one number.
     int64_t component_stride;
 } drr_gradients;
+
+// Simulation parameters in the caller's memory: a row for each point or for each set, in any
+// layout. Parameter `k` of row `i` is at
+// `(const char *)data + i * row_stride + k * parameter_stride`, of any alignment.
+typedef struct drr_parameters {
+    // `sizeof(drr_parameters)`
+    uint32_t struct_size;
+    // A `drr_scalar`, not `DRR_F16`.
+    uint32_t scalar;
+    // Number of rows: points or sets; 0 is fine, the address may be NULL then.
+    uint64_t count;
+    // Address of the first row's first parameter; in the model's order and units (or in [0, 1]
+    // with `DRR_UNITS_NORMALIZED`).
+    const void *data;
+    // Bytes from one row to the next, may be negative; 0 means that the parameters of a row
+    // follow one another without gaps, and rows too.
+    int64_t row_stride;
+    // Bytes from one parameter of a row to the next; 0 means the size of one number.
+    int64_t parameter_stride;
+} drr_parameters;
 
 #ifdef __cplusplus
 extern "C" {
@@ -488,6 +511,64 @@ drr_status drr_sampler_query_gradient(const struct drr_sampler *sampler,
                                       const struct drr_values *values,
                                       const struct drr_gradients *position_gradients,
                                       const struct drr_gradients *parameter_gradients);
+
+// Values at points of which each has parameters of its own: a query of many times, say, or of
+// particles that carry them.
+//
+// @param model       an open model
+// @param parameters  where the parameters are: row `i` is that of point `i`
+// @param options     NULL for the defaults: physical units, clamp outside
+// @param points      where the coordinates are
+// @param values      where the results go
+// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, or `DRR_ERROR_OUTSIDE_DOMAIN` by policy, naming
+//         the first such point; on failure nothing is written
+drr_status drr_model_query(const struct drr_model *model,
+                           const struct drr_parameters *parameters,
+                           const struct drr_sampler_options *options,
+                           const struct drr_points *points,
+                           const struct drr_values *values);
+
+// `drr_model_query` for 32-bit arrays without gaps, with the default options.
+//
+// @param model       an open model
+// @param count       number of points; 0 is fine
+// @param points      `[count][dims]`, x first
+// @param parameters  `[count][parameters]`, in the model's order and units
+// @param values      receives `[count][outputs]`; must not overlap the others
+// @return as `drr_model_query`
+drr_status drr_model_query_f32(const struct drr_model *model,
+                               uint64_t count,
+                               const float *points,
+                               const float *parameters,
+                               float *values);
+
+// `drr_model_query_f32` for 64-bit arrays.
+drr_status drr_model_query_f64(const struct drr_model *model,
+                               uint64_t count,
+                               const double *points,
+                               const double *parameters,
+                               double *values);
+
+// Values at the same points for many sets of parameters, bit by bit those of a sampler for each.
+// Faster than samplers: what does not depend on the parameters is computed once, and sets share
+// the work where points are few.
+//
+// @param model       an open model
+// @param parameters  where the parameters are: a row for each set; no rows is fine
+// @param options     NULL for the defaults: physical units, clamp outside
+// @param points      where the coordinates are
+// @param values      where the results of the first set go
+// @param set_stride  bytes from the results of one set to those of the next, may be negative; 0
+//                    means without gaps (`[sets][points][outputs]`), as those of a set must be
+//                    then (`point_stride` 0)
+// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, or `DRR_ERROR_OUTSIDE_DOMAIN` by policy, naming
+//         the first such set or point; on failure nothing is written
+drr_status drr_model_query_sets(const struct drr_model *model,
+                                const struct drr_parameters *parameters,
+                                const struct drr_sampler_options *options,
+                                const struct drr_points *points,
+                                const struct drr_values *values,
+                                int64_t set_stride);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -37,7 +37,10 @@ pub use error::{Error, ErrorKind, Result};
 pub use model::{Checksums, Model, Storage};
 pub use sampler::gradient::{Gradients, GradientsMut};
 pub use sampler::points::{Points, ValuesMut};
-pub use sampler::{Lattice, OpenOptions, Outside, Runtime, Sampler, SamplerOptions, Units};
+pub use sampler::{
+    Lattice, OpenOptions, Outside, Parameters, Runtime, Sampler, SamplerOptions, SetValuesMut,
+    Units,
+};
 
 /// Version of this library, `MAJOR.MINOR.PATCH`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -124,6 +124,52 @@ static void null_gradients(const drr_sampler *sampler) {
     CHECK(strstr(drr_last_error(), "parameter_gradients") != NULL);
 }
 
+static void null_parameters(const drr_model *model) {
+    double numbers[DIMS + OUTPUTS] = {0};
+    float numbers32[DIMS + OUTPUTS] = {0};
+    double *room = numbers + DIMS;
+    const double row[2] = {0.5, 0.5};
+    const float row32[2] = {0.5f, 0.5f};
+    CHECK(drr_model_query_f32(model, 1, numbers32, row32, numbers32 + DIMS) == DRR_OK);
+    INVALID(drr_model_query_f32(NULL, 1, numbers32, row32, numbers32 + DIMS));
+    INVALID(drr_model_query_f32(model, 1, NULL, row32, numbers32 + DIMS));
+    INVALID(drr_model_query_f32(model, 1, numbers32, NULL, numbers32 + DIMS));
+    INVALID(drr_model_query_f32(model, 1, numbers32, row32, NULL));
+    CHECK(drr_model_query_f32(model, 0, NULL, NULL, NULL) == DRR_OK);
+    CHECK(drr_model_query_f64(model, 1, numbers, row, room) == DRR_OK);
+    INVALID(drr_model_query_f64(NULL, 1, numbers, row, room));
+    INVALID(drr_model_query_f64(model, 1, NULL, row, room));
+    INVALID(drr_model_query_f64(model, 1, numbers, NULL, room));
+    INVALID(drr_model_query_f64(model, 1, numbers, row, NULL));
+    CHECK(drr_model_query_f64(model, 0, NULL, NULL, NULL) == DRR_OK);
+
+    drr_points points = {sizeof points, DRR_F64, 1, {numbers, numbers, numbers}, {0}};
+    drr_parameters own = {sizeof own, DRR_F64, 1, row, 0, 0};
+    drr_values values = {.struct_size = sizeof values, .scalar = DRR_F64, .data = room};
+    CHECK(drr_model_query(model, &own, NULL, &points, &values) == DRR_OK);
+    INVALID(drr_model_query(NULL, &own, NULL, &points, &values));
+    INVALID(drr_model_query(model, NULL, NULL, &points, &values));
+    INVALID(drr_model_query(model, &own, NULL, NULL, &values));
+    INVALID(drr_model_query(model, &own, NULL, &points, NULL));
+    CHECK(drr_model_query_sets(model, &own, NULL, &points, &values, 0) == DRR_OK);
+    INVALID(drr_model_query_sets(NULL, &own, NULL, &points, &values, 0));
+    INVALID(drr_model_query_sets(model, NULL, NULL, &points, &values, 0));
+    INVALID(drr_model_query_sets(model, &own, NULL, NULL, &values, 0));
+    INVALID(drr_model_query_sets(model, &own, NULL, &points, NULL, 0));
+    own.data = NULL;
+    INVALID(drr_model_query(model, &own, NULL, &points, &values));
+    INVALID(drr_model_query_sets(model, &own, NULL, &points, &values, 0));
+    own.data = row;
+    values.data = NULL;
+    INVALID(drr_model_query(model, &own, NULL, &points, &values));
+    INVALID(drr_model_query_sets(model, &own, NULL, &points, &values, 0));
+    own.count = 0;
+    own.data = NULL;
+    CHECK(drr_model_query_sets(model, &own, NULL, &points, &values, 0) == DRR_OK);
+    points.count = 0;
+    CHECK(drr_model_query(model, &own, NULL, &points, &values) == DRR_OK);
+}
+
 /* What each function makes of a struct with the given size and of bytes behind it. */
 static const drr_model *the_model;
 static const drr_sampler *the_sampler;
@@ -164,6 +210,12 @@ static drr_status with_gradients(void *gradients) {
     drr_status status = drr_sampler_query_gradient(the_sampler, &points, NULL, gradients, NULL);
     CHECK(status == drr_sampler_query_gradient(the_sampler, &points, NULL, NULL, gradients));
     return status;
+}
+
+static drr_status with_parameters(void *parameters) {
+    drr_points points = {.struct_size = sizeof points};
+    drr_values values = {.struct_size = sizeof values};
+    return drr_model_query(the_model, parameters, NULL, &points, &values);
 }
 
 static drr_status with_info(void *info) { return drr_model_get_info(the_model, info); }
@@ -225,6 +277,8 @@ static void unknown_numbers(void) {
         INVALID(with_points(&points));
         drr_values values = {.struct_size = sizeof values, .scalar = unknown[n]};
         INVALID(with_values(&values));
+        drr_parameters rows = {.struct_size = sizeof rows, .scalar = unknown[n]};
+        INVALID(with_parameters(&rows));
         drr_gradients gradients = {.struct_size = sizeof gradients, .scalar = unknown[n]};
         INVALID(with_gradients(&gradients));
     }
@@ -293,12 +347,123 @@ static void impossible_gradients(void) {
     CHECK(room[11] != -7 && all(room + 12, 188, -7));
 }
 
+/* 16 bits are for results. */
+static void short_numbers(void) {
+    const uint16_t halves[DIMS] = {0};
+    const double row[2] = {0.5, 0.5};
+    double room[OUTPUTS] = {-7, -7};
+    drr_points points = {sizeof points, DRR_F16, 1, {halves, halves, halves}, {0}};
+    drr_values values = {.struct_size = sizeof values, .scalar = DRR_F64, .data = room};
+    INVALID(drr_sampler_query(the_sampler, &points, &values));
+    CHECK(strstr(drr_last_error(), "f16") != NULL);
+    drr_parameters own = {sizeof own, DRR_F64, 1, row, 0, 0};
+    INVALID(drr_model_query(the_model, &own, NULL, &points, &values));
+    INVALID(drr_model_query_sets(the_model, &own, NULL, &points, &values, 0));
+    points.scalar = DRR_F64;
+    points.axis[0] = points.axis[1] = points.axis[2] = row;
+    own.scalar = DRR_F16;
+    own.data = halves;
+    INVALID(drr_model_query(the_model, &own, NULL, &points, &values));
+    INVALID(drr_model_query_sets(the_model, &own, NULL, &points, &values, 0));
+    CHECK(strstr(drr_last_error(), "f16") != NULL && all(room, OUTPUTS, -7));
+}
+
+static void rows_of_parameters(void) {
+    double numbers[6] = {0.5, 0.5, 0.5, 0.5, 0.5, 0.5}, room[3 * OUTPUTS];
+    for (int i = 0; i < 3 * OUTPUTS; i++) {
+        room[i] = -7;
+    }
+    drr_points points = {sizeof points, DRR_F64, 3, {numbers, numbers, numbers}, {0}};
+    drr_parameters rows = {sizeof rows, DRR_F64, 3, numbers, 0, 0};
+    drr_values values = {.struct_size = sizeof values, .scalar = DRR_F64, .data = room};
+    /* One row per point, no more and no less. */
+    for (rows.count = 2; rows.count <= 4; rows.count += 2) {
+        INVALID(drr_model_query(the_model, &rows, NULL, &points, &values));
+    }
+    /* Counts and strides that reach beyond all memory. */
+    const uint64_t huge[] = {UINT64_MAX, UINT64_MAX / 2, UINT64_MAX / 3, (uint64_t)1 << 62};
+    for (int n = 0; n < 4; n++) {
+        rows.count = huge[n];
+        INVALID(drr_model_query_sets(the_model, &rows, NULL, &points, &values, 0));
+        drr_points many = points;
+        many.count = huge[n];
+        INVALID(drr_model_query(the_model, &rows, NULL, &many, &values));
+        INVALID(drr_model_query_f32(the_model, huge[n], (float *)numbers, (float *)numbers,
+                                    (float *)room));
+        INVALID(drr_model_query_f64(the_model, huge[n], numbers, numbers, room));
+    }
+    rows.count = 3;
+    const int64_t far[] = {INT64_MAX, INT64_MIN, INT64_MAX / 2};
+    for (int n = 0; n < 3; n++) {
+        rows.row_stride = far[n];
+        INVALID(drr_model_query(the_model, &rows, NULL, &points, &values));
+        INVALID(drr_model_query_sets(the_model, &rows, NULL, &points, &values, 0));
+        rows.row_stride = 16;
+        rows.parameter_stride = far[n];
+        if (n < 2) {
+            INVALID(drr_model_query(the_model, &rows, NULL, &points, &values));
+        }
+        rows.parameter_stride = rows.row_stride = 0;
+        INVALID(drr_model_query_sets(the_model, &rows, NULL, &points, &values, far[n]));
+    }
+    /* No gaps between rows, but gaps within them; the same for sets and their points. */
+    rows.parameter_stride = 16;
+    INVALID(drr_model_query(the_model, &rows, NULL, &points, &values));
+    rows.parameter_stride = 0;
+    values.point_stride = 64;
+    INVALID(drr_model_query_sets(the_model, &rows, NULL, &points, &values, 0));
+    CHECK(strstr(drr_last_error(), "set_stride") != NULL);
+    CHECK(all(room, 3 * OUTPUTS, -7));
+}
+
+/* Out of range: reported by policy, never wrapped. */
+static void parameters_outside(const drr_model *model) {
+    const double points[3][DIMS] = {{0.5, 0.5, 0.5}, {0.5, 0.5, 0.5}, {0.5, 0.5, 0.5}};
+    const double rows[3][2] = {{0.5, 0.5}, {0.5, 1.5}, {0.5, -9}};
+    const double ends[3][2] = {{0.5, 0.5}, {0.5, 1}, {0.5, 0}};
+    double values[3][OUTPUTS] = {{-7, -7}, {-7, -7}, {-7, -7}}, expected[3][OUTPUTS];
+    const int64_t size = sizeof points[0];
+    drr_points from = {
+        sizeof from, DRR_F64, 3, {&points[0][0], &points[0][1], &points[0][2]}, {size, size, size}};
+    drr_points one = from;
+    one.count = 1;
+    drr_parameters given = {sizeof given, DRR_F64, 3, rows, 0, 0};
+    drr_values to = {.struct_size = sizeof to, .scalar = DRR_F64, .data = values};
+    drr_sampler_options options = {.struct_size = sizeof options};
+    options.outside_parameters = DRR_OUTSIDE_ERROR;
+    REFUSED(DRR_ERROR_OUTSIDE_DOMAIN, drr_model_query(model, &given, &options, &from, &to));
+    CHECK(strstr(drr_last_error(), "point 1: parameter q") != NULL);
+    REFUSED(DRR_ERROR_OUTSIDE_DOMAIN,
+            drr_model_query_sets(model, &given, &options, &one, &to, 0));
+    CHECK(strstr(drr_last_error(), "set 1: parameter q") != NULL);
+    CHECK(all(values[0], 3 * OUTPUTS, -7));
+    options.outside_parameters = DRR_OUTSIDE_ZEROS; /* for points only */
+    INVALID(drr_model_query(model, &given, &options, &from, &to));
+    INVALID(drr_model_query_sets(model, &given, &options, &one, &to, 0));
+    options.outside_parameters = 4;
+    INVALID(drr_model_query(model, &given, &options, &from, &to));
+    INVALID(drr_model_query_sets(model, &given, &options, &one, &to, 0));
+    CHECK(all(values[0], 3 * OUTPUTS, -7));
+
+    CHECK(drr_model_query_f64(model, 3, points[0], ends[0], expected[0]) == DRR_OK);
+    CHECK(drr_model_query_f64(model, 3, points[0], rows[0], values[0]) == DRR_OK);
+    CHECK(memcmp(values, expected, sizeof values) == 0 && values[1][0] != values[2][0]);
+    options.outside_parameters = DRR_OUTSIDE_NAN;
+    CHECK(drr_model_query(model, &given, &options, &from, &to) == DRR_OK);
+    CHECK(memcmp(values[0], expected[0], sizeof values[0]) == 0);
+    CHECK(all(values[1], 2 * OUTPUTS, NAN));
+    memset(values, 0, sizeof values);
+    CHECK(drr_model_query_sets(model, &given, &options, &one, &to, 0) == DRR_OK);
+    CHECK(!isnan(values[0][0]) && all(values[1], 2 * OUTPUTS, NAN));
+}
+
 static void foreign_handles(drr_model *model, drr_sampler *sampler, bool is_checked) {
     drr_model_info info = {.struct_size = sizeof info};
     double numbers[DIMS] = {0};
     uint64_t zeros[8] = {0};
     INVALID(drr_model_get_info((drr_model *)sampler, &info));
     INVALID(drr_sampler_query_f64((drr_sampler *)model, 1, numbers, numbers));
+    INVALID(drr_model_query_f64((drr_model *)sampler, 1, numbers, numbers, numbers));
     INVALID(drr_model_get_info((drr_model *)zeros, &info));
     INVALID(drr_model_get_info((drr_model *)((char *)model + 1), &info));
     drr_model_close((drr_model *)sampler);
@@ -373,17 +538,22 @@ int main(int count, char **arguments) {
     indices(model);
     null_pointers(model, sampler);
     null_gradients(sampler);
+    null_parameters(model);
     struct_sizes(with_open_options, sizeof(drr_open_options), true);
     struct_sizes(with_sampler_options, sizeof(drr_sampler_options), true);
     struct_sizes(with_points, sizeof(drr_points), true);
     struct_sizes(with_lattice, sizeof(drr_lattice), true);
     struct_sizes(with_values, sizeof(drr_values), true);
+    struct_sizes(with_parameters, sizeof(drr_parameters), true);
     struct_sizes(with_gradients, sizeof(drr_gradients), true);
     struct_sizes(with_info, sizeof(drr_model_info), false);
     struct_sizes(with_range, sizeof(drr_range_info), false);
     unknown_numbers();
     counts();
     contradictory_strides();
+    short_numbers();
+    rows_of_parameters();
+    parameters_outside(model);
     impossible_gradients();
     foreign_handles(model, sampler, count > 2);
     outside_policies(model);

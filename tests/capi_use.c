@@ -201,6 +201,125 @@ static void a_lattice_needs_no_coordinates(const drr_sampler *sampler) {
     }
 }
 
+/* Rows of parameters within their ranges that both types hold. */
+static void fill_parameters(double rows[][2], int count) {
+    for (int i = 0; i < count; i++) {
+        rows[i][0] = (double)(i * 29 % 64) / 64;
+        rows[i][1] = (double)(i * 43 % 32) / 32;
+    }
+}
+
+/* Each point its own parameters, from records, packed, and in 32 bits. */
+static void points_have_parameters_of_their_own(const drr_model *model) {
+    static double points[POINTS][DIMS], rows[POINTS][2], values[POINTS][OUTPUTS];
+    static float points32[POINTS][DIMS], rows32[POINTS][2], values32[POINTS][OUTPUTS];
+    static struct particle {
+        float charge, parameters[2];
+        double position[DIMS], result[OUTPUTS];
+    } particles[POINTS];
+    fill_points(points);
+    fill_parameters(rows, POINTS);
+    for (int i = 0; i < POINTS; i++) {
+        for (int k = 0; k < DIMS; k++) {
+            points32[i][k] = (float)(particles[i].position[k] = points[i][k]);
+        }
+        for (int k = 0; k < 2; k++) {
+            rows32[i][k] = particles[i].parameters[k] = (float)rows[i][k];
+        }
+    }
+    CHECK(drr_model_query_f64(model, POINTS, points[0], rows[0], values[0]) == DRR_OK);
+    CHECK(drr_model_query_f32(model, POINTS, points32[0], rows32[0], values32[0]) == DRR_OK);
+
+    const int64_t size = sizeof particles[0];
+    drr_points from = {sizeof from, DRR_F64, POINTS, {0}, {size, size, size}};
+    for (int k = 0; k < DIMS; k++) {
+        from.axis[k] = &particles[0].position[k];
+    }
+    drr_parameters own = {sizeof own, DRR_F32, POINTS, particles[0].parameters, size, 0};
+    drr_values to = {sizeof to, DRR_F64, particles[0].result, size, 0};
+    CHECK(drr_model_query(model, &own, NULL, &from, &to) == DRR_OK);
+
+    for (int i = 0; i < POINTS; i++) {
+        CHECK(memcmp(particles[i].result, values[i], sizeof values[i]) == 0);
+        drr_sampler *sampler = NULL;
+        double expected[OUTPUTS];
+        CHECK(drr_sampler_create(model, rows[i], 2, NULL, &sampler) == DRR_OK);
+        CHECK(drr_sampler_query_f64(sampler, 1, points[i], expected) == DRR_OK);
+        drr_sampler_free(sampler);
+        for (int k = 0; k < OUTPUTS; k++) {
+            CHECK(values32[i][k] == (float)values[i][k]);
+            CHECK(fabs(values[i][k] - expected[k]) <= 1e-5 * (1 + fabs(expected[k])));
+        }
+    }
+}
+
+/* Many sets of parameters at the same points: packed, and point by point with gaps. */
+static void sets_share_points(const drr_model *model) {
+    enum { SETS = 5 };
+    static double points[POINTS][DIMS], rows[SETS][2], values[SETS][POINTS][OUTPUTS];
+    static struct {
+        float values[SETS][OUTPUTS], untouched;
+    } records[POINTS];
+    fill_points(points);
+    fill_parameters(rows, SETS);
+    const int64_t size = sizeof points[0];
+    drr_points from = {sizeof from,
+                       DRR_F64,
+                       POINTS,
+                       {&points[0][0], &points[0][1], &points[0][2]},
+                       {size, size, size}};
+    drr_parameters table = {.struct_size = sizeof table, .scalar = DRR_F64, .count = SETS};
+    table.data = rows;
+    drr_values packed = {.struct_size = sizeof packed, .scalar = DRR_F64, .data = values};
+    CHECK(drr_model_query_sets(model, &table, NULL, &from, &packed, 0) == DRR_OK);
+    drr_values gaps = {sizeof gaps, DRR_F32, records, sizeof records[0], 0};
+    const int64_t by_set = sizeof records[0].values[0];
+    CHECK(drr_model_query_sets(model, &table, NULL, &from, &gaps, by_set) == DRR_OK);
+    for (int s = 0; s < SETS; s++) {
+        static double expected[POINTS][OUTPUTS];
+        drr_sampler *sampler = NULL;
+        CHECK(drr_sampler_create(model, rows[s], 2, NULL, &sampler) == DRR_OK);
+        CHECK(drr_sampler_query_f64(sampler, POINTS, points[0], expected[0]) == DRR_OK);
+        CHECK(memcmp(values[s], expected, sizeof expected) == 0);
+        drr_sampler_free(sampler);
+        for (int i = 0; i < POINTS; i++) {
+            for (int k = 0; k < OUTPUTS; k++) {
+                CHECK(records[i].values[s][k] == (float)expected[i][k]);
+            }
+            CHECK(records[i].untouched == 0);
+        }
+    }
+    table.count = 0;
+    CHECK(drr_model_query_sets(model, &table, NULL, &from, &packed, 0) == DRR_OK);
+}
+
+/* Results in 16 bits are the nearest ones. */
+static void results_may_have_16_bits(const drr_sampler *sampler) {
+    static double points[POINTS][DIMS], values[POINTS][OUTPUTS];
+    static uint16_t halves[POINTS + 1][OUTPUTS];
+    fill_points(points);
+    memset(halves, 0xff, sizeof halves);
+    CHECK(drr_sampler_query_f64(sampler, POINTS, points[0], values[0]) == DRR_OK);
+    const int64_t size = sizeof points[0];
+    drr_points from = {sizeof from,
+                       DRR_F64,
+                       POINTS,
+                       {&points[0][0], &points[0][1], &points[0][2]},
+                       {size, size, size}};
+    drr_values to = {.struct_size = sizeof to, .scalar = DRR_F16, .data = halves};
+    CHECK(drr_sampler_query(sampler, &from, &to) == DRR_OK);
+    for (int i = 0; i < POINTS; i++) {
+        for (int k = 0; k < OUTPUTS; k++) {
+            /* Between 2^-14 and 65504, where the fraction has ten bits. */
+            const int exponent = (halves[i][k] >> 10 & 31) - 15;
+            const double fraction = 1 + (halves[i][k] & 1023) / 1024.0;
+            const double half = ldexp(halves[i][k] >> 15 ? -fraction : fraction, exponent);
+            CHECK(fabs(half - values[i][k]) <= ldexp(1, exponent - 11));
+        }
+    }
+    CHECK(halves[POINTS][0] == 0xffff);
+}
+
 static void memory_is_copied(void) {
     FILE *file = fopen(path, "rb");
     CHECK(file != NULL);
@@ -284,6 +403,9 @@ int main(int count, char **arguments) {
     layouts_agree(sampler);
     gradients_agree(sampler);
     gradients_are_slopes(sampler);
+    points_have_parameters_of_their_own(model);
+    sets_share_points(model);
+    results_may_have_16_bits(sampler);
     reasons_belong_to_threads();
     threads_agree(sampler);
     drr_model_close(model);

@@ -9,6 +9,7 @@ use common::random::{self, Rng};
 use common::{Baked, bits, kernels, query};
 use drr::sampler::points::Scalar;
 use drr::{Checksums, Kernel, Model, Points, Runtime, Sampler, SamplerOptions, Storage, ValuesMut};
+use half::f16;
 
 const POINTS: usize = 1000;
 
@@ -232,6 +233,19 @@ fn the_layout_of_points_does_not_matter() {
     });
 }
 
+/// The nearest 16-bit number, of two the even one; infinity stands for 65536.
+fn nearest_f16(x: f64) -> f16 {
+    let near = f16::from_f64(x.abs()).to_bits();
+    let distance = |bits: u16| {
+        let number = f16::from_bits(bits);
+        if number.is_finite() { (number.to_f64() - x.abs()).abs() } else { 65536.0 - x.abs() }
+    };
+    let candidates = near.saturating_sub(1)..=(near + 1).min(f16::INFINITY.to_bits());
+    let nearest = candidates
+        .min_by(|&a, &b| distance(a).total_cmp(&distance(b)).then_with(|| (a % 2).cmp(&(b % 2))));
+    f16::from_bits(nearest.expect("three numbers")).copysign(f16::from_f64(x))
+}
+
 #[test]
 fn the_layout_of_values_does_not_matter() {
     Fixture::each(|_, fixture| {
@@ -242,7 +256,7 @@ fn the_layout_of_values_does_not_matter() {
         let plane = 8 * POINTS as isize + 5;
         // Offset of the first value, bytes from point to point and from value to value.
         let layouts = [(0, 48, 8), (3, 101, 20), (1, 8, plane), (48 * (POINTS - 1) + 32, -48, -8)];
-        for (scalar, size) in [(Scalar::F64, 8), (Scalar::F32, 4)] {
+        for (scalar, size) in [(Scalar::F64, 8), (Scalar::F32, 4), (Scalar::F16, 2)] {
             for (first, point_stride, value_stride) in layouts {
                 let mut bytes = vec![0xa5u8; 128 * POINTS];
                 let base = bytes[first..].as_mut_ptr();
@@ -258,6 +272,9 @@ fn the_layout_of_values_does_not_matter() {
                     match scalar {
                         Scalar::F64 => assert_eq!(*number, value.to_le_bytes()),
                         Scalar::F32 => assert_eq!(*number, (*value as f32).to_le_bytes()),
+                        Scalar::F16 => {
+                            assert_eq!(*number, nearest_f16(*value).to_le_bytes(), "{value}");
+                        }
                     }
                     number.fill(0xa5);
                 }

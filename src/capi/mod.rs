@@ -15,12 +15,14 @@
 mod gradient;
 mod model;
 mod sampler;
+mod sets;
 mod status;
 mod structs;
 
 pub use gradient::*;
 pub use model::*;
 pub use sampler::*;
+pub use sets::*;
 pub use status::*;
 pub use structs::*;
 

@@ -5,7 +5,9 @@
 use std::ffi::c_void;
 
 use super::model::drr_model;
-use super::structs::{drr_lattice, drr_points, drr_sampler_options, drr_values, read, scalar};
+use super::structs::{
+    drr_lattice, drr_points, drr_sampler_options, drr_values, read, required, scalar,
+};
 use super::{
     Handle, check_array, check_not_null, drr_status, give, handle, slice, status::guard, take_back,
 };
@@ -117,11 +119,10 @@ pub unsafe extern "C" fn drr_sampler_query(
         unsafe {
             let sampler = &handle(sampler)?.sampler;
             let spec = sampler.runtime().model().spec();
-            let points = read(points)?.ok_or_else(|| Error::argument("points is NULL"))?;
-            let values = read(values)?.ok_or_else(|| Error::argument("values is NULL"))?;
-            let count = usize::try_from(points.count).unwrap_or(usize::MAX);
+            let points = required(points)?;
+            let count = count_of(points.count);
             let points = point_view(&points, count, spec.axes.len())?;
-            let mut values = value_view(&values, count, spec.outputs())?;
+            let mut values = value_view(&required(values)?, count, spec.outputs())?;
             sampler.query(&points, &mut values)
         }
     })
@@ -146,10 +147,9 @@ pub unsafe extern "C" fn drr_sampler_query_lattice(
         // SAFETY: the caller's promise, see the comments of the function and the structs.
         unsafe {
             let sampler = &handle(sampler)?.sampler;
-            let lattice = read(lattice)?.ok_or_else(|| Error::argument("lattice is NULL"))?;
-            let values = read(values)?.ok_or_else(|| Error::argument("values is NULL"))?;
-            let drr_lattice { dims, origin, spacing, .. } = lattice;
-            let dims = dims.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+            let drr_lattice { dims, origin, spacing, .. } = required(lattice)?;
+            let values = required(values)?;
+            let dims = dims.map(count_of);
             let lattice = Lattice { origin, spacing, dims };
             let count = lattice.points().ok_or_else(|| {
                 Error::argument(format!("lattice.dims is {dims:?}: too many points"))
@@ -170,41 +170,67 @@ unsafe fn query_packed<T: Float>(
     unsafe {
         let sampler = &handle(sampler)?.sampler;
         let spec = sampler.runtime().model().spec();
-        let (dims, outputs) = (spec.axes.len(), spec.outputs());
-        let points = slice(points, count.saturating_mul(dims as u64), "points")?;
-        // No slice of the results: it would claim that the caller's memory is initialised.
-        check_array(values, count.saturating_mul(outputs as u64), "values")?;
-        let size = size_of::<T>() as isize;
-        let mut values = ValuesMut::from_raw(
-            T::SCALAR,
-            count as usize,
-            outputs,
-            values.cast(),
-            size * outputs as isize,
-            size,
-        );
-        sampler.query(&Points::packed(points, dims)?, &mut values)
+        let points = packed_points(count, points, spec.axes.len())?;
+        sampler.query(&points, &mut packed_values(count, values, spec.outputs())?)
     }
 }
 
+/// Coordinates without gaps.
+///
+/// # Safety
+/// `points` must be readable for `count * dims` numbers.
+pub(super) unsafe fn packed_points<'a, T: Float + 'a>(
+    count: u64,
+    points: *const T,
+    dims: usize,
+) -> Result<Points<'a>> {
+    // SAFETY: the caller's promise.
+    Points::packed(unsafe { slice(points, count.saturating_mul(dims as u64), "points")? }, dims)
+}
+
+/// Results without gaps. No slice of them: it would claim that the caller's memory is initialised.
+///
+/// # Safety
+/// `values` must be writable for `count * outputs` numbers.
+pub(super) unsafe fn packed_values<'a, T: Float>(
+    count: u64,
+    values: *mut T,
+    outputs: usize,
+) -> Result<ValuesMut<'a>> {
+    check_array(values, count.saturating_mul(outputs as u64), "values")?;
+    let size = size_of::<T>() as isize;
+    let (base, stride) = (values.cast(), size * outputs as isize);
+    // SAFETY: the caller's promise.
+    Ok(unsafe { ValuesMut::from_raw(T::SCALAR, count as usize, outputs, base, stride, size) })
+}
+
+/// Coordinates in a layout from C.
+///
+/// # Safety
+/// The struct must say the truth.
 pub(super) unsafe fn point_view<'a>(
     points: &drr_points,
     count: usize,
     dims: usize,
 ) -> Result<Points<'a>> {
     let scalar = scalar(points.scalar)?;
+    scalar.check_input("coordinates")?;
     let gapless = points.stride[..dims].iter().all(|&stride| stride == 0);
     let mut axes = [(std::ptr::null(), 0); 3];
     for (k, axis) in axes.iter_mut().enumerate().take(dims) {
         let given = if gapless { scalar.bytes() as i64 } else { points.stride[k] };
         let stride = stride(given, count, "points.stride")?;
-        check_address(points.axis[k], count, &format!("points.axis[{k}]"))?;
+        check_address(points.axis[k], count, &format!("points.axis[{k}]"), "points")?;
         *axis = (points.axis[k].cast(), stride);
     }
     // SAFETY: the caller's promise: readable at these places.
     Ok(unsafe { Points::from_raw(scalar, count, dims, axes) })
 }
 
+/// Results in a layout from C.
+///
+/// # Safety
+/// The struct must say the truth.
 pub(super) unsafe fn value_view<'a>(
     values: &drr_values,
     count: usize,
@@ -222,7 +248,7 @@ pub(super) unsafe fn value_view<'a>(
     let by_point = or(values.point_stride, number * outputs as i64);
     let value_stride = stride(by_value, outputs, "values.value_stride")?;
     let point_stride = stride(by_point, count, "values.point_stride")?;
-    check_address(values.data, count, "values.data")?;
+    check_address(values.data, count, "values.data", "points")?;
     let base = values.data.cast();
     // SAFETY: the caller's promise: writable at these places.
     Ok(unsafe { ValuesMut::from_raw(scalar, count, outputs, base, point_stride, value_stride) })
@@ -237,9 +263,19 @@ pub(super) fn stride(given: i64, count: usize, name: &str) -> Result<isize> {
         .ok_or_else(|| Error::argument(format!("{name} {given} for {count} elements is too far")))
 }
 
-fn check_address(address: *const c_void, count: usize, name: &str) -> Result<()> {
+/// A count from C; those that no memory holds are found by [`stride`].
+pub(super) fn count_of(given: u64) -> usize {
+    usize::try_from(given).unwrap_or(usize::MAX)
+}
+
+pub(super) fn check_address(
+    address: *const c_void,
+    count: usize,
+    name: &str,
+    what: &str,
+) -> Result<()> {
     if address.is_null() && count > 0 {
-        return Err(Error::argument(format!("{name} is NULL, expected {count} points")));
+        return Err(Error::argument(format!("{name} is NULL, expected {count} {what}")));
     }
     Ok(())
 }

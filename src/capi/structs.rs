@@ -16,6 +16,9 @@ pub enum drr_scalar {
     DRR_F32 = 0,
     /// 64-bit floating point.
     DRR_F64 = 1,
+    /// 16-bit floating point (IEEE 754 binary16), for results only: rounded to nearest, ties to
+    /// even; magnitudes of 65520 and more give infinity.
+    DRR_F16 = 2,
 }
 
 /// Where an open file's bytes live.
@@ -140,7 +143,7 @@ pub struct drr_range_info {
 pub struct drr_points {
     /// `sizeof(drr_points)`
     pub struct_size: u32,
-    /// A `drr_scalar`.
+    /// A `drr_scalar`, not `DRR_F16`.
     pub scalar: u32,
     /// Number of points; 0 is fine, the addresses may be NULL then.
     pub count: u64,
@@ -166,6 +169,28 @@ pub struct drr_lattice {
     pub origin: [f64; 3],
     /// Distance of neighbouring points; may be negative.
     pub spacing: [f64; 3],
+}
+
+/// Simulation parameters in the caller's memory: a row for each point or for each set, in any
+/// layout. Parameter `k` of row `i` is at
+/// `(const char *)data + i * row_stride + k * parameter_stride`, of any alignment.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct drr_parameters {
+    /// `sizeof(drr_parameters)`
+    pub struct_size: u32,
+    /// A `drr_scalar`, not `DRR_F16`.
+    pub scalar: u32,
+    /// Number of rows: points or sets; 0 is fine, the address may be NULL then.
+    pub count: u64,
+    /// Address of the first row's first parameter; in the model's order and units (or in [0, 1]
+    /// with `DRR_UNITS_NORMALIZED`).
+    pub data: *const c_void,
+    /// Bytes from one row to the next, may be negative; 0 means that the parameters of a row
+    /// follow one another without gaps, and rows too.
+    pub row_stride: i64,
+    /// Bytes from one parameter of a row to the next; 0 means the size of one number.
+    pub parameter_stride: i64,
 }
 
 /// Where results go: any layout. Value `k` of point `i` goes to
@@ -241,6 +266,7 @@ sized! {
     drr_points: 64,
     drr_lattice: 80,
     drr_values: 32,
+    drr_parameters: 40,
     drr_gradients: 40,
 }
 
@@ -270,6 +296,15 @@ pub(super) unsafe fn read<T: Sized32>(pointer: *const T) -> Result<Option<T>> {
         }
         Ok(Some(value))
     }
+}
+
+/// [`read`] where NULL is an error.
+///
+/// # Safety
+/// As for [`read`].
+pub(super) unsafe fn required<T: Sized32>(pointer: *const T) -> Result<T> {
+    // SAFETY: the caller's promise.
+    unsafe { read(pointer) }?.ok_or_else(|| Error::argument(format!("{} is NULL", T::NAME)))
 }
 
 /// Writes a struct of whatever size the caller knows, keeping its `struct_size`.
@@ -358,6 +393,7 @@ pub(super) fn scalar(number: u32) -> Result<Scalar> {
     match number {
         0 => Ok(Scalar::F32),
         1 => Ok(Scalar::F64),
+        2 => Ok(Scalar::F16),
         other => Err(unknown("scalar", other, "drr_scalar")),
     }
 }

@@ -7,7 +7,7 @@ use half::f16;
 use super::gradient::{self, Pass};
 use super::lanes::{LANES, Lanes, Portable, Single};
 use super::packed::PackedLayer;
-use super::product::{self, InstructionSet, Prefetch, Rows};
+use super::product::{self, Bias, InstructionSet, Prefetch, Rows};
 use super::{Scratch, stage, tile};
 use crate::model::spec::Activation;
 
@@ -63,7 +63,7 @@ impl InstructionSet for Avx2 {
     fn dense(
         layer: &PackedLayer,
         activation: Activation,
-        bias: &[[f32; LANES]],
+        bias: Bias<'_>,
         x: &Rows<'_>,
         y: &mut Rows<'_>,
         prefetch: &mut Prefetch<'_>,
@@ -77,7 +77,7 @@ impl InstructionSet for Avx2 {
 fn dense_with_features(
     layer: &PackedLayer,
     activation: Activation,
-    bias: &[[f32; LANES]],
+    bias: Bias<'_>,
     x: &Rows<'_>,
     y: &mut Rows<'_>,
     prefetch: &mut Prefetch<'_>,

@@ -7,7 +7,7 @@ use half::f16;
 use super::gradient::{self, Pass};
 use super::lanes::{LANES, Lanes, Product, Single};
 use super::packed::{Arithmetic, PackedLayer};
-use super::product::{self, InstructionSet, Prefetch, Rows};
+use super::product::{self, Bias, InstructionSet, Prefetch, Rows};
 use super::{Scratch, stage, tile};
 use crate::model::spec::Activation;
 
@@ -95,7 +95,7 @@ impl InstructionSet for Avx512<false> {
     fn dense(
         layer: &PackedLayer,
         activation: Activation,
-        bias: &[[f32; LANES]],
+        bias: Bias<'_>,
         x: &Rows<'_>,
         y: &mut Rows<'_>,
         prefetch: &mut Prefetch<'_>,
@@ -109,7 +109,7 @@ impl InstructionSet for Avx512<false> {
 fn dense_single(
     layer: &PackedLayer,
     activation: Activation,
-    bias: &[[f32; LANES]],
+    bias: Bias<'_>,
     x: &Rows<'_>,
     y: &mut Rows<'_>,
     prefetch: &mut Prefetch<'_>,
@@ -124,7 +124,7 @@ impl InstructionSet for Avx512<true> {
     fn dense(
         layer: &PackedLayer,
         activation: Activation,
-        bias: &[[f32; LANES]],
+        bias: Bias<'_>,
         x: &Rows<'_>,
         y: &mut Rows<'_>,
         prefetch: &mut Prefetch<'_>,
@@ -138,7 +138,7 @@ impl InstructionSet for Avx512<true> {
 fn dense_mixed(
     layer: &PackedLayer,
     activation: Activation,
-    bias: &[[f32; LANES]],
+    bias: Bias<'_>,
     x: &Rows<'_>,
     y: &mut Rows<'_>,
     prefetch: &mut Prefetch<'_>,

@@ -20,12 +20,15 @@ mod reference;
 mod runs;
 mod stage;
 mod tile;
+mod varying;
 
 use std::sync::OnceLock;
 
 use lanes::{LANES, Portable};
 use packed::{PackedLayer, to_vectors};
 pub use stage::Run;
+use tile::{Parameters, SetsScratch};
+use varying::{Varying, VaryingScratch};
 
 use crate::model::Model;
 use crate::{Error, ErrorKind, Result};
@@ -143,6 +146,7 @@ pub enum Padding {
 pub struct Engine {
     kernel: Kernel,
     layers: Vec<PackedLayer>,
+    varying: Varying,
     /// For derivatives: made when first asked for.
     transposed: OnceLock<Vec<PackedLayer>>,
 }
@@ -173,7 +177,7 @@ impl Engine {
         }
         let spec = model.spec();
         let short = kernel == Kernel::Avx512Bf16;
-        let layers = (spec.layers.iter().zip(model.layers()).enumerate())
+        let layers: Vec<_> = (spec.layers.iter().zip(model.layers()).enumerate())
             .map(|(n, (layer, tensors))| {
                 let used = if n == 0 { spec.spatial_width() } else { layer.inputs };
                 let mut packed = PackedLayer::new(layer, tensors, used, kernel.vectors(), short);
@@ -183,7 +187,8 @@ impl Engine {
                 packed
             })
             .collect();
-        Ok(Self { kernel, layers, transposed: OnceLock::new() })
+        let varying = Varying::new(model, kernel, &layers);
+        Ok(Self { kernel, layers, varying, transposed: OnceLock::new() })
     }
 
     /// The kernel in use.
@@ -194,7 +199,8 @@ impl Engine {
     /// Bytes that the packed decoder takes.
     pub fn memory_bytes(&self) -> usize {
         let transposed = self.transposed.get().map_or(&[][..], Vec::as_slice);
-        self.layers.iter().chain(transposed).map(PackedLayer::bytes).sum()
+        let layers = self.layers.iter().chain(transposed);
+        layers.map(PackedLayer::bytes).sum::<usize>() + self.varying.bytes()
     }
 
     /// Binds `parameters`, normalised to [0, 1] (values outside are clamped), one per parameter of
@@ -226,9 +232,11 @@ impl Engine {
         scratch: &mut Scratch,
     ) {
         debug_assert!(positions.len <= TILE && scratch.waiting < 2);
+        // What the first of two needs is not fetched: nothing is evaluated meanwhile.
+        let lists = scratch.waiting > 0;
         let staged = &mut scratch.staged[scratch.waiting];
         scratch.waiting += 1;
-        let job = stage::Job { model, positions, padding, run };
+        let job = stage::Job { model, positions, padding, run, lists };
         match self.kernel {
             Kernel::Reference => {
                 staged.reference.clear();
@@ -246,6 +254,19 @@ impl Engine {
         }
     }
 
+    /// Where the parameters of the tile that was staged last go, if each point has its own: one
+    /// array per parameter of the model, from 0 to 1. No number may be NaN, also beyond the points,
+    /// which must not stand in runs.
+    pub fn stage_parameters<'a>(
+        &self,
+        model: &Model,
+        scratch: &'a mut Scratch,
+    ) -> &'a mut [[f64; TILE]] {
+        let parameters = &mut scratch.staged[scratch.waiting.saturating_sub(1)].parameters;
+        parameters.resize(model.spec().parameters.len(), [0.0; TILE]);
+        parameters
+    }
+
     /// Values of the tile that was staged first, written to `values`, `[points, outputs]`, before
     /// de-normalisation.
     pub fn evaluate(
@@ -255,9 +276,41 @@ impl Engine {
         scratch: &mut Scratch,
         values: &mut [f64],
     ) {
-        let job = tile::Job { model, layers: &self.layers, binding };
+        self.run_tile(model, Parameters::Bound(binding), scratch, values);
+        scratch.finish();
+    }
+
+    /// [`Engine::evaluate`] for the parameters that were staged with each point.
+    pub fn evaluate_each(&self, model: &Model, scratch: &mut Scratch, values: &mut [f64]) {
+        self.run_tile(model, Parameters::Each(&self.varying), scratch, values);
+        scratch.finish();
+    }
+
+    /// [`Engine::evaluate`] for several bindings, `[bindings, points, outputs]`, at most [`TILE`]
+    /// values of each output in all; points must not stand in runs. The tile stays for other
+    /// bindings, until [`Scratch::finish`].
+    pub fn evaluate_sets(
+        &self,
+        model: &Model,
+        bindings: &[&Binding],
+        scratch: &mut Scratch,
+        values: &mut [f64],
+    ) {
+        let width = model.spec().spatial_width().div_ceil(LANES);
+        scratch.features.resize((1 + TILE) * width, [0.0; LANES]);
+        self.run_tile(model, Parameters::Sets(bindings), scratch, values);
+    }
+
+    fn run_tile(
+        &self,
+        model: &Model,
+        parameters: Parameters<'_>,
+        scratch: &mut Scratch,
+        values: &mut [f64],
+    ) {
+        let job = tile::Job { model, layers: &self.layers, parameters };
         match self.kernel {
-            Kernel::Reference => reference::evaluate(&job, &scratch.staged[0].reference, values),
+            Kernel::Reference => reference::evaluate(&job, &scratch.staged[0], values),
             Kernel::Scalar => tile::evaluate::<Portable>(&job, scratch, values),
             #[cfg(target_arch = "aarch64")]
             Kernel::Neon => neon::evaluate(&job, scratch, values),
@@ -269,21 +322,22 @@ impl Engine {
             Kernel::Avx512Bf16 => avx512::evaluate_short(&job, scratch, values),
             kernel => unreachable!("{kernel:?} is not supported here, so never chosen"),
         }
-        scratch.finish();
     }
 
     /// Working memory for [`Engine::stage`] and [`Engine::evaluate`], one per thread.
     pub fn scratch(&self, model: &Model) -> Scratch {
         let width = model.spec().spatial_width();
         let widths = self.layers.iter().map(|layer| layer.outputs);
-        let widest = widths.fold(width, usize::max).next_multiple_of(LANES);
-        let buffer = vec![0; TILE * widest];
+        let widest = widths.fold(width.max(self.varying.conditional_width()), usize::max);
+        let buffer = vec![0; TILE * widest.next_multiple_of(LANES)];
         Scratch {
             staged: [stage::Staged::new(model), stage::Staged::new(model)],
             waiting: 0,
             front: buffer.clone(),
             back: buffer,
             features: vec![[0.0; LANES]; width.div_ceil(LANES)],
+            sets: SetsScratch::default(),
+            varying: VaryingScratch::default(),
             pairs: model.spec().grids.iter().map(|grid| runs::Pair::new(grid.channels)).collect(),
         }
     }
@@ -296,15 +350,19 @@ pub struct Scratch {
     waiting: usize,
     front: Vec<u32>,
     back: Vec<u32>,
+    /// Of a point, and of a whole tile behind that where they are needed again.
     features: Vec<[f32; LANES]>,
     pairs: Vec<runs::Pair>,
+    sets: SetsScratch,
+    varying: VaryingScratch,
 }
 
 impl Scratch {
     /// Forgets the tile that was staged first.
-    fn finish(&mut self) {
+    pub fn finish(&mut self) {
         self.staged.swap(0, 1);
         self.staged[1].clear();
+        self.sets.is_gathered = false;
         self.waiting -= 1;
     }
 }

@@ -8,7 +8,7 @@ use half::f16;
 use super::gradient::{self, Pass};
 use super::lanes::{LANES, Lanes, Single};
 use super::packed::PackedLayer;
-use super::product::{self, InstructionSet, Prefetch, Rows};
+use super::product::{self, Bias, InstructionSet, Prefetch, Rows};
 use super::{Scratch, tile};
 use crate::model::spec::Activation;
 
@@ -35,7 +35,7 @@ impl InstructionSet for Neon {
     fn dense(
         layer: &PackedLayer,
         activation: Activation,
-        bias: &[[f32; LANES]],
+        bias: Bias<'_>,
         x: &Rows<'_>,
         y: &mut Rows<'_>,
         prefetch: &mut Prefetch<'_>,

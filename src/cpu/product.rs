@@ -23,7 +23,7 @@ pub trait InstructionSet {
     fn dense(
         layer: &PackedLayer,
         activation: Activation,
-        bias: &[[f32; LANES]],
+        bias: Bias<'_>,
         x: &Rows<'_>,
         y: &mut Rows<'_>,
         prefetch: &mut Prefetch<'_>,
@@ -36,7 +36,7 @@ impl InstructionSet for Portable {
     fn dense(
         layer: &PackedLayer,
         activation: Activation,
-        bias: &[[f32; LANES]],
+        bias: Bias<'_>,
         x: &Rows<'_>,
         y: &mut Rows<'_>,
         prefetch: &mut Prefetch<'_>,
@@ -106,12 +106,43 @@ pub struct Rows<'a> {
     pub format: Format,
 }
 
+/// What is added to the sums of a layer.
+#[derive(Clone, Copy)]
+pub struct Bias<'a> {
+    vectors: &'a [[f32; LANES]],
+    /// Vectors from one row to the next; 0 where all rows have the same.
+    stride: usize,
+}
+
+impl<'a> Bias<'a> {
+    /// The same for all rows.
+    pub fn same(vectors: &'a [[f32; LANES]]) -> Self {
+        Self { vectors, stride: 0 }
+    }
+
+    /// Each row's own, `stride` vectors.
+    pub fn of_rows(vectors: &'a [[f32; LANES]], stride: usize) -> Self {
+        Self { vectors, stride }
+    }
+
+    /// Without the first rows and, of each, the first vectors.
+    #[inline(always)]
+    fn from(self, row: usize, vector: usize) -> Self {
+        Self { vectors: &self.vectors[row * self.stride + vector..], ..self }
+    }
+
+    #[inline(always)]
+    fn of_row(self, row: usize) -> &'a [[f32; LANES]] {
+        &self.vectors[row * self.stride..]
+    }
+}
+
 /// `y = activation(x W^T scale + bias)` for each row of `x`.
 #[inline(always)]
 pub fn dense<P: Product>(
     layer: &PackedLayer,
     activation: Activation,
-    bias: &[[f32; LANES]],
+    bias: Bias<'_>,
     x: &Rows<'_>,
     y: &mut Rows<'_>,
     prefetch: &mut Prefetch<'_>,
@@ -122,21 +153,29 @@ pub fn dense<P: Product>(
     let rows = x.words.len() / x.stride;
     let mut weights = &layer.weights[..];
     let mut sums = [[0.0; LANES]; ROWS * MAX_VECTORS];
+    // One row and one vector of outputs would wait for each sum: narrow panels are taken together.
+    let are_beside = rows < ROWS && L::<P>::VECTORS == 1;
+    let most = if are_beside { MAX_VECTORS } else { L::<P>::VECTORS };
     let mut first = 0;
     while first < layer.vectors() {
-        let vectors = <P::Lanes as Lanes>::VECTORS.min(layer.vectors() - first);
+        let vectors = most.min(layer.vectors() - first);
         let (panel, rest) = weights.split_at(layer.words * vectors);
         weights = rest;
         let mut row = 0;
         while row < rows {
             let count = if rows - row >= ROWS { ROWS } else { 1 };
             let inputs = &x.words[row * x.stride..];
-            let lines = prefetch.take(layer.words);
-            let bias = &bias[first..][..vectors];
-            any_block::<P>((count, vectors), panel, bias, inputs, x.stride, lines, &mut sums);
+            let bias = bias.from(row, first);
+            if are_beside {
+                any_panels::<P>(vectors, panel, bias, &inputs[..layer.words], &mut sums);
+            } else {
+                let lines = prefetch.take(layer.words);
+                any_block::<P>((count, vectors), panel, bias, inputs, x.stride, lines, &mut sums);
+            }
             let sums = &mut sums[..count * vectors];
             if P::SCALED {
-                for sums in sums.chunks_exact_mut(vectors) {
+                for (r, sums) in sums.chunks_exact_mut(vectors).enumerate() {
+                    let bias = &bias.of_row(r)[..vectors];
                     for (v, sum) in sums.iter_mut().enumerate() {
                         let scale = L::<P>::load(&layer.scale[first + v]);
                         L::<P>::load(sum).mul_add(scale, L::<P>::load(&bias[v])).store(sum);
@@ -171,7 +210,7 @@ impl Rows<'_> {
 fn any_block<P: Product>(
     shape: (usize, usize),
     panel: &[Words],
-    bias: &[[f32; LANES]],
+    bias: Bias<'_>,
     x: &[u32],
     stride: usize,
     prefetch: Lines<'_>,
@@ -199,7 +238,7 @@ fn any_block<P: Product>(
 #[inline(always)]
 fn block<P: Product, const N: usize, const V: usize>(
     panel: &[Words],
-    bias: &[[f32; LANES]],
+    bias: Bias<'_>,
     x: &[u32],
     stride: usize,
     prefetch: Lines<'_>,
@@ -207,11 +246,18 @@ fn block<P: Product, const N: usize, const V: usize>(
 ) {
     let panel = panel.as_chunks::<V>().0;
     let rows: [&[u32]; N] = std::array::from_fn(|r| &x[r * stride..][..panel.len()]);
-    let mut first = [P::start(&bias[0]); V];
-    for (sum, bias) in first.iter_mut().zip(bias) {
+    let mut first = [P::start(&bias.vectors[0]); V];
+    for (sum, bias) in first.iter_mut().zip(bias.of_row(0)) {
         *sum = P::start(bias);
     }
     let mut accumulators = [first; N];
+    if bias.stride > 0 {
+        for (r, accumulators) in accumulators.iter_mut().enumerate() {
+            for (sum, bias) in accumulators.iter_mut().zip(bias.of_row(r)) {
+                *sum = P::start(bias);
+            }
+        }
+    }
     let (fetched, rest) = panel.split_at(prefetch.first.len().min(panel.len()));
     for (k, (weights, &line)) in fetched.iter().zip(prefetch.first).enumerate() {
         fetch::<L<P>>(line, prefetch.unit);
@@ -224,6 +270,47 @@ fn block<P: Product, const N: usize, const V: usize>(
         for (accumulator, sum) in accumulators.into_iter().zip(sums) {
             P::lanes(accumulator).store(sum);
         }
+    }
+}
+
+/// [`panels`] for a number of them.
+#[inline(always)]
+fn any_panels<P: Product>(
+    count: usize,
+    weights: &[Words],
+    bias: Bias<'_>,
+    x: &[u32],
+    sums: &mut [[f32; LANES]],
+) {
+    match count {
+        4 => panels::<P, 4>(weights, bias, x, sums),
+        3 => panels::<P, 3>(weights, bias, x, sums),
+        2 => panels::<P, 2>(weights, bias, x, sums),
+        _ => panels::<P, 1>(weights, bias, x, sums),
+    }
+}
+
+/// `V` panels of one vector of outputs for one point; the same sums as those of [`block`].
+#[inline(always)]
+fn panels<P: Product, const V: usize>(
+    weights: &[Words],
+    bias: Bias<'_>,
+    x: &[u32],
+    sums: &mut [[f32; LANES]],
+) {
+    let panels: [&[Words]; V] = std::array::from_fn(|v| &weights[v * x.len()..][..x.len()]);
+    let mut accumulators = [P::start(&bias.vectors[0]); V];
+    for (sum, bias) in accumulators.iter_mut().zip(bias.of_row(0)) {
+        *sum = P::start(bias);
+    }
+    for (k, &x) in x.iter().enumerate() {
+        let x = P::splat(x);
+        for (sum, panel) in accumulators.iter_mut().zip(&panels) {
+            *sum = P::dot(*sum, x, P::load(&panel[k].0));
+        }
+    }
+    for (accumulator, sum) in accumulators.into_iter().zip(sums) {
+        P::lanes(accumulator).store(sum);
     }
 }
 
@@ -254,7 +341,7 @@ fn step<P: Product, const N: usize, const V: usize>(
 fn narrow<P: Product>(
     layer: &PackedLayer,
     activation: Activation,
-    bias: &[[f32; LANES]],
+    bias: Bias<'_>,
     x: &Rows<'_>,
     y: &mut Rows<'_>,
 ) {
@@ -271,10 +358,15 @@ fn narrow<P: Product>(
             *result = P::lanes(sums).sum();
         }
         let scale = L::<P>::splat(layer.scale[0][k]);
-        let bias = L::<P>::splat(bias[0][k]);
+        let mut biases = [[bias.of_row(0)[0][k]; LANES]; TILE.div_ceil(LANES)];
+        if bias.stride > 0 {
+            for (row, of_row) in biases.as_flattened_mut().iter_mut().enumerate().take(rows) {
+                *of_row = bias.of_row(row)[0][k];
+            }
+        }
         let results = &mut results[..rows.div_ceil(LANES)];
-        for result in &mut *results {
-            L::<P>::load(result).mul_add(scale, bias).store(result);
+        for (result, bias) in results.iter_mut().zip(&biases) {
+            L::<P>::load(result).mul_add(scale, L::<P>::load(bias)).store(result);
         }
         apply::<L<P>>(activation, results);
         for (row, result) in y.words.chunks_exact_mut(y.stride).zip(results.as_flattened()) {

@@ -1,10 +1,11 @@
 //! The yardstick: a model evaluated in 64-bit floating point, one point at a time, as plainly as
 //! it can be written. Also does what is computed once per sampler, where speed does not matter.
 
-use super::Padding;
 use super::activation::apply64;
 use super::corners::Corners;
-use super::tile::Job;
+use super::stage::Staged;
+use super::tile::{Job, Parameters};
+use super::{Binding, Padding};
 use half::bf16;
 
 use crate::model::spec::LayerPrecision;
@@ -40,38 +41,63 @@ pub fn first_bias(model: &Model, inputs: &[f64]) -> Vec<f64> {
     let spatial = spec.spatial_width();
     let mut conditional = inputs[spatial..].to_vec();
     conditional.iter_mut().for_each(|x| *x = apply64(spec.input.activation, *x));
-    (tensors.rows64().zip(&tensors.bias))
-        .map(|(row, &bias)| f64::from(bias) + dot(&row[spatial..], &conditional))
+    (tensors.bias.iter().enumerate())
+        .map(|(output, &bias)| {
+            let weights = (spatial..).map(|input| tensors.weight64(output, input));
+            f64::from(bias) + dot(weights, &conditional)
+        })
         .collect()
 }
 
-/// Values at `points`, `[points, outputs]`.
-pub fn evaluate(job: &Job<'_>, points: &[([f64; 3], Padding)], values: &mut [f64]) {
-    let outputs = job.model.spec().outputs();
-    for (&point, values) in points.iter().zip(values.chunks_exact_mut(outputs)) {
-        evaluate_point(job, point, values, |_| {});
+/// Values of a tile, `[rows, outputs]`.
+pub fn evaluate(job: &Job<'_>, tile: &Staged, values: &mut [f64]) {
+    let model = job.model;
+    let mut rows = values.chunks_exact_mut(model.spec().outputs());
+    let mut evaluate = |inputs: &[f64], bias: &[f64], point: &([f64; 3], Padding)| {
+        if let Some(values) = rows.next() {
+            evaluate_point(model, (inputs, bias), *point, values, |_| {});
+        }
+    };
+    let points = &tile.reference;
+    match job.parameters {
+        Parameters::Bound(Binding { inputs, bias, .. }) => {
+            points.iter().for_each(|point| evaluate(inputs, bias, point));
+        }
+        Parameters::Sets(bindings) => {
+            for Binding { inputs, bias, .. } in bindings {
+                points.iter().for_each(|point| evaluate(inputs, bias, point));
+            }
+        }
+        Parameters::Each(_) => {
+            for (i, point) in points.iter().enumerate() {
+                let parameters: Vec<f64> = tile.parameters.iter().map(|all| all[i]).collect();
+                let inputs = conditional_inputs(model, &parameters);
+                let bias = first_bias(model, &inputs);
+                evaluate(&inputs[..model.spec().spatial_width()], &bias, point);
+            }
+        }
     }
 }
 
-/// Values at one point. `see` is shown what each activation is applied to: the input vector, then
-/// the sums of each layer.
+/// Values at one point, for what a binding has of inputs and bias. `see` is shown what each
+/// activation is applied to: the input vector, then the sums of each layer.
 pub fn evaluate_point(
-    job: &Job<'_>,
+    model: &Model,
+    (inputs, first_bias): (&[f64], &[f64]),
     (position, padding): ([f64; 3], Padding),
     values: &mut [f64],
     mut see: impl FnMut(&[f64]),
 ) {
-    let spec = job.model.spec();
-    let mut x = spatial_inputs(job, position, padding);
+    let spec = model.spec();
+    let mut x = spatial_inputs(model, inputs, position, padding);
     see(&x);
     x.iter_mut().for_each(|x| *x = apply64(spec.input.activation, *x));
-    for (n, (layer, tensors)) in spec.layers.iter().zip(job.model.layers()).enumerate() {
+    for (n, (layer, tensors)) in spec.layers.iter().zip(model.layers()).enumerate() {
         x.iter_mut().for_each(|x| *x = round64(layer.precision, *x));
         x = (tensors.rows64().enumerate())
             .map(|(out, row)| {
-                let bias =
-                    if n == 0 { job.binding.bias[out] } else { f64::from(tensors.bias[out]) };
-                bias + dot(&row[..x.len()], &x)
+                let bias = if n == 0 { first_bias[out] } else { f64::from(tensors.bias[out]) };
+                bias + dot(row.into_iter(), &x)
             })
             .collect();
         see(&x);
@@ -81,11 +107,11 @@ pub fn evaluate_point(
 }
 
 /// The input vector before its activation.
-fn spatial_inputs(job: &Job<'_>, position: [f64; 3], padding: Padding) -> Vec<f64> {
-    let spec = job.model.spec();
-    let mut inputs = job.binding.inputs.clone();
+fn spatial_inputs(model: &Model, start: &[f64], position: [f64; 3], padding: Padding) -> Vec<f64> {
+    let spec = model.spec();
+    let mut inputs = start.to_vec();
     for (n, grid) in spec.grids.iter().enumerate() {
-        let data = job.model.grid(n);
+        let data = model.grid(n);
         let corners = Corners::new(grid, &position, padding);
         for c in 0..corners.count {
             let start = corners.vertices[c] * data.row;
@@ -119,6 +145,7 @@ pub fn round64(precision: LayerPrecision, x: f64) -> f64 {
     }
 }
 
-fn dot(row: &[f64], x: &[f64]) -> f64 {
-    row.iter().zip(x).map(|(w, x)| w * x).sum()
+/// Sum of products; weights beyond `x` do not count.
+fn dot(weights: impl Iterator<Item = f64>, x: &[f64]) -> f64 {
+    x.iter().zip(weights).map(|(x, w)| w * x).sum()
 }

@@ -1,12 +1,13 @@
 //! Gathering for points in runs (see [`Run`](super::stage::Run)): the vertices of a run's cells are
 //! interpolated along all other axes once, and each point then lies between two of the results.
 
+use super::Binding;
 use super::activation::apply_but_relu;
 use super::lanes::{Feature, LANES, Lanes};
 use super::product::Rows;
 use super::stage::{Along, Corners, Staged};
-use super::tile::{Base, Job, corners, is_covered};
-use crate::model::{GridValues, Scaling};
+use super::tile::{Base, corners, is_covered};
+use crate::model::{GridValues, Model, Scaling};
 
 /// Two vertices of one grid along the run, interpolated along the other axes.
 pub struct Pair {
@@ -27,17 +28,17 @@ impl Pair {
 /// As [`gather`](super::tile::gather), for a tile of runs.
 #[inline(always)]
 pub fn gather<L: Lanes>(
-    job: &Job<'_>,
+    (model, binding): (&Model, &Binding),
     tile: &Staged,
     features: &mut [[f32; LANES]],
     pairs: &mut [Pair],
     inputs: &mut Rows<'_>,
 ) {
-    let spec = job.model.spec();
+    let spec = model.spec();
     let Some(run) = tile.run else { return };
-    let start = &job.binding.inputs32;
+    let start = &binding.inputs32;
     let covered = is_covered(spec);
-    let grids: Vec<_> = (0..spec.grids.len()).map(|n| job.model.grid(n)).collect();
+    let grids: Vec<_> = (0..spec.grids.len()).map(|n| model.grid(n)).collect();
     for (i, row) in inputs.words.chunks_exact_mut(inputs.stride).enumerate() {
         if !covered {
             features.copy_from_slice(start);

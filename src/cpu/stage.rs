@@ -12,6 +12,9 @@ use super::{Padding, Positions, TILE};
 use crate::model::spec::Grid;
 use crate::model::{GridData, GridValues, Model};
 
+/// So few points are staged without the rest of the tile.
+const FEW: usize = 8;
+
 /// Bytes of a cache line.
 pub const LINE: usize = 64;
 
@@ -21,6 +24,8 @@ pub struct Job<'a> {
     pub positions: &'a Positions,
     pub padding: Padding,
     pub run: Option<Run>,
+    /// Whether cache lines are listed.
+    pub lists: bool,
 }
 
 /// Points that follow one another on straight lines along an axis, as those of a lattice do: all
@@ -49,6 +54,8 @@ pub struct Staged {
     pub len: usize,
     /// Per grid of the model; of points in runs, without the axis that they move along.
     pub grids: Vec<Corners>,
+    /// From 0 to 1, per parameter of the model; empty unless each point has its own.
+    pub parameters: Vec<[f64; TILE]>,
     /// If the points stand in runs.
     pub run: Option<Run>,
     /// Per grid, the vertices along the axis of the runs.
@@ -80,10 +87,10 @@ pub struct Along {
     pub weights: [[f32; TILE]; 2],
 }
 
-/// The two vertices of each point on one axis, and their weights.
-struct Bracket {
-    vertices: [[u32; TILE]; 2],
-    weights: [[f32; TILE]; 2],
+/// The two vertices of each of the first `N` points on one axis, and their weights.
+struct Bracket<const N: usize> {
+    vertices: [[u32; N]; 2],
+    weights: [[f32; N]; 2],
 }
 
 impl Staged {
@@ -95,6 +102,7 @@ impl Staged {
         Self {
             len: 0,
             grids: grids.iter().map(|_| corners()).collect(),
+            parameters: Vec::new(),
             run: None,
             along: grids.iter().map(|_| along()).collect(),
             lines: Vec::new(),
@@ -122,46 +130,51 @@ pub fn stage(job: &Job<'_>, staged: &mut Staged) {
     for (n, ((grid, corners), along)) in grids.enumerate() {
         let data = job.model.grid(n);
         let mut lines = LineList::new(data, grid.channels, staged.unit, &mut staged.lines);
-        corners.fill(grid, data.row, job);
+        if len <= FEW {
+            corners.fill::<FEW>(grid, data.row, job);
+        } else {
+            corners.fill::<TILE>(grid, data.row, job);
+        }
+        if let Some(run) = job.run {
+            along.fill(grid, data.row, job, run.axis);
+        }
         match job.run {
+            _ if !job.lists => {}
             None => corners.list_lines(len, &mut lines),
-            Some(run) => {
-                along.fill(grid, data.row, job, run.axis);
-                along.list_lines(len, run, corners, &mut lines);
-            }
+            Some(run) => along.list_lines(len, run, corners, &mut lines),
         }
     }
 }
 
 impl Corners {
-    /// Corners along all axes but that of the runs.
+    /// Corners of the first `N` points along all axes but that of the runs.
     #[inline(always)]
-    fn fill(&mut self, grid: &Grid, row: usize, job: &Job<'_>) {
+    fn fill<const N: usize>(&mut self, grid: &Grid, row: usize, job: &Job<'_>) {
         self.count = 1;
-        self.starts[0] = [0; TILE];
-        self.weights[0] = [1.0; TILE];
+        self.starts[0][..N].fill(0);
+        self.weights[0][..N].fill(1.0);
         // The last spatial dimension is the fastest and moves with the first axis.
         let mut stride = row;
         for (&axis, &size) in grid.axes.iter().zip(grid.shape.iter().rev()) {
             if job.run.is_none_or(|run| run.axis != axis) {
-                self.add_axis(&Bracket::new(job, axis, size), stride);
+                self.add_axis(&Bracket::<N>::new(job, axis, size), stride);
             }
             stride *= size;
         }
     }
 
     #[inline(always)]
-    fn add_axis(&mut self, bracket: &Bracket, stride: usize) {
+    fn add_axis<const N: usize>(&mut self, bracket: &Bracket<N>, stride: usize) {
         let (lower, upper) = self.starts.split_at_mut(self.count);
         for (lower, upper) in lower.iter_mut().zip(upper) {
-            for i in 0..TILE {
+            for i in 0..N {
                 upper[i] = lower[i] + bracket.vertices[1][i] as usize * stride;
                 lower[i] += bracket.vertices[0][i] as usize * stride;
             }
         }
         let (lower, upper) = self.weights.split_at_mut(self.count);
         for (lower, upper) in lower.iter_mut().zip(upper) {
-            for i in 0..TILE {
+            for i in 0..N {
                 upper[i] = lower[i] * bracket.weights[1][i];
                 lower[i] *= bracket.weights[0][i];
             }
@@ -187,7 +200,7 @@ impl Along {
         let mut stride = row;
         for (&axis, &size) in grid.axes.iter().zip(grid.shape.iter().rev()) {
             if axis == run {
-                let bracket = Bracket::new(job, axis, size);
+                let bracket = Bracket::<TILE>::new(job, axis, size);
                 for (starts, vertices) in self.starts.iter_mut().zip(&bracket.vertices) {
                     for i in 0..TILE {
                         starts[i] = vertices[i] as usize * stride;
@@ -273,7 +286,7 @@ impl<'a> LineList<'a> {
     }
 }
 
-impl Bracket {
+impl<const N: usize> Bracket<N> {
     #[inline(always)]
     fn new(job: &Job<'_>, axis: usize, size: usize) -> Self {
         match job.padding {
@@ -288,8 +301,8 @@ impl Bracket {
         // One vertex is constant, even at infinity: `min` and `max` take the number, not the NaN
         // of 0 times infinity.
         let last = (size - 1) as f64;
-        let mut bracket = Self { vertices: [[0; TILE]; 2], weights: [[0.0; TILE]; 2] };
-        for i in 0..TILE {
+        let mut bracket = Self { vertices: [[0; N]; 2], weights: [[0.0; N]; 2] };
+        for i in 0..N {
             let p = ((x[i] + 1.0) * 0.5 * last).max(0.0).min(last);
             // At most 2^31 - 2: see the limits of the file format.
             let lower = p as i32;
@@ -309,8 +322,8 @@ impl Bracket {
             return Self::border(x, size);
         }
         let last = (size - 1) as f64;
-        let mut bracket = Self { vertices: [[0; TILE]; 2], weights: [[0.0; TILE]; 2] };
-        for i in 0..TILE {
+        let mut bracket = Self { vertices: [[0; N]; 2], weights: [[0.0; N]; 2] };
+        for i in 0..N {
             // Beyond one cell outside, both vertices are.
             let p = ((x[i] + 1.0) * 0.5 * last).max(-1.0).min(last + 1.0);
             let floor = p.floor();

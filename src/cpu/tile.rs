@@ -7,41 +7,78 @@
 use super::activation::apply_but_relu;
 use super::lanes::{Feature, LANES, Lanes};
 use super::packed::{Format, PackedLayer};
-use super::product::{InstructionSet, Prefetch, Rows};
+use super::product::{Bias, InstructionSet, Prefetch, Rows};
 use super::stage::{Corners, Staged};
+use super::varying::{Bracket, Varying};
 use super::{Binding, Scratch, runs};
 use crate::model::spec::{Activation, Spec};
-use crate::model::{GridValues, Model, Scaling};
+use crate::model::{GridData, GridValues, Model, Scaling};
+
+/// Models of so few grids are evaluated without asking for memory.
+const FEW_GRIDS: usize = 8;
 
 /// What is to be evaluated.
 pub struct Job<'a> {
     pub model: &'a Model,
     pub layers: &'a [PackedLayer],
-    pub binding: &'a Binding,
+    pub parameters: Parameters<'a>,
 }
 
-/// Values of the tile that was staged first, `[points, outputs]`; the cache lines of the next one
+/// Whose parameters the points of a tile are evaluated for.
+#[derive(Clone, Copy)]
+pub enum Parameters<'a> {
+    /// Those of one binding, for all points.
+    Bound(&'a Binding),
+    /// Those of several bindings, all points for one after the other; at most
+    /// [`TILE`](super::TILE) rows in all. What was gathered stays, for other bindings.
+    Sets(&'a [&'a Binding]),
+    /// Each point's own, which were staged with it.
+    Each(&'a Varying),
+}
+
+/// Values of the tile that was staged first, `[rows, outputs]`; the cache lines of the next one
 /// are fetched meanwhile.
 #[inline(always)]
 pub fn evaluate<I: InstructionSet>(job: &Job<'_>, scratch: &mut Scratch, values: &mut [f64]) {
-    let spec = job.model.spec();
-    let Scratch { staged: [tile, next], front, back, features, pairs, .. } = scratch;
-    let rows = tile.len;
+    let &Job { model, layers, parameters } = job;
+    let spec = model.spec();
+    let Scratch { staged: [tile, next], front, back, features, pairs, sets, varying, .. } = scratch;
+    let (mut from, mut to) = (&mut front[..], &mut back[..]);
     let vectors = <I::Lanes as Lanes>::VECTORS;
-    let mut prefetch = Prefetch::new(next, job.layers, rows, vectors);
-    let (mut from, mut to) = (front, back);
-    let mut format = job.layers.first().map_or(Format::PLAIN, |layer| layer.format);
-    let mut stride = format.stride(job.binding.inputs32.len() * LANES);
-    let mut inputs = Rows { words: &mut from[..rows * stride], stride, format };
-    match tile.run {
-        None => {
-            gather::<I::Lanes>(job, spec.input.activation, tile, features, &mut inputs);
+    // What waits was asked for when the tile was evaluated before.
+    let mut prefetch = match sets.is_gathered {
+        true => Prefetch::none(),
+        false => Prefetch::new(next, layers, tile.len, vectors),
+    };
+    let mut rows = tile.len;
+    let (first_bias, starts) = match parameters {
+        Parameters::Bound(Binding { inputs32, bias32, .. }) => {
+            (Bias::same(bias32), Starts::Same(inputs32))
         }
-        Some(_) => runs::gather::<I::Lanes>(job, tile, features, pairs, &mut inputs),
+        Parameters::Sets(bindings) => {
+            rows *= bindings.len();
+            sets.starts(bindings, tile.len)
+        }
+        Parameters::Each(each) => {
+            let working = [&mut *from, &mut *to];
+            each.starts::<I>(model, tile, working, varying, &mut prefetch)
+        }
+    };
+    let mut format = layers.first().map_or(Format::PLAIN, |layer| layer.format);
+    let mut stride = format.stride(spec.spatial_width());
+    let mut inputs = Rows { words: &mut from[..rows * stride], stride, format };
+    match (tile.run, parameters) {
+        (Some(_), Parameters::Bound(binding)) => {
+            runs::gather::<I::Lanes>((model, binding), tile, features, pairs, &mut inputs);
+        }
+        _ => {
+            let activation = spec.input.activation;
+            gather::<I::Lanes>((model, activation), tile, starts, features, &mut inputs);
+        }
     }
-    for (n, layer) in job.layers.iter().enumerate() {
-        let bias = if n == 0 { &job.binding.bias32 } else { &layer.bias };
-        let next_format = job.layers.get(n + 1).map_or(Format::PLAIN, |layer| layer.format);
+    for (n, layer) in layers.iter().enumerate() {
+        let bias = if n == 0 { first_bias } else { Bias::same(&layer.bias) };
+        let next_format = layers.get(n + 1).map_or(Format::PLAIN, |layer| layer.format);
         let next_stride = next_format.stride(layer.outputs);
         let x = Rows { words: &mut from[..rows * stride], stride, format };
         let words = &mut to[..rows * next_stride];
@@ -65,48 +102,164 @@ pub fn write_values(rows: &[u32], stride: usize, outputs: usize, values: &mut [f
     }
 }
 
-/// Input vectors of all points: what the parameters give plus what each grid adds, activated and
-/// in the format of the first layer.
+/// What is kept of a tile that is evaluated for several bindings, piece by piece.
+#[derive(Default)]
+pub struct SetsScratch {
+    /// What grids add is there.
+    pub is_gathered: bool,
+    /// The first layer's bias per row.
+    bias: Vec<[f32; LANES]>,
+}
+
+impl SetsScratch {
+    /// The first layer's bias and the starts of so many points for each binding.
+    fn starts<'a>(
+        &'a mut self,
+        bindings: &'a [&'a Binding],
+        points: usize,
+    ) -> (Bias<'a>, Starts<'a>) {
+        let starts = Starts::Sets { bindings, is_complete: self.is_gathered };
+        self.is_gathered = true;
+        if let [Binding { bias32, .. }] = bindings {
+            return (Bias::same(bias32), starts);
+        }
+        self.bias.clear();
+        for Binding { bias32, .. } in bindings {
+            (0..points).for_each(|_| self.bias.extend_from_slice(bias32));
+        }
+        let stride = self.bias.len() / (points * bindings.len());
+        (Bias::of_rows(&self.bias, stride), starts)
+    }
+}
+
+/// What the input vectors of a tile start from, apart from what grids add.
+pub enum Starts<'a> {
+    /// All from the same.
+    Same(&'a [[f32; LANES]]),
+    /// All points from that of one binding after the other.
+    Sets {
+        bindings: &'a [&'a Binding],
+        /// What grids add was kept before.
+        is_complete: bool,
+    },
+    /// Each from its own.
+    Each { varying: &'a Varying, brackets: &'a [Bracket], sums: &'a mut [[f32; LANES]] },
+}
+
+/// Input vectors of all rows: what grids add and what that is added to, activated and in the
+/// format of the first layer. `features` has room for one point; for several bindings, what grids
+/// add to each point of a tile is kept behind that.
 #[inline(always)]
 pub fn gather<L: Lanes>(
-    job: &Job<'_>,
-    activation: Activation,
+    (model, activation): (&Model, Activation),
     tile: &Staged,
+    mut starts: Starts<'_>,
     features: &mut [[f32; LANES]],
     inputs: &mut Rows<'_>,
 ) {
-    let spec = job.model.spec();
-    let start = &job.binding.inputs32;
-    let grids: Vec<_> = (0..spec.grids.len()).map(|n| job.model.grid(n)).collect();
-    let covered = is_covered(spec);
-    for (i, row) in inputs.words.chunks_exact_mut(inputs.stride).enumerate() {
-        if !covered {
-            features.copy_from_slice(start);
+    let count = model.spec().grids.len();
+    // Asking for memory takes as long as a good part of a point.
+    let mut few = [model.grid(0); FEW_GRIDS];
+    let many: Vec<_>;
+    let data = if count <= FEW_GRIDS {
+        for (n, data) in few.iter_mut().enumerate().take(count) {
+            *data = model.grid(n);
         }
-        for (n, (grid, data)) in spec.grids.iter().zip(&grids).enumerate() {
-            let base =
-                if covered && n == 0 { Base::Of(start.as_flattened()) } else { Base::InPlace };
-            let features = &mut features.as_flattened_mut()[grid.offset..][..grid.channels];
+        &few[..count]
+    } else {
+        many = (0..count).map(|n| model.grid(n)).collect();
+        &many
+    };
+    let grids = Grids { spec: model.spec(), data };
+    let (sets, is_known) = match starts {
+        Starts::Sets { bindings, is_complete } => (bindings.len(), is_complete),
+        Starts::Same(_) | Starts::Each { .. } => (1, false),
+    };
+    let width = model.spec().spatial_width().div_ceil(LANES);
+    let mut rows = inputs.words.chunks_exact_mut(inputs.stride);
+    for set in 0..sets {
+        for (i, row) in rows.by_ref().take(tile.len).enumerate() {
+            let (start, is_kept) = match &mut starts {
+                Starts::Same(start) => (*start, false),
+                Starts::Sets { bindings, .. } => (&bindings[set].inputs32[..], true),
+                Starts::Each { varying, brackets, sums } => {
+                    varying.start::<L>(model, i, brackets, sums);
+                    (&**sums, false)
+                }
+            };
+            let place = if is_kept { (1 + i) * width } else { 0 };
+            if set == 0 && !is_known {
+                let start = if is_kept { None } else { Some(start) };
+                grids.add::<L>(tile, i, start, &mut features[place..][..width]);
+            }
+            let (sums, kept) = features.split_at_mut(width);
+            if is_kept {
+                add::<L>(&kept[i * width..][..width], start, sums);
+            }
+            let least = apply_but_relu::<L>(activation, sums);
+            inputs.format.store(sums, width, least, std::iter::once(row), 0);
+        }
+    }
+    inputs.clear_after(width);
+}
+
+/// All grids of a model.
+struct Grids<'a> {
+    spec: &'a Spec,
+    data: &'a [GridData<'a>],
+}
+
+impl Grids<'_> {
+    /// What all grids add up to at point `i`, and then `start`. In this order, so that the sums are
+    /// the same if the start is added later; one grid alone may be added to it, as two numbers may
+    /// change places.
+    #[inline(always)]
+    fn add<L: Lanes>(
+        &self,
+        tile: &Staged,
+        i: usize,
+        start: Option<&[[f32; LANES]]>,
+        sums: &mut [[f32; LANES]],
+    ) {
+        let covered = is_covered(self.spec);
+        if !covered {
+            sums.fill([0.0; LANES]);
+        }
+        let alone = start.filter(|_| covered && self.data.len() == 1);
+        for (n, (grid, data)) in self.spec.grids.iter().zip(self.data).enumerate() {
+            let base = match alone {
+                Some(start) => Base::Of(start.as_flattened()),
+                None if covered && n == 0 => Base::Zero,
+                None => Base::InPlace,
+            };
+            let sums = &mut sums.as_flattened_mut()[grid.offset..][..grid.channels];
+            let corner = (&tile.grids[n], i, 0);
             match data.values {
-                GridValues::F32(values) => {
-                    corners::<L, _>(values, None, (&tile.grids[n], i, 0), base, features);
-                }
-                GridValues::F16(values) => {
-                    corners::<L, _>(values, None, (&tile.grids[n], i, 0), base, features);
-                }
+                GridValues::F32(values) => corners::<L, _>(values, None, corner, base, sums),
+                GridValues::F16(values) => corners::<L, _>(values, None, corner, base, sums),
                 GridValues::I8(values, scaling) => {
-                    corners::<L, _>(values, Some(scaling), (&tile.grids[n], i, 0), base, features);
+                    corners::<L, _>(values, Some(scaling), corner, base, sums);
                 }
             }
         }
-        let least = apply_but_relu::<L>(activation, features);
-        inputs.format.store(features, features.len(), least, std::iter::once(row), 0);
+        if let (None, Some(start)) = (alone, start) {
+            for (sum, start) in sums.iter_mut().zip(start) {
+                L::load(sum).add(L::load(start)).store(sum);
+            }
+        }
     }
-    inputs.clear_after(start.len());
 }
 
-/// Whether the first grid reaches all spatial inputs, as one folded grid does: then the features
-/// need no copy of what they start from.
+/// `sums = a + b`
+#[inline(always)]
+fn add<L: Lanes>(a: &[[f32; LANES]], b: &[[f32; LANES]], sums: &mut [[f32; LANES]]) {
+    for ((a, b), sum) in a.iter().zip(b).zip(sums) {
+        L::load(a).add(L::load(b)).store(sum);
+    }
+}
+
+/// Whether the first grid reaches all spatial inputs, as a folded one does: then nothing needs to be
+/// there before it.
 pub fn is_covered(spec: &Spec) -> bool {
     spec.grids.first().is_some_and(|grid| grid.channels == spec.spatial_width())
 }
@@ -123,6 +276,16 @@ pub enum Base<'a> {
 }
 
 impl Base<'_> {
+    /// The sum of `features`, from number `first` on, and what they are added to.
+    #[inline(always)]
+    fn add_to<L: Lanes>(self, features: L, first: usize, sums: &[f32]) -> L {
+        match self {
+            // Not even a zero: it would change the sign of another.
+            Self::Zero => features,
+            Self::InPlace | Self::Of(_) => self.load::<L>(first, sums).add(features),
+        }
+    }
+
     /// From number `first` on; `sums` is the place of the result from there.
     #[inline(always)]
     pub fn load<L: Lanes>(self, first: usize, sums: &[f32]) -> L {
@@ -194,9 +357,9 @@ fn interpolate<L: Lanes, T: Feature, const C: usize>(
             sum = T::load::<L>(features).mul_add(weights[c], sum);
         }
         let sum = unscaled(sum, scaling, total, first);
-        let base = base.load::<L>(first, &sums[first..]);
+        let sum = base.add_to(sum, first, &sums[first..]);
         if let Some(chunk) = sums[first..].first_chunk_mut() {
-            base.add(sum).store(chunk);
+            sum.store(chunk);
         }
     }
     let whole = channels / LANES * LANES;
@@ -206,9 +369,8 @@ fn interpolate<L: Lanes, T: Feature, const C: usize>(
             sum = T::load_some::<L>(&rows[c][whole..]).mul_add(weights[c], sum);
         }
         let tail = &mut sums[whole..];
-        let base = base.load::<L>(whole, tail);
         let mut all = [0.0; LANES];
-        base.add(unscaled(sum, scaling, total, whole)).store(&mut all);
+        base.add_to(unscaled(sum, scaling, total, whole), whole, tail).store(&mut all);
         tail.copy_from_slice(&all[..tail.len()]);
     }
 }

@@ -93,6 +93,17 @@ pub struct QuantizedWeight {
 }
 
 impl LayerTensors {
+    /// The weight of an input for an output, in 64 bits.
+    pub fn weight64(&self, output: usize, input: usize) -> f64 {
+        let at = output * (self.weight.len() / self.bias.len()) + input;
+        match &self.quantized {
+            Some(QuantizedWeight { values, scale }) => {
+                f64::from(scale[output]) * f64::from(values[at])
+            }
+            None => f64::from(self.weight[at]),
+        }
+    }
+
     /// The weights of the outputs, one row after the other, in 64 bits.
     pub fn rows64(&self) -> impl Iterator<Item = Vec<f64>> {
         let inputs = self.weight.len() / self.bias.len();

@@ -4,9 +4,10 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::points::{Float, Points, Scalar, ValuesMut, write};
+use super::points::{Number, Points, Scalar, ValuesMut};
 use super::policy::Location;
-use super::{Outside, Runtime, Sampler, Source, Units, denormalize};
+use super::worker::{Bound, Source, denormalize};
+use super::{Runtime, Sampler, Units};
 use crate::cpu::gradient::{Derivatives, Tape};
 use crate::cpu::{Positions, Scratch, TILE};
 use crate::model::spec::{Spec, Transform};
@@ -35,7 +36,7 @@ impl<'a> GradientsMut<'a> {
     ///
     /// # Errors
     /// `InvalidArgument` if the length is no multiple of `outputs * components`.
-    pub fn packed<T: Float>(
+    pub fn packed<T: Number>(
         gradients: &'a mut [T],
         outputs: usize,
         components: usize,
@@ -103,7 +104,7 @@ impl<'a> GradientsMut<'a> {
         for (c, &number) in gradient.iter().enumerate() {
             let at = first.wrapping_offset(c as isize * self.strides[2]);
             // SAFETY: in range by the assertion, so `from_raw`'s condition covers this address.
-            unsafe { write(self.scalar, at, number) };
+            unsafe { self.scalar.write(at, number) };
         }
     }
 
@@ -149,9 +150,9 @@ impl Sampler {
     ) -> Result<()> {
         let spec = self.runtime.model.spec();
         let (len, outputs) = (points.len(), spec.outputs());
-        self.check_dims(points)?;
+        self.runtime.check_points(points)?;
         if let Some(values) = &values {
-            self.check_room(len, values)?;
+            self.runtime.check_room(len, values)?;
         }
         let Gradients { position, parameters } = &*gradients;
         if let Some(position) = position {
@@ -160,12 +161,10 @@ impl Sampler {
         if let Some(parameters) = parameters {
             parameters.check("parameters", len, outputs, spec.parameters.len())?;
         }
-        if self.options.outside == Outside::Error {
-            self.check_inside(&Source::Points(points))?;
-        }
+        self.frame().check_inside(&Source::Points(points), None)?;
         let parameters = parameters.as_ref().filter(|parameters| parameters.components > 0);
         let out = Out { values: values.as_deref(), position: position.as_ref(), parameters };
-        self.run(len, |range| {
+        self.runtime.run(len, |range| {
             let mut worker = Worker::new(self, &out)?;
             // SAFETY: ranges of different tasks are disjoint and each is visited once.
             unsafe { worker.run(points, range) };
@@ -265,7 +264,7 @@ impl<'a> Worker<'a> {
         points.read(range.start, positions);
         positions.len = positions.len.min(range.len());
         self.sampler.normalizer.locate(positions, &mut self.locations[1]);
-        engine.stage(model, positions, self.sampler.padding(), None, &mut self.scratch);
+        engine.stage(model, positions, self.sampler.options.padding(), None, &mut self.scratch);
         self.sampler.normalizer.to_border(positions);
     }
 
@@ -274,16 +273,16 @@ impl<'a> Worker<'a> {
     /// # Safety
     /// No other thread may write the same points.
     unsafe fn evaluate(&mut self, range: Range<usize>) {
-        let Sampler { runtime, options, binding, .. } = self.sampler;
+        let Sampler { runtime, options, bound: Bound { binding, is_nan }, .. } = self.sampler;
         let Runtime { model, engine, .. } = &**runtime;
         let outputs = model.spec().outputs();
         let values = &mut self.values[..range.len() * outputs];
-        let at = (&self.positions[0], self.sampler.padding());
+        let at = (&self.positions[0], self.sampler.options.padding());
         let (scratch, tape) = (&mut self.scratch, &mut self.tape);
         engine.evaluate_for_derivatives((model, binding), at, scratch, tape, values);
         let tile = range.clone().zip(values.chunks_exact_mut(outputs)).zip(&self.locations[0]);
         for ((i, values), &location) in tile {
-            if self.sampler.is_nan || location != Location::Inside {
+            if *is_nan || location != Location::Inside {
                 values.fill(f64::NAN);
             } else if options.units == Units::Physical {
                 denormalize(model, values);

@@ -1,48 +1,12 @@
-//! Views of the caller's arrays: points to read, values to write; any layout, f32 or f64.
+//! Views of the caller's arrays: points to read, values to write; any layout, f32 or f64, values
+//! also f16.
 
 use std::marker::PhantomData;
 
 use crate::cpu::{Positions, TILE};
 use crate::{Error, Result};
 
-/// Type of the numbers in an array.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scalar {
-    /// 32-bit floating point.
-    F32,
-    /// 64-bit floating point.
-    F64,
-}
-
-impl Scalar {
-    /// Bytes of one number.
-    pub fn bytes(self) -> isize {
-        match self {
-            Self::F32 => 4,
-            Self::F64 => 8,
-        }
-    }
-}
-
-/// Numbers that points and values may consist of.
-pub trait Float: Copy + private::Sealed {
-    /// Its tag.
-    const SCALAR: Scalar;
-}
-
-impl Float for f32 {
-    const SCALAR: Scalar = Scalar::F32;
-}
-
-impl Float for f64 {
-    const SCALAR: Scalar = Scalar::F64;
-}
-
-mod private {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
-}
+pub use super::scalar::{Float, Number, Scalar};
 
 /// Coordinates of `len` points in the caller's memory, one base and stride per axis.
 #[derive(Clone, Copy)]
@@ -133,6 +97,11 @@ impl<'a> Points<'a> {
         self.len == 0
     }
 
+    /// Type of the coordinates.
+    pub fn scalar(&self) -> Scalar {
+        self.scalar
+    }
+
     /// Coordinates per point.
     pub fn dims(&self) -> usize {
         self.dims
@@ -147,12 +116,7 @@ impl<'a> Points<'a> {
             let at = |i: usize| base.wrapping_offset(i as isize * axis.stride);
             for (i, x) in x[..positions.len].iter_mut().enumerate() {
                 // SAFETY: `start + i < len`, so `from_raw`'s condition covers this address.
-                *x = unsafe {
-                    match self.scalar {
-                        Scalar::F32 => f64::from(at(i).cast::<f32>().read_unaligned()),
-                        Scalar::F64 => at(i).cast::<f64>().read_unaligned(),
-                    }
-                };
+                *x = unsafe { self.scalar.read(at(i)) };
             }
         }
     }
@@ -179,7 +143,7 @@ impl<'a> ValuesMut<'a> {
     ///
     /// # Errors
     /// `InvalidArgument` if the length is no multiple of `outputs`.
-    pub fn packed<T: Float>(values: &'a mut [T], outputs: usize) -> Result<Self> {
+    pub fn packed<T: Number>(values: &'a mut [T], outputs: usize) -> Result<Self> {
         if outputs == 0 || !values.len().is_multiple_of(outputs) {
             return Err(Error::argument(format!(
                 "room for {} values is no whole number of points with {outputs} each",
@@ -225,6 +189,14 @@ impl<'a> ValuesMut<'a> {
         self.outputs
     }
 
+    /// The same view, `bytes` further on.
+    ///
+    /// # Safety
+    /// What [`ValuesMut::from_raw`] asks for must hold there too, as long as the view is used.
+    pub(super) unsafe fn shifted(&self, bytes: isize) -> Self {
+        Self { base: self.base.wrapping_offset(bytes), ..*self }
+    }
+
     /// Writes the values of point `i`.
     ///
     /// # Safety
@@ -236,22 +208,7 @@ impl<'a> ValuesMut<'a> {
         for (k, &value) in values.iter().enumerate() {
             let at = point.wrapping_offset(k as isize * self.value_stride);
             // SAFETY: in range by the assertion, so `from_raw`'s condition covers this address.
-            unsafe { write(self.scalar, at, value) };
-        }
-    }
-}
-
-/// Writes `value` as a number of type `scalar`.
-///
-/// # Safety
-/// `at` must be writable as such a number, of any alignment.
-#[inline]
-pub(super) unsafe fn write(scalar: Scalar, at: *mut u8, value: f64) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        match scalar {
-            Scalar::F32 => at.cast::<f32>().write_unaligned(value as f32),
-            Scalar::F64 => at.cast::<f64>().write_unaligned(value),
+            unsafe { self.scalar.write(at, value) };
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use super::{Outside, SamplerOptions, Units};
 use crate::cpu::{Positions, TILE};
-use crate::model::spec::{Axis, Parameter, Spec};
-use crate::{Error, ErrorKind, Result};
+use crate::model::spec::{Axis, Spec};
+
+/// So few points are located without the rest of the tile.
+const FEW: usize = 8;
 
 /// How far outside `min` to `max`, in units of the whole range, still counts as the border:
 /// numbers that went through 32 bits do not hit it exactly, the less so the farther the range is
 /// from zero.
-fn tolerance(min: f64, max: f64) -> f64 {
+pub fn tolerance(min: f64, max: f64) -> f64 {
     let rounding = f64::from(f32::EPSILON) * min.abs().max(max.abs());
     (rounding / (max - min)).clamp(1e-6, 1e-3)
 }
@@ -53,17 +55,30 @@ impl Normalizer {
     /// Normalises the coordinates in `positions` in place, and says what becomes of each point.
     /// Coordinates that are not to be evaluated become harmless ones.
     pub fn locate(&self, positions: &mut Positions, locations: &mut [Location; TILE]) {
-        let (mut outside, mut nan) = ([false; TILE], [false; TILE]);
+        if positions.len <= FEW {
+            self.locate_first::<FEW>(positions, locations);
+        } else {
+            self.locate_first::<TILE>(positions, locations);
+        }
+    }
+
+    #[inline(always)]
+    fn locate_first<const N: usize>(
+        &self,
+        positions: &mut Positions,
+        locations: &mut [Location; TILE],
+    ) {
+        let (mut outside, mut nan) = ([false; N], [false; N]);
         for ((axis, &limit), x) in self.axes.iter().zip(&self.limits).zip(&mut positions.axes) {
             let length = axis.max - axis.min;
-            for i in 0..TILE {
+            for i in 0..N {
                 let t = 2.0 * ((x[i] - axis.min) / length) - 1.0;
                 nan[i] |= t.is_nan();
                 outside[i] |= t.abs() > limit;
                 x[i] = if t.is_nan() { 0.0 } else { t };
             }
         }
-        for i in 0..TILE {
+        for i in 0..N {
             locations[i] = match (nan[i], outside[i] && !self.evaluates_outside) {
                 (true, _) => Location::Nan,
                 (false, true) => Location::Outside,
@@ -89,50 +104,6 @@ impl Normalizer {
             self.axes.iter().map(|a| format!("{} {} to {}", a.name, a.min, a.max)).collect();
         axes.join(", ")
     }
-}
-
-/// Parameters normalised to [0, 1], and whether one of them makes all results NaN. Those that are
-/// to be clamped stay outside, which binding them takes for the nearest end.
-pub fn parameters(
-    spec: &Spec,
-    given: &[f64],
-    options: &SamplerOptions,
-) -> Result<(Vec<f64>, bool)> {
-    let mut is_nan = false;
-    let mut normalized = Vec::with_capacity(given.len());
-    for (&value, parameter) in given.iter().zip(&spec.parameters) {
-        let (min, max) = match options.units {
-            Units::Physical => (parameter.min, parameter.max),
-            Units::Normalized => (0.0, 1.0),
-        };
-        let t = (value - min) / (max - min);
-        let slack = tolerance(min, max);
-        let is_inside = (-slack..=1.0 + slack).contains(&t);
-        if t.is_nan() {
-            is_nan = true;
-        } else if !is_inside {
-            match options.outside_parameters {
-                Outside::Clamp | Outside::Zeros => {}
-                Outside::Nan => is_nan = true,
-                Outside::Error => return Err(outside(parameter, value, min, max)),
-            }
-        }
-        normalized.push(match (t.is_nan(), is_inside) {
-            (true, _) => 0.0,
-            (false, true) => t.clamp(0.0, 1.0),
-            (false, false) => t,
-        });
-    }
-    Ok((normalized, is_nan))
-}
-
-fn outside(parameter: &Parameter, value: f64, min: f64, max: f64) -> Error {
-    let Parameter { name, unit, .. } = parameter;
-    let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
-    Error::new(
-        ErrorKind::OutsideDomain,
-        format!("parameter {name} is {value}{unit}, expected {min} to {max}"),
-    )
 }
 
 #[cfg(test)]

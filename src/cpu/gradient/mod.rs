@@ -15,7 +15,6 @@ pub mod tile;
 use super::neon;
 use super::packed::{Format, PackedLayer};
 use super::product::Rows;
-use super::tile::Job;
 use super::{Binding, Engine, Kernel, LANES, Padding, Portable, Positions, Scratch, TILE};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
@@ -83,7 +82,9 @@ pub enum Pass<'a, 'b> {
 
 /// What [`Engine::evaluate_for_derivatives`] hands to a kernel.
 pub struct Forward<'a> {
-    job: &'a Job<'a>,
+    model: &'a Model,
+    layers: &'a [PackedLayer],
+    binding: &'a Binding,
     positions: &'a Positions,
     padding: Padding,
     scratch: &'a mut Scratch,
@@ -135,8 +136,9 @@ impl Engine {
         tape: &mut Tape,
         values: &mut [f64],
     ) {
-        let job = &Job { model, layers: &self.layers, binding };
-        self.run(Pass::Forward(Forward { job, positions, padding, scratch, tape, values }));
+        let layers = &self.layers;
+        let pass = Forward { model, layers, binding, positions, padding, scratch, tape, values };
+        self.run(Pass::Forward(pass));
         scratch.finish();
     }
 

@@ -28,15 +28,16 @@ pub fn run(pass: Pass<'_, '_>) {
 }
 
 fn forward(pass: Forward<'_>) {
-    let Forward { job, positions, padding, scratch, tape, values } = pass;
-    let spec = job.model.spec();
+    let Forward { model, binding, positions, padding, scratch, tape, values, .. } = pass;
+    let spec = model.spec();
     let activations = spec.layers.iter().map(|layer| layer.activation);
     let activations: Vec<_> = [spec.input.activation].into_iter().chain(activations).collect();
     tape.reference.clear();
     let points = scratch.staged[0].reference.iter().zip(values.chunks_exact_mut(spec.outputs()));
     for (i, (&point, values)) in points.enumerate() {
         let mut levels = Vec::with_capacity(activations.len());
-        evaluate_point(job, point, values, |sums| {
+        let start = (&binding.inputs[..], &binding.bias[..]);
+        evaluate_point(model, start, point, values, |sums| {
             let n = levels.len();
             let precision = spec.layers.get(n).map_or(LayerPrecision::F32, |next| next.precision);
             let slope = |&sum| {

@@ -7,8 +7,8 @@ use super::{Backward, Direction, Forward, Level, Pass, Tape};
 use crate::cpu::activation::apply;
 use crate::cpu::lanes::{LANES, Lanes};
 use crate::cpu::packed::Format;
-use crate::cpu::product::{InstructionSet, Prefetch, Rows};
-use crate::cpu::tile::{gather, write_values};
+use crate::cpu::product::{Bias, InstructionSet, Prefetch, Rows};
+use crate::cpu::tile::{Starts, gather, write_values};
 use crate::model::spec::{Activation, LayerPrecision};
 
 /// Runs a pass.
@@ -25,31 +25,32 @@ pub fn run<I: InstructionSet>(pass: Pass<'_, '_>) {
 /// activation.
 #[inline(always)]
 fn forward<I: InstructionSet>(pass: Forward<'_>) {
-    let Forward { job, positions, padding, scratch, tape, values } = pass;
-    let spec = job.model.spec();
+    let Forward { model, layers, binding, positions, padding, scratch, tape, values } = pass;
+    let spec = model.spec();
     let [staged, next] = &scratch.staged;
     let Tape { levels, cells, numbers, len, .. } = tape;
     *len = staged.len;
     for (n, (grid, cells)) in spec.grids.iter().zip(cells).enumerate() {
-        cells.fill((grid, job.model.grid(n).row), &positions.axes, *len, padding);
+        cells.fill((grid, model.grid(n).row), &positions.axes, *len, padding);
     }
     let vectors = <I::Lanes as Lanes>::VECTORS;
-    let mut prefetch = Prefetch::new(next, job.layers, *len, vectors);
+    let mut prefetch = Prefetch::new(next, layers, *len, vectors);
     let plain = Activation::Identity;
     let mut sums = levels[0].rows(*len);
-    gather::<I::Lanes>(job, plain, staged, &mut scratch.features, &mut sums);
+    let start = Starts::Same(&binding.inputs32);
+    gather::<I::Lanes>((model, plain), staged, start, &mut scratch.features, &mut sums);
     let mut stride = 0;
     for n in 0..levels.len() {
         let before = n.checked_sub(1).map(|n| spec.layers[n].activation);
         let activation = before.unwrap_or(spec.input.activation);
-        let layer = job.layers.get(n);
+        let layer = layers.get(n);
         let format = layer.map_or(Format::PLAIN, |layer| layer.format);
         stride = format.stride(levels[n].width);
         let mut x = Rows { words: &mut scratch.front[..*len * stride], stride, format };
         let precision = spec.layers.get(n).map_or(LayerPrecision::F32, |layer| layer.precision);
         activate::<I::Lanes>((activation, precision), &mut levels[n].rows(*len), &mut x, numbers);
         let Some(layer) = layer else { break };
-        let bias = if n == 0 { &job.binding.bias32 } else { &layer.bias };
+        let bias = Bias::same(if n == 0 { &binding.bias32 } else { &layer.bias });
         let mut sums = levels[n + 1].rows(*len);
         I::dense(layer, plain, bias, &x, &mut sums, &mut prefetch);
     }
@@ -128,8 +129,8 @@ fn backward<I: InstructionSet>(pass: Backward<'_, '_>) {
         let x = Rows { words: &mut from[..*len * stride], stride, format: Format::PLAIN };
         let words = &mut to[..slopes.words.len()];
         let mut y = Rows { words, stride: slopes.stride, format: Format::PLAIN };
-        let none = &mut Prefetch::none();
-        I::dense(layer, Activation::Identity, &layer.bias, &x, &mut y, none);
+        let (plain, bias) = (Activation::Identity, Bias::same(&layer.bias));
+        I::dense(layer, plain, bias, &x, &mut y, &mut Prefetch::none());
         let products = y.words.as_chunks_mut().0.iter_mut();
         for (product, slopes) in products.zip(slopes.words.as_chunks().0) {
             I::Lanes::load_bits(product).mul(I::Lanes::load_bits(slopes)).store_bits(product);

@@ -131,9 +131,11 @@ impl<'a> Bias<'a> {
         Self { vectors: &self.vectors[row * self.stride + vector..], ..self }
     }
 
+    /// The first `V` vectors of a row.
     #[inline(always)]
-    fn of_row(self, row: usize) -> &'a [[f32; LANES]] {
-        &self.vectors[row * self.stride..]
+    fn of_row<const V: usize>(self, row: usize) -> &'a [[f32; LANES]; V] {
+        let vectors = &self.vectors[row * self.stride..];
+        vectors.first_chunk().expect("a layer has a bias for all of its outputs")
     }
 }
 
@@ -175,7 +177,7 @@ pub fn dense<P: Product>(
             let sums = &mut sums[..count * vectors];
             if P::SCALED {
                 for (r, sums) in sums.chunks_exact_mut(vectors).enumerate() {
-                    let bias = &bias.of_row(r)[..vectors];
+                    let bias = &bias.from(r, 0).vectors[..vectors];
                     for (v, sum) in sums.iter_mut().enumerate() {
                         let scale = L::<P>::load(&layer.scale[first + v]);
                         L::<P>::load(sum).mul_add(scale, L::<P>::load(&bias[v])).store(sum);
@@ -246,16 +248,11 @@ fn block<P: Product, const N: usize, const V: usize>(
 ) {
     let panel = panel.as_chunks::<V>().0;
     let rows: [&[u32]; N] = std::array::from_fn(|r| &x[r * stride..][..panel.len()]);
-    let mut first = [P::start(&bias.vectors[0]); V];
-    for (sum, bias) in first.iter_mut().zip(bias.of_row(0)) {
-        *sum = P::start(bias);
-    }
-    let mut accumulators = [first; N];
-    if bias.stride > 0 {
-        for (r, accumulators) in accumulators.iter_mut().enumerate() {
-            for (sum, bias) in accumulators.iter_mut().zip(bias.of_row(r)) {
-                *sum = P::start(bias);
-            }
+    let biases: [&[[f32; LANES]; V]; N] = std::array::from_fn(|r| bias.of_row(r));
+    let mut accumulators = [[P::start(&biases[0][0]); V]; N];
+    for (accumulators, biases) in accumulators.iter_mut().zip(biases) {
+        for (sum, bias) in accumulators.iter_mut().zip(biases) {
+            *sum = P::start(bias);
         }
     }
     let (fetched, rest) = panel.split_at(prefetch.first.len().min(panel.len()));
@@ -299,8 +296,9 @@ fn panels<P: Product, const V: usize>(
     sums: &mut [[f32; LANES]],
 ) {
     let panels: [&[Words]; V] = std::array::from_fn(|v| &weights[v * x.len()..][..x.len()]);
-    let mut accumulators = [P::start(&bias.vectors[0]); V];
-    for (sum, bias) in accumulators.iter_mut().zip(bias.of_row(0)) {
+    let biases: &[[f32; LANES]; V] = bias.of_row(0);
+    let mut accumulators = [P::start(&biases[0]); V];
+    for (sum, bias) in accumulators.iter_mut().zip(biases) {
         *sum = P::start(bias);
     }
     for (k, &x) in x.iter().enumerate() {
@@ -358,10 +356,10 @@ fn narrow<P: Product>(
             *result = P::lanes(sums).sum();
         }
         let scale = L::<P>::splat(layer.scale[0][k]);
-        let mut biases = [[bias.of_row(0)[0][k]; LANES]; TILE.div_ceil(LANES)];
+        let mut biases = [[bias.vectors[0][k]; LANES]; TILE.div_ceil(LANES)];
         if bias.stride > 0 {
             for (row, of_row) in biases.as_flattened_mut().iter_mut().enumerate().take(rows) {
-                *of_row = bias.of_row(row)[0][k];
+                *of_row = bias.vectors[row * bias.stride][k];
             }
         }
         let results = &mut results[..rows.div_ceil(LANES)];

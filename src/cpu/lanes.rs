@@ -163,6 +163,16 @@ pub trait Product {
     fn dot(sums: Self::Sums, inputs: Self::Words, weights: Self::Words) -> Self::Sums;
     /// The sums as numbers.
     fn lanes(sums: Self::Sums) -> Self::Lanes;
+
+    /// What the sums of a layer are, once all is added.
+    #[inline(always)]
+    fn result(sums: Self::Sums, scale: &[f32; LANES], bias: &[f32; LANES]) -> Self::Lanes {
+        let sums = Self::lanes(sums);
+        if !Self::SCALED {
+            return sums;
+        }
+        sums.mul_add(Self::Lanes::load(scale), Self::Lanes::load(bias))
+    }
 }
 
 /// The product of 32-bit numbers, on any instruction set.

@@ -57,6 +57,23 @@ pub struct Prefetch<'a> {
 struct Lines<'a> {
     first: &'a [*const u8],
     unit: usize,
+    /// One at a step of a block, not a whole unit.
+    is_spread: bool,
+}
+
+impl Lines<'_> {
+    /// Steps of a block that ask for all of them, one each or one for each unit.
+    #[inline(always)]
+    fn steps(&self) -> usize {
+        if self.is_spread { self.first.len() * self.unit } else { self.first.len() }
+    }
+
+    #[inline(always)]
+    fn line(&self, n: usize) -> *const u8 {
+        // The unit is 1 or 4.
+        let shift = if self.unit > 1 { 2 } else { 0 };
+        self.first[n >> shift].wrapping_add((n & (self.unit - 1)) * LINE)
+    }
 }
 
 impl<'a> Prefetch<'a> {
@@ -65,16 +82,19 @@ impl<'a> Prefetch<'a> {
         let wide = layers.iter().filter(|layer| !layer.is_narrow());
         let panels: usize = wide.map(|layer| layer.vectors().div_ceil(vectors)).sum();
         let pace = next.lines.len().div_ceil((panels * rows.div_ceil(ROWS)).max(1));
-        Self { lines: Lines { first: &next.lines, unit: next.unit }, pace }
+        let lines = Lines { first: &next.lines, unit: next.unit, is_spread: next.is_spread };
+        Self { lines, pace }
     }
 
     /// Nothing to fetch.
     pub fn none() -> Self {
-        Self { lines: Lines { first: &[], unit: 1 }, pace: 0 }
+        Self { lines: Lines { first: &[], unit: 1, is_spread: false }, pace: 0 }
     }
 
+    /// The next ones, for a block of so many steps.
     #[inline(always)]
-    fn take(&mut self, most: usize) -> Lines<'a> {
+    fn take(&mut self, steps: usize) -> Lines<'a> {
+        let most = if self.lines.is_spread { steps / self.lines.unit } else { steps };
         let count = self.pace.min(most).min(self.lines.first.len());
         let (first, rest) = self.lines.first.split_at(count);
         self.lines.first = rest;
@@ -134,9 +154,20 @@ impl<'a> Bias<'a> {
     /// The first `V` vectors of a row.
     #[inline(always)]
     fn of_row<const V: usize>(self, row: usize) -> &'a [[f32; LANES]; V] {
-        let vectors = &self.vectors[row * self.stride..];
-        vectors.first_chunk().expect("a layer has a bias for all of its outputs")
+        first_of(&self.vectors[row * self.stride..])
     }
+}
+
+#[inline(always)]
+fn first_of<const V: usize>(vectors: &[[f32; LANES]]) -> &[[f32; LANES]; V] {
+    vectors.first_chunk().expect("a layer has a scale and a bias for each of its outputs")
+}
+
+/// What turns sums of a block into those of the layer.
+#[derive(Clone, Copy)]
+struct Added<'a> {
+    scale: &'a [[f32; LANES]],
+    bias: Bias<'a>,
 }
 
 /// `y = activation(x W^T scale + bias)` for each row of `x`.
@@ -167,23 +198,14 @@ pub fn dense<P: Product>(
         while row < rows {
             let count = if rows - row >= ROWS { ROWS } else { 1 };
             let inputs = &x.words[row * x.stride..];
-            let bias = bias.from(row, first);
+            let added = Added { scale: &layer.scale[first..], bias: bias.from(row, first) };
             if are_beside {
-                any_panels::<P>(vectors, panel, bias, &inputs[..layer.words], &mut sums);
+                any_panels::<P>(vectors, panel, added, &inputs[..layer.words], &mut sums);
             } else {
                 let lines = prefetch.take(layer.words);
-                any_block::<P>((count, vectors), panel, bias, inputs, x.stride, lines, &mut sums);
+                any_block::<P>((count, vectors), panel, added, inputs, x.stride, lines, &mut sums);
             }
             let sums = &mut sums[..count * vectors];
-            if P::SCALED {
-                for (r, sums) in sums.chunks_exact_mut(vectors).enumerate() {
-                    let bias = &bias.from(r, 0).vectors[..vectors];
-                    for (v, sum) in sums.iter_mut().enumerate() {
-                        let scale = L::<P>::load(&layer.scale[first + v]);
-                        L::<P>::load(sum).mul_add(scale, L::<P>::load(&bias[v])).store(sum);
-                    }
-                }
-            }
             let least = apply_but_relu::<L<P>>(activation, sums);
             let outputs = y.words[row * y.stride..].chunks_exact_mut(y.stride);
             y.format.store(sums, vectors, least, outputs, first);
@@ -212,7 +234,7 @@ impl Rows<'_> {
 fn any_block<P: Product>(
     shape: (usize, usize),
     panel: &[Words],
-    bias: Bias<'_>,
+    added: Added<'_>,
     x: &[u32],
     stride: usize,
     prefetch: Lines<'_>,
@@ -220,19 +242,19 @@ fn any_block<P: Product>(
 ) {
     if L::<P>::VECTORS == 1 {
         return match shape {
-            (ROWS, _) => block::<P, ROWS, 1>(panel, bias, x, stride, prefetch, sums),
-            _ => block::<P, 1, 1>(panel, bias, x, stride, prefetch, sums),
+            (ROWS, _) => block::<P, ROWS, 1>(panel, added, x, stride, prefetch, sums),
+            _ => block::<P, 1, 1>(panel, added, x, stride, prefetch, sums),
         };
     }
     match shape {
-        (ROWS, 4) => block::<P, ROWS, 4>(panel, bias, x, stride, prefetch, sums),
-        (ROWS, 3) => block::<P, ROWS, 3>(panel, bias, x, stride, prefetch, sums),
-        (ROWS, 2) => block::<P, ROWS, 2>(panel, bias, x, stride, prefetch, sums),
-        (ROWS, _) => block::<P, ROWS, 1>(panel, bias, x, stride, prefetch, sums),
-        (_, 4) => block::<P, 1, 4>(panel, bias, x, stride, prefetch, sums),
-        (_, 3) => block::<P, 1, 3>(panel, bias, x, stride, prefetch, sums),
-        (_, 2) => block::<P, 1, 2>(panel, bias, x, stride, prefetch, sums),
-        _ => block::<P, 1, 1>(panel, bias, x, stride, prefetch, sums),
+        (ROWS, 4) => block::<P, ROWS, 4>(panel, added, x, stride, prefetch, sums),
+        (ROWS, 3) => block::<P, ROWS, 3>(panel, added, x, stride, prefetch, sums),
+        (ROWS, 2) => block::<P, ROWS, 2>(panel, added, x, stride, prefetch, sums),
+        (ROWS, _) => block::<P, ROWS, 1>(panel, added, x, stride, prefetch, sums),
+        (_, 4) => block::<P, 1, 4>(panel, added, x, stride, prefetch, sums),
+        (_, 3) => block::<P, 1, 3>(panel, added, x, stride, prefetch, sums),
+        (_, 2) => block::<P, 1, 2>(panel, added, x, stride, prefetch, sums),
+        _ => block::<P, 1, 1>(panel, added, x, stride, prefetch, sums),
     }
 }
 
@@ -240,7 +262,7 @@ fn any_block<P: Product>(
 #[inline(always)]
 fn block<P: Product, const N: usize, const V: usize>(
     panel: &[Words],
-    bias: Bias<'_>,
+    added: Added<'_>,
     x: &[u32],
     stride: usize,
     prefetch: Lines<'_>,
@@ -248,24 +270,32 @@ fn block<P: Product, const N: usize, const V: usize>(
 ) {
     let panel = panel.as_chunks::<V>().0;
     let rows: [&[u32]; N] = std::array::from_fn(|r| &x[r * stride..][..panel.len()]);
-    let biases: [&[[f32; LANES]; V]; N] = std::array::from_fn(|r| bias.of_row(r));
+    let biases: [&[[f32; LANES]; V]; N] = std::array::from_fn(|r| added.bias.of_row(r));
     let mut accumulators = [[P::start(&biases[0][0]); V]; N];
     for (accumulators, biases) in accumulators.iter_mut().zip(biases) {
         for (sum, bias) in accumulators.iter_mut().zip(biases) {
             *sum = P::start(bias);
         }
     }
-    let (fetched, rest) = panel.split_at(prefetch.first.len().min(panel.len()));
-    for (k, (weights, &line)) in fetched.iter().zip(prefetch.first).enumerate() {
-        fetch::<L<P>>(line, prefetch.unit);
-        step::<P, N, V>(&mut accumulators, weights, &rows, k);
+    let (fetched, rest) = panel.split_at(prefetch.steps());
+    if prefetch.is_spread {
+        for (k, weights) in fetched.iter().enumerate() {
+            L::<P>::prefetch(prefetch.line(k));
+            step::<P, N, V>(&mut accumulators, weights, &rows, k);
+        }
+    } else {
+        for (k, (weights, &line)) in fetched.iter().zip(prefetch.first).enumerate() {
+            fetch::<L<P>>(line, prefetch.unit);
+            step::<P, N, V>(&mut accumulators, weights, &rows, k);
+        }
     }
     for (k, weights) in (fetched.len()..).zip(rest) {
         step::<P, N, V>(&mut accumulators, weights, &rows, k);
     }
-    for (accumulators, sums) in accumulators.into_iter().zip(sums.chunks_exact_mut(V)) {
-        for (accumulator, sum) in accumulators.into_iter().zip(sums) {
-            P::lanes(accumulator).store(sum);
+    let scales: &[[f32; LANES]; V] = first_of(added.scale);
+    for (r, sums) in sums.as_chunks_mut::<V>().0.iter_mut().enumerate().take(N) {
+        for v in 0..V {
+            P::result(accumulators[r][v], &scales[v], &biases[r][v]).store(&mut sums[v]);
         }
     }
 }
@@ -275,15 +305,15 @@ fn block<P: Product, const N: usize, const V: usize>(
 fn any_panels<P: Product>(
     count: usize,
     weights: &[Words],
-    bias: Bias<'_>,
+    added: Added<'_>,
     x: &[u32],
     sums: &mut [[f32; LANES]],
 ) {
     match count {
-        4 => panels::<P, 4>(weights, bias, x, sums),
-        3 => panels::<P, 3>(weights, bias, x, sums),
-        2 => panels::<P, 2>(weights, bias, x, sums),
-        _ => panels::<P, 1>(weights, bias, x, sums),
+        4 => panels::<P, 4>(weights, added, x, sums),
+        3 => panels::<P, 3>(weights, added, x, sums),
+        2 => panels::<P, 2>(weights, added, x, sums),
+        _ => panels::<P, 1>(weights, added, x, sums),
     }
 }
 
@@ -291,12 +321,12 @@ fn any_panels<P: Product>(
 #[inline(always)]
 fn panels<P: Product, const V: usize>(
     weights: &[Words],
-    bias: Bias<'_>,
+    added: Added<'_>,
     x: &[u32],
     sums: &mut [[f32; LANES]],
 ) {
     let panels: [&[Words]; V] = std::array::from_fn(|v| &weights[v * x.len()..][..x.len()]);
-    let biases: &[[f32; LANES]; V] = bias.of_row(0);
+    let biases: &[[f32; LANES]; V] = added.bias.of_row(0);
     let mut accumulators = [P::start(&biases[0]); V];
     for (sum, bias) in accumulators.iter_mut().zip(biases) {
         *sum = P::start(bias);
@@ -307,8 +337,9 @@ fn panels<P: Product, const V: usize>(
             *sum = P::dot(*sum, x, P::load(&panel[k].0));
         }
     }
-    for (accumulator, sum) in accumulators.into_iter().zip(sums) {
-        P::lanes(accumulator).store(sum);
+    let sums = accumulators.into_iter().zip(biases).zip(added.scale).zip(sums);
+    for (((accumulator, bias), scale), sum) in sums {
+        P::result(accumulator, scale, bias).store(sum);
     }
 }
 

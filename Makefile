@@ -3,12 +3,14 @@
 PYTHON ?= python3
 CARGO ?= cargo
 CLANG_FORMAT ?= clang-format
+PREFIX ?= /usr/local
+LIBDIR ?= lib
 # include/drr.h is generated and keeps cbindgen's layout.
 C_SOURCES = $(shell find examples tests -name '*.c' -o -name '*.h' -o -name '*.cpp')
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo bench test unit test-aarch64 header lint docs clean
+.PHONY: help setup build install demo bench test unit test-aarch64 header lint docs clean
 
 help: ## list these targets
 	@echo "usage: make TARGET"
@@ -23,6 +25,10 @@ setup: ## check the build tools and fetch a CPU-only libtorch, once
 
 build: ## build the query library, target/release/libdrr.so (needs no libtorch)
 	$(CARGO) build --release
+
+install: ## build and install the query library: PREFIX=/usr/local LIBDIR=lib DESTDIR=
+	@CARGO=$(CARGO) $(PYTHON) tools/install.py --prefix "$(PREFIX)" --libdir "$(LIBDIR)" \
+		--destdir "$(DESTDIR)"
 
 demo: setup ## train, bake and query the example ensemble, some minutes
 	$(CARGO) build --release --workspace

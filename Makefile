@@ -3,6 +3,7 @@
 PYTHON ?= python3
 CARGO ?= cargo
 CLANG_FORMAT ?= clang-format
+DOXYGEN ?= doxygen
 PREFIX ?= /usr/local
 LIBDIR ?= lib
 # include/drr.h is generated and keeps cbindgen's layout.
@@ -55,8 +56,8 @@ unit: .libtorch ## run the tests of the library, the trainer and the tools
 test-aarch64: ## run the library's tests on an emulated 64-bit ARM machine, where that is installed
 	@CARGO=$(CARGO) bash tools/test_aarch64.sh
 
-header: ## write include/drr.h anew from the Rust sources
-	DRR_UPDATE_HEADER=1 $(CARGO) test --test header
+header: ## write include/drr.h and the list of its layouts anew from the Rust sources
+	DRR_UPDATE_HEADER=1 $(CARGO) test --test header --test layout
 
 lint: .libtorch ## check formatting and lints, as far as the tools are installed
 	@if $(CARGO) fmt --version >/dev/null 2>&1; then \
@@ -72,8 +73,11 @@ lint: .libtorch ## check formatting and lints, as far as the tools are installed
 		echo "skipped: the format of the C sources ($(CLANG_FORMAT) is not installed)"; \
 	fi
 
-docs: .libtorch ## build the documentation of the Rust packages
+docs: .libtorch ## build the documentation of the Rust packages and of the C header
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	@if command -v $(DOXYGEN) >/dev/null; then \
+		echo "$(DOXYGEN) docs/Doxyfile"; mkdir -p target/doc/c; $(DOXYGEN) docs/Doxyfile; \
+	else echo "skipped: the documentation of the C header ($(DOXYGEN) is not installed)"; fi
 
 clean: ## remove what was built and the demo's results; a fetched libtorch stays
 	$(CARGO) clean

@@ -46,6 +46,14 @@ pub unsafe extern "C" fn drr_sampler_query_gradient_f32(
 
 /// `drr_sampler_query_gradient_f32` for 64-bit arrays. Arithmetic inside the model is 32-bit;
 /// coordinates are used in full.
+///
+/// @param sampler              a sampler
+/// @param count                number of points; 0 is fine
+/// @param points               `[count][dims]`, x first
+/// @param values               NULL, or receives `[count][outputs]`
+/// @param position_gradients   NULL, or receives `[count][outputs][dims]`
+/// @param parameter_gradients  NULL, or receives `[count][outputs][parameters]`
+/// @return as `drr_sampler_query_gradient_f32`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drr_sampler_query_gradient_f64(
     sampler: *const drr_sampler,

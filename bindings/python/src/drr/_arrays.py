@@ -258,9 +258,11 @@ class Results:
         by_value = self.strides[0] if self.strides else walked.itemsize
         return _abi.Values(RESULT_SCALARS[walked.dtype], address(walked), self.step, by_value)
 
-    def gradients(self) -> _abi.Gradients:
-        """The struct for derivatives, whose last axis are coordinates or parameters."""
+    def gradients(self) -> Optional[_abi.Gradients]:
+        """The struct for derivatives, whose last axis are coordinates or parameters, if any."""
         walked, strides = self._walked, self.strides
+        if walked.size == 0:
+            return None
         by_value = strides[-2] if len(strides) > 1 else walked.itemsize
         scalar = RESULT_SCALARS[walked.dtype]
         return _abi.Gradients(scalar, address(walked), self.step, by_value, strides[-1])

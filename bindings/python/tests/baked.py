@@ -25,7 +25,12 @@ ACTIVATIONS = {
 def write(spec, tensors):
     """The bytes of a baked file; tensors by name, grids without the padding of their rows."""
     spec = json.dumps(spec)
-    metadata = {"format": "drr-baked", "version": "1", "spec": spec, "crc32.spec": crc(spec.encode())}
+    metadata = {
+        "format": "drr-baked",
+        "version": "1",
+        "spec": spec,
+        "crc32.spec": crc(spec.encode()),
+    }
     header, data = {"__metadata__": metadata}, b""
     for name, tensor in tensors.items():
         if name.startswith("grid") and tensor.ndim > 1:

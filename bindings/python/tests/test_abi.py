@@ -85,9 +85,8 @@ def kind(text):
         return ctypes.c_char_p
     if word in _abi.STRUCTS:
         return ctypes.POINTER(_abi.STRUCTS[word])
-    if word in ("drr_model", "drr_sampler", "void"):
-        return ctypes.c_void_p if stars == 1 else ctypes.POINTER(ctypes.c_void_p)
-    return ctypes.POINTER({"float": ctypes.c_float, "double": ctypes.c_double}[word])
+    assert word in ("drr_model", "drr_sampler", "void", "float", "double"), word
+    return ctypes.c_void_p if stars == 1 else ctypes.POINTER(ctypes.c_void_p)
 
 
 def answers(questions):
@@ -95,7 +94,9 @@ def answers(questions):
     if not shutil.which("cc"):
         raise unittest.SkipTest("no C compiler")
     lines = "".join(f'printf("%llu\\n", (unsigned long long)({q}));\n' for q in questions)
-    text = f"#include <drr.h>\n#include <stddef.h>\n#include <stdio.h>\nint main(void) {{{lines}}}\n"
+    text = (
+        f"#include <drr.h>\n#include <stddef.h>\n#include <stdio.h>\nint main(void) {{{lines}}}\n"
+    )
     with tempfile.TemporaryDirectory() as folder:
         source, program = Path(folder) / "layout.c", Path(folder) / "layout"
         source.write_text(text)

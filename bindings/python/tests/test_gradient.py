@@ -3,10 +3,11 @@
 import unittest
 
 import baked
-import drr
 import models
 import numpy as np
 from models import PARAMETERS
+
+import drr
 
 
 class Derivatives(unittest.TestCase):

@@ -4,9 +4,10 @@ import importlib.util
 import unittest
 from unittest import mock
 
-import drr
 import models
 import numpy as np
+
+import drr
 
 
 class Lattices(unittest.TestCase):

@@ -10,6 +10,7 @@ Arrays of numpy go to the library as they are, whatever their strides. The model
 is 32-bit. Errors are `drr.Error`, and `TypeError` for arrays of the wrong type.
 """
 
+from . import _library
 from ._description import Description, Memory, Range, Value
 from ._errors import (
     ArgumentError,
@@ -22,11 +23,10 @@ from ._errors import (
     UnsupportedError,
     VersionError,
 )
-from ._library import library as _library
 from ._model import Model, open, open_memory
 from ._sampler import Gradient, Sampler
 
-__version__: str = _library.drr_version().decode()
+__version__: str = _library.library.drr_version().decode()
 
 __all__ = [
     "ArgumentError",

@@ -6,7 +6,7 @@ tests/test_abi.py compares every line of this module with the header.
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, c_char_p, c_double, c_float, c_int64, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, c_char_p, c_double, c_int64, c_uint32, c_uint64, c_void_p
 
 ABI_VERSION = 1
 
@@ -156,21 +156,6 @@ handle = array = c_void_p
 # A pointer to a struct: `byref` of one, or None.
 to = POINTER
 
-_F32, _F64 = POINTER(c_float), POINTER(c_double)
-
-
-def _query(number):
-    return (status, [handle, c_uint64, number, number])
-
-
-def _query_gradient(number):
-    return (status, [handle, c_uint64, number, number, number, number])
-
-
-def _model_query(number):
-    return (status, [handle, c_uint64, number, number, number])
-
-
 # Result and arguments of each function.
 FUNCTIONS = {
     "drr_last_error": (c_char_p, []),
@@ -184,14 +169,14 @@ FUNCTIONS = {
     "drr_model_get_axis": (status, [handle, c_uint32, to(RangeInfo)]),
     "drr_model_get_parameter": (status, [handle, c_uint32, to(RangeInfo)]),
     "drr_model_get_value": (status, [handle, c_uint32, to(RangeInfo)]),
-    "drr_sampler_create": (status, [handle, _F64, c_uint64, to(SamplerOptions), to(handle)]),
+    "drr_sampler_create": (status, [handle, array, c_uint64, to(SamplerOptions), to(handle)]),
     "drr_sampler_free": (None, [handle]),
-    "drr_sampler_query_f32": _query(_F32),
-    "drr_sampler_query_f64": _query(_F64),
+    "drr_sampler_query_f32": (status, [handle, c_uint64, array, array]),
+    "drr_sampler_query_f64": (status, [handle, c_uint64, array, array]),
     "drr_sampler_query": (status, [handle, to(Points), to(Values)]),
     "drr_sampler_query_lattice": (status, [handle, to(Lattice), to(Values)]),
-    "drr_sampler_query_gradient_f32": _query_gradient(_F32),
-    "drr_sampler_query_gradient_f64": _query_gradient(_F64),
+    "drr_sampler_query_gradient_f32": (status, [handle, c_uint64, array, array, array, array]),
+    "drr_sampler_query_gradient_f64": (status, [handle, c_uint64, array, array, array, array]),
     "drr_sampler_query_gradient": (
         status,
         [handle, to(Points), to(Values), to(Gradients), to(Gradients)],
@@ -200,8 +185,8 @@ FUNCTIONS = {
         status,
         [handle, to(Parameters), to(SamplerOptions), to(Points), to(Values)],
     ),
-    "drr_model_query_f32": _model_query(_F32),
-    "drr_model_query_f64": _model_query(_F64),
+    "drr_model_query_f32": (status, [handle, c_uint64, array, array, array]),
+    "drr_model_query_f64": (status, [handle, c_uint64, array, array, array]),
     "drr_model_query_sets": (
         status,
         [handle, to(Parameters), to(SamplerOptions), to(Points), to(Values), c_int64],

@@ -7,7 +7,8 @@ stand at equal distances, as in `grid[::2, ::2]`, is there a copy.
 
 from __future__ import annotations
 
-from typing import Any, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any, Optional
 
 import numpy as np
 
@@ -87,8 +88,8 @@ def _wrong_type(dtype: np.dtype, name: str, expected: str) -> str:
     )
 
 
-def result_type(dtype: Any, default: np.dtype) -> np.dtype:
-    """The type of new results.
+def result_type(dtype: Any, default: Optional[np.dtype]) -> Optional[np.dtype]:
+    """The type of results that was asked for, else the default.
 
     Raises:
         TypeError: results cannot be of this type.

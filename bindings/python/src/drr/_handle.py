@@ -17,7 +17,7 @@ class Handle:
     """
 
     def __init__(self, pointer: ctypes.c_void_p, free: Callable[[int], None]):
-        self.pointer = pointer.value
+        self.pointer: int = pointer.value or 0
         finalizer = weakref.finalize(self, free, self.pointer)
         # When Python exits, threads may still be inside the library; the system frees everything.
         finalizer.atexit = False

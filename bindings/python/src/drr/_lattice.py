@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from typing import Any, Mapping, Optional, Sequence, Union
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional, Union
 
 import numpy as np
 
@@ -90,11 +91,13 @@ class Lattice:
         return dict(reversed(lines))
 
 
-def _line(size: int, given: Range, domain: tuple[float, float], name: str) -> tuple[float, float]:
+def _line(size: int, given: Any, domain: tuple[float, float], name: str) -> tuple[float, float]:
     """Origin and spacing of one axis."""
-    if np.ndim(given) == 0 and given is not None:
+    if given is not None and np.ndim(given) == 0:
         if size != 1:
-            raise ArgumentError(f"{name} is one number, but has {size} points: give two, (first, last)")
+            raise ArgumentError(
+                f"{name} is one number, but has {size} points: give two, (first, last)"
+            )
         return float(given), 0.0
     first, last = domain if given is None else map(float, given)
     if size == 1 and first != last:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import Any, Mapping, Optional, Sequence, Union
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional, Union
 
 import numpy as np
 
@@ -198,7 +199,7 @@ class Model(Closable):
                 f"parameters are for points of shape {rows.shape}, but points are of {where.shape}"
             )
         shape = where.shape + self._description.tail()
-        dtype = result_type(dtype, None if out is not None else where.dtype)
+        dtype = result_type(dtype, where.dtype if out is None else None)
         inputs = (*where.given, rows.given)
         results = Results(out, shape, dtype, where.order, inputs=inputs)
         values, handle = results.values(), self._live()
@@ -248,7 +249,7 @@ class Model(Closable):
                 f"{len(self.parameters)})"
             )
         shape = rows.shape + where.shape + self._description.tail()
-        dtype = result_type(dtype, None if out is not None else where.dtype)
+        dtype = result_type(dtype, where.dtype if out is None else None)
         inputs = (*where.given, rows.given)
         results = Results(out, shape, dtype, where.order, leading=1, inputs=inputs)
         values, handle = results.values(), self._live()

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any, Mapping, NamedTuple, Optional
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from . import _abi
-from ._arrays import Coordinates, Results, result_type
+from ._arrays import Coordinates, Results, address, result_type
 from ._description import Description
 from ._errors import ArgumentError
 from ._handle import Closable, Handle
 from ._lattice import Lattice, Ranges
 from ._library import check, library
+
+_PACKED = {
+    np.dtype(np.float32): library.drr_sampler_query_f32,
+    np.dtype(np.float64): library.drr_sampler_query_f64,
+}
 
 
 class Gradient(NamedTuple):
@@ -94,19 +99,37 @@ class Sampler(Closable):
             OutsideDomainError: a point is outside, and `outside` is `"error"`; nothing is written.
             UnsupportedError: an array is in the memory of a device.
         """
+        if out is None and dtype is None and type(points) is np.ndarray:
+            values = self._query_packed(points)
+            if values is not None:
+                return values
         where = Coordinates(points, len(self._description.axes))
-        dtype = result_type(dtype, None if out is not None else where.dtype)
+        dtype = result_type(dtype, where.dtype if out is None else None)
         shape = where.shape + self._description.tail()
         results = Results(out, shape, dtype, where.order, inputs=where.given)
-        values, handle = results.values(), self._live()
+        struct, handle = results.values(), self._live()
         check(
             library.drr_sampler_query(
-                handle.pointer, ctypes.byref(where.struct), ctypes.byref(values)
+                handle.pointer, ctypes.byref(where.struct), ctypes.byref(struct)
             )
         )
         return results.finish()
 
     __call__ = query
+
+    def _query_packed(self, points: np.ndarray) -> Optional[np.ndarray]:
+        """`query` of an array without gaps, in a third of the time for one point; else None."""
+        function = _PACKED.get(points.dtype)
+        shape, flags = points.shape, points.flags
+        axes = len(self._description.axes)
+        if not (function and shape and shape[-1] == axes and flags.c_contiguous and flags.aligned):
+            return None
+        values = np.empty(shape[:-1] + self._description.tail(), points.dtype)
+        handle = self._live()
+        status = function(handle.pointer, points.size // axes, address(points), address(values))
+        if status:
+            check(status)
+        return values
 
     def gradient(
         self,
@@ -140,13 +163,15 @@ class Sampler(Closable):
         def results(wanted: bool, *components: int) -> Optional[Results]:
             return Results(None, shape + components, dtype, where.order) if wanted else None
 
-        by_value = results(values)
-        by_position = results(position, len(self._description.axes))
-        by_parameters = results(parameters, len(self._description.parameters))
+        all_results = (
+            results(values),
+            results(position, len(self._description.axes)),
+            results(parameters, len(self._description.parameters)),
+        )
         structs = (
-            by_value and by_value.values(),
-            by_position and by_position.gradients(),
-            by_parameters and by_parameters.gradients(),
+            all_results[0] and all_results[0].values(),
+            all_results[1] and all_results[1].gradients(),
+            all_results[2] and all_results[2].gradients(),
         )
         handle = self._live()
         check(
@@ -156,7 +181,7 @@ class Sampler(Closable):
                 *(struct and ctypes.byref(struct) for struct in structs),
             )
         )
-        return Gradient(*(r and r.finish() for r in (by_value, by_position, by_parameters)))
+        return Gradient(*(results.finish() if results else None for results in all_results))
 
     def lattice(
         self,
@@ -188,7 +213,7 @@ class Sampler(Closable):
             As `query`.
         """
         where = Lattice(self._description, self._units, dims, ranges, origin, spacing)
-        dtype = result_type(dtype, None if out is not None else np.dtype(np.float32))
+        dtype = result_type(dtype, np.dtype(np.float32) if out is None else None)
         shape = where.dims[::-1]
         results = Results(out, shape + self._description.tail(), dtype, range(len(shape)))
         struct, values, handle = where.struct(), results.values(), self._live()

@@ -297,7 +297,8 @@ def _output(
     if array.shape != shape:
         raise ArgumentError(f"out is of shape {array.shape}, expected {shape}")
     if not array.flags.writeable:
-        raise ArgumentError("out is read-only")
+        # Numpy before 2.1 only reads what comes by DLPack.
+        raise ArgumentError("out is read-only, or came by DLPack to a numpy that only reads that")
     if _overlaps_itself(array):
         raise ArgumentError("out has elements that share memory")
     for given in inputs:

@@ -45,6 +45,17 @@ class Layouts(unittest.TestCase):
         np.testing.assert_array_equal(records["value"], self.expected)
         np.testing.assert_array_equal(records["x"], self.points)
 
+    def test_unaligned_arrays_without_gaps(self):
+        memory = np.zeros(self.points.nbytes + 1, np.uint8)
+        points = memory[1:].view(np.float64).reshape(24, 3)
+        points[...] = self.points
+        self.assertFalse(points.flags.aligned)
+        self.same(points)
+        memory = np.zeros(self.expected.nbytes + 1, np.uint8)
+        out = memory[1:].view(np.float64).reshape(24, 2)
+        self.assertIs(self.sampler(self.points, out=out), out)
+        np.testing.assert_array_equal(out, self.expected)
+
     def test_separate_arrays(self):
         self.same(tuple(self.points.T))
         self.same(tuple(self.points.T.copy()))
@@ -66,6 +77,8 @@ class Layouts(unittest.TestCase):
             order = (*reversed(range(len(shape) - 1)), len(shape) - 1)
             self.same(points.transpose(order), expected.transpose(order))
             self.same(tuple(np.asfortranarray(points[..., k]) for k in range(3)), expected)
+            turned = (*range(1, len(shape) - 1), 0, len(shape) - 1)
+            self.same(points.transpose(turned), expected.transpose(turned))
         grid = self.points.reshape(4, 6, 3)
         # What the ABI has no words for is copied: two steps, and a point that stays.
         self.same(grid[:, 1:5], self.expected.reshape(4, 6, 2)[:, 1:5], copies=True)
@@ -200,6 +213,8 @@ class Refusals(unittest.TestCase):
         points = self.points.copy()
         with self.assertRaisesRegex(drr.ArgumentError, "shares memory with the points"):
             self.sampler(points, out=points[:, :2])
+        with self.assertRaisesRegex(drr.ArgumentError, "shares memory with the points"):
+            self.sampler(points, out=points.ravel()[:48].reshape(24, 2))
         np.testing.assert_array_equal(points, self.points)
 
     def test_memory_of_devices(self):

@@ -77,6 +77,7 @@ class Lattices(unittest.TestCase):
             ("numbers of points", (4, -1, 4), None, {}),
             ("no axis is named 'w'", (4, 4, 4), {"w": 1}, {}),
             ("2 ranges, expected 3", (4, 4, 4), [None, None], {}),
+            ("the range of x is", (4, 4, 4), {"x": (1, 2, 3)}, {}),
             ("z is one number", (4, 4, 4), {"z": 5.5}, {}),
             ("z has one point", (4, 4, 1), None, {}),
             ("both origin and spacing", (4, 4, 4), None, {"origin": (0, 0, 0)}),

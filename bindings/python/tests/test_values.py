@@ -67,8 +67,12 @@ class Values(unittest.TestCase):
             nan = model.at(PARAMETERS, outside="nan")(outside)
             np.testing.assert_array_equal(np.isnan(nan), [True, False])
             out = np.full(2, 7.0)
-            with self.assertRaisesRegex(drr.OutsideDomainError, "point 0"):
-                model.at(PARAMETERS, outside="error")(outside, out=out)
+            strict = model.at(PARAMETERS, outside="error")
+            for points in (outside, tuple(outside.T)):
+                with self.assertRaisesRegex(drr.OutsideDomainError, "point 0"):
+                    strict(points)
+                with self.assertRaisesRegex(drr.OutsideDomainError, "point 0"):
+                    strict(points, out=out)
             np.testing.assert_array_equal(out, 7)
             with self.assertRaisesRegex(drr.OutsideDomainError, "time"):
                 model.at((9, 15), outside_parameters="error")
@@ -128,6 +132,20 @@ class ManyParameters(unittest.TestCase):
         self.model.query_sets(self.points, self.rows, out=backwards)
         np.testing.assert_array_equal(backwards, found)
 
+    def test_units_and_policies(self):
+        low, high = np.array([[axis.min, axis.max] for axis in self.model.axes]).T
+        points, rows = 2 * (self.points - low) / (high - low) - 1, (self.rows - [0, 10]) / [4, 10]
+        options = {"units": "normalized", "outside": "nan"}
+        found = self.model.query(points, rows, **options)
+        expected = [self.model.at(p, **options)(x) for x, p in zip(points, rows)]
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        self.assertTrue(0 < np.isnan(found).sum() < found.size)
+        found = self.model.query_sets(points, rows, **options)
+        expected = [self.model.at(p, **options)(points) for p in rows]
+        np.testing.assert_array_equal(found, expected)
+        with self.assertRaises(drr.OutsideDomainError):
+            self.model.query(self.points + 99, self.rows, outside="error")
+
     def test_nothing_gives_nothing(self):
         self.assertEqual(self.model.query_sets(self.points, self.rows[:0]).shape, (0, 30, 2))
         self.assertEqual(self.model.query_sets(self.points[:0], self.rows).shape, (30, 0, 2))
@@ -152,7 +170,8 @@ class ManyParameters(unittest.TestCase):
             self.assertEqual(gradient.parameters.shape, (30, 0))
 
     def test_wrong_shapes(self):
-        for rows in (self.rows[:29], self.rows[:, :1], self.rows[0], np.float64(1)):
+        folded = self.rows.reshape(5, 6, 2)
+        for rows in (self.rows[:29], self.rows[:, :1], self.rows[0], np.float64(1), folded):
             with self.assertRaises(drr.ArgumentError):
                 self.model.query(self.points, rows)
         with self.assertRaisesRegex(drr.ArgumentError, r"\(sets, 2\)"):

@@ -99,6 +99,8 @@ def _line(size: int, given: Any, domain: tuple[float, float], name: str) -> tupl
                 f"{name} is one number, but has {size} points: give two, (first, last)"
             )
         return float(given), 0.0
+    if given is not None and np.shape(given) != (2,):
+        raise ArgumentError(f"the range of {name} is {given}, expected (first, last) or a number")
     first, last = domain if given is None else map(float, given)
     if size == 1 and first != last:
         raise ArgumentError(f"{name} has one point, but a range: give its coordinate as a number")

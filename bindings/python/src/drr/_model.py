@@ -128,7 +128,8 @@ class Model(Closable):
     @property
     def memory(self) -> Memory:
         """Memory that the open model takes, in bytes."""
-        info = information(self._live().pointer)
+        handle = self._live()
+        info = information(handle.pointer)
         return Memory(info.file_bytes, info.memory_bytes)
 
     def at(

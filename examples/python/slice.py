@@ -34,6 +34,8 @@ def main():
 def draw(model, arguments):
     if len(model.axes) != 3:
         return f"slice: the model has {len(model.axes)} axes, a slice needs 3"
+    if not 0 <= arguments.value < len(model.values):
+        return f"slice: there is no value {arguments.value}, the model has {len(model.values)}"
     given = dict(text.partition("=")[::2] for text in arguments.parameters)
     parameters = {p.name: (p.min + p.max) / 2 for p in model.parameters}
     try:

@@ -37,6 +37,7 @@ class Example(unittest.TestCase):
             "No such file": ["nowhere"],
             "no parameter is named 'tme'": [models.file(), "tme=3"],
             "NAME=NUMBER": [models.file(), "time"],
+            "no value 2": [models.file(2), "--value", 2],
             "needs 3": [models.file(1, 2)],
         }
         for message, arguments in cases.items():

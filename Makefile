@@ -11,7 +11,8 @@ C_SOURCES = $(shell find examples tests -name '*.c' -o -name '*.h' -o -name '*.c
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build install demo bench test unit test-aarch64 header lint docs clean
+.PHONY: help setup build install wheel demo bench test unit test-aarch64 test-python header lint \
+	docs clean
 
 help: ## list these targets
 	@echo "usage: make TARGET"
@@ -55,6 +56,12 @@ unit: .libtorch ## run the tests of the library, the trainer and the tools
 
 test-aarch64: ## run the library's tests on an emulated 64-bit ARM machine, where that is installed
 	@CARGO=$(CARGO) bash tools/test_aarch64.sh
+
+wheel: ## build the Python wheel, target/python/wheel (fetches setuptools)
+	@PYTHON=$(PYTHON) CARGO=$(CARGO) bash tools/test_python.sh
+
+test-python: ## build the Python wheel and test it in a fresh environment (fetches numpy)
+	@PYTHON=$(PYTHON) CARGO=$(CARGO) bash tools/test_python.sh test
 
 header: ## write include/drr.h and the list of its layouts anew from the Rust sources
 	DRR_UPDATE_HEADER=1 $(CARGO) test --test header --test layout

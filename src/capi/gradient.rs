@@ -164,7 +164,11 @@ unsafe fn gradient_view<'a>(
         return Err(Error::argument(format!("{name}.data is NULL, expected {count} points")));
     }
     let packed = [each, components, 1].map(|numbers| numbers as i64 * scalar.bytes() as i64);
-    let given = [gradients.point_stride, gradients.value_stride, gradients.component_stride];
+    let given = match each {
+        // A model without parameters: nothing is written, wherever that is.
+        0 => [0; 3],
+        _ => [gradients.point_stride, gradients.value_stride, gradients.component_stride],
+    };
     let fields = ["point_stride", "value_stride", "component_stride"];
     let mut strides = [0; 3];
     // Strides that are 0 mean that there are no gaps, which holds only if there are none inside.

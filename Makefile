@@ -41,12 +41,12 @@ bench: .libtorch ## measure queries against competitors and the machine's limit 
 	$(CARGO) bench -p drr-train --bench cpu_query -- --python $(PYTHON) \
 		$(if $(QUICK),--quick) $(MODEL:%=--model %) $(BENCH)
 
-test: ## check everything: setup, lint, docs, unit
-	@for step in setup lint docs unit; do \
+test: ## check everything: setup, lint, docs, unit, test-python
+	@for step in setup lint docs unit test-python; do \
 		echo "make test: $$step"; \
 		$(MAKE) --no-print-directory $$step || { echo "make test: FAILED in $$step"; exit 1; }; \
 	done
-	@echo "make test: PASSED (setup, lint, docs, unit)"
+	@echo "make test: PASSED (setup, lint, docs, unit, test-python)"
 
 unit: .libtorch ## run the tests of the library, the trainer and the tools
 	$(CARGO) test --workspace

@@ -158,6 +158,29 @@ typedef uint32_t drr_outside;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+/// How much a message matters. Numbers are fixed for ever.
+enum drr_log_level
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /// Nothing at all.
+    DRR_LOG_OFF = 0,
+    /// Something failed without a status that could say so.
+    DRR_LOG_ERROR = 1,
+    /// Works, but not as it was asked for: slower, say.
+    DRR_LOG_WARN = 2,
+    /// What was opened, and how it will be evaluated.
+    DRR_LOG_INFO = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum drr_log_level drr_log_level;
+#else
+typedef uint32_t drr_log_level;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
 /// An open baked model. Immutable: any number of threads may use it at the same time.
 typedef struct drr_model drr_model;
 
@@ -315,6 +338,11 @@ typedef struct drr_parameters {
     /// Bytes from one parameter of a row to the next; 0 means the size of one number.
     int64_t parameter_stride;
 } drr_parameters;
+
+/// Takes a message. `level` is a `drr_log_level`; `message` is UTF-8, one line, valid during the
+/// call only; `user_data` is what was given with the callback. Called by whatever thread has
+/// something to say, by several at once perhaps. Must return, not throw or jump.
+typedef void (*drr_log_callback)(uint32_t level, const char *message, void *user_data);
 
 #ifdef __cplusplus
 extern "C" {
@@ -606,6 +634,18 @@ drr_status drr_model_query_sets(const struct drr_model *model,
                                 const struct drr_points *points,
                                 const struct drr_values *values,
                                 int64_t set_stride);
+
+/// Has messages of `level` and above sent to `callback` instead of nowhere; for the whole process.
+/// The one before is not called any more when this returns, so that its `user_data` can be freed.
+/// May be called at any time by any thread, but not from within a callback. A callback may call
+/// the other functions; what these have to say meanwhile is dropped.
+///
+/// @param callback   NULL for none
+/// @param level      a `drr_log_level`
+/// @param user_data  handed to the callback; may be NULL
+/// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT` for another level or within a callback, or
+///         `DRR_ERROR_UNSUPPORTED` if the program is in Rust and takes messages by itself
+drr_status drr_set_log_callback(drr_log_callback callback, uint32_t level, void *user_data);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -390,6 +390,41 @@ static void threads_agree(const drr_sampler *sampler) {
     }
 }
 
+typedef struct {
+    int messages;
+    uint32_t level;
+    char last[1000];
+} heard;
+
+static void hear(uint32_t level, const char *message, void *user_data) {
+    heard *all = user_data;
+    all->messages++;
+    all->level = level;
+    snprintf(all->last, sizeof all->last, "%s", message);
+    /* What is said meanwhile is dropped, and a callback stays until it has returned. */
+    drr_model_close(opened(0));
+    INVALID(drr_set_log_callback(NULL, DRR_LOG_OFF, NULL));
+}
+
+static void messages_are_heard(void) {
+    heard all = {0};
+    CHECK(drr_set_log_callback(hear, DRR_LOG_INFO, &all) == DRR_OK);
+    drr_model_close(opened(2));
+    CHECK(all.messages == 1 && all.level == DRR_LOG_INFO);
+    CHECK(strncmp(all.last, "opened ", 7) == 0 && strstr(all.last, path) != NULL);
+    CHECK(strstr(all.last, "threads 2") != NULL && strchr(all.last, '\n') == NULL);
+    INVALID(drr_set_log_callback(hear, 4, &all));
+    CHECK(drr_set_log_callback(hear, DRR_LOG_WARN, &all) == DRR_OK);
+    drr_model_close(opened(0));
+    CHECK(all.messages == 1);
+    CHECK(drr_set_log_callback(hear, DRR_LOG_INFO, &all) == DRR_OK);
+    drr_model_close(opened(0));
+    CHECK(all.messages == 2);
+    CHECK(drr_set_log_callback(NULL, DRR_LOG_INFO, NULL) == DRR_OK);
+    drr_model_close(opened(0));
+    CHECK(all.messages == 2);
+}
+
 int main(int count, char **arguments) {
     if (count < 2) {
         fprintf(stderr, "usage: capi_use MODEL\n");
@@ -412,5 +447,6 @@ int main(int count, char **arguments) {
     layouts_agree(sampler); /* outlives its model */
     drr_sampler_free(sampler);
     memory_is_copied();
+    messages_are_heard();
     return 0;
 }

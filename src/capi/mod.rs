@@ -13,13 +13,17 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod gradient;
+mod log;
 mod model;
+#[cfg(test)]
+mod panics;
 mod sampler;
 mod sets;
 mod status;
 mod structs;
 
 pub use gradient::*;
+pub use log::*;
 pub use model::*;
 pub use sampler::*;
 pub use sets::*;

@@ -43,6 +43,8 @@ thread_local! {
 
 /// Runs the body of an entry: no panic leaves it, failures are remembered.
 pub(super) fn guard(body: impl FnOnce() -> Result<()>) -> drr_status {
+    #[cfg(test)]
+    let body = super::panics::forced_in(body);
     // What the body may have left half done is dropped with it or was never shared.
     let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
         let reason = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());

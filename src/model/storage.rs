@@ -98,8 +98,12 @@ impl AlignedBuffer {
     /// Asks the system for huge pages; it may decline.
     #[cfg(target_os = "linux")]
     fn advise_huge_pages(&self) {
+        let (data, len) = (self.data.as_ptr().cast(), self.len);
         // SAFETY: the range is ours and starts on a page; the advice does not change its content.
-        unsafe { libc::madvise(self.data.as_ptr().cast(), self.len, libc::MADV_HUGEPAGE) };
+        if unsafe { libc::madvise(data, len, libc::MADV_HUGEPAGE) } != 0 {
+            let error = std::io::Error::last_os_error();
+            log::warn!("no huge pages for {len} bytes, ordinary ones instead: {error}");
+        }
     }
 
     fn copy_of(parts: &[&[u8]]) -> Result<Self> {

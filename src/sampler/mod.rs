@@ -110,8 +110,18 @@ impl Runtime {
     /// # Errors
     /// Those of [`Model::open`] and [`Kernel::choose`].
     pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Arc<Self>> {
+        let path = path.as_ref();
         let model = Model::open(path, options.storage, options.checksums)?;
-        Self::new(model, Kernel::choose()?, options.threads)
+        let runtime = Self::new(model, Kernel::choose()?, options.threads)?;
+        log::info!(
+            "opened {}: {} bytes, {:?}, kernel {}, threads {}",
+            path.display(),
+            runtime.model.file_bytes(),
+            options.storage,
+            runtime.kernel().name(),
+            options.threads.max(1),
+        );
+        Ok(runtime)
     }
 
     /// Opens a baked file that is in memory already; the bytes are copied.

@@ -19,6 +19,7 @@ NUMBERS = {
     "drr_status": ctypes.c_uint32,
     "uint64_t": ctypes.c_uint64,
     "int64_t": ctypes.c_int64,
+    "drr_log_callback": _abi.log_callback,
     "void": None,
 }
 

@@ -23,6 +23,7 @@ from ._errors import (
     UnsupportedError,
     VersionError,
 )
+from ._log import log_to
 from ._model import Model, open, open_memory
 from ._sampler import Gradient, Sampler
 
@@ -45,6 +46,7 @@ __all__ = [
     "UnsupportedError",
     "Value",
     "VersionError",
+    "log_to",
     "open",
     "open_memory",
 ]

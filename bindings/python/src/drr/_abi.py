@@ -156,6 +156,8 @@ handle = array = c_void_p
 # A pointer to a struct: `byref` of one, or None.
 to = POINTER
 
+log_callback = ctypes.CFUNCTYPE(None, c_uint32, c_char_p, c_void_p)
+
 # Result and arguments of each function.
 FUNCTIONS = {
     "drr_last_error": (c_char_p, []),
@@ -187,6 +189,7 @@ FUNCTIONS = {
     ),
     "drr_model_query_f32": (status, [handle, c_uint64, array, array, array]),
     "drr_model_query_f64": (status, [handle, c_uint64, array, array, array]),
+    "drr_set_log_callback": (status, [log_callback, c_uint32, c_void_p]),
     "drr_model_query_sets": (
         status,
         [handle, to(Parameters), to(SamplerOptions), to(Points), to(Values), c_int64],

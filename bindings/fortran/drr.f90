@@ -210,13 +210,14 @@ end module drr_c
 !> Over the C interface in drr.h: link with libdrr.
 !>
 !> Arrays are the caller's, of kind real32 or real64 (all of a call of the same), and are used where
-!> they are: sections with strides are neither copied in nor out. Their shapes are checked.
+!> they are: sections with strides are neither copied in nor out (but gfortran makes its own copies
+!> of components of records, particles%x). Their shapes are checked.
 !> Dimensions run as Fortran's do, the fastest first: xyz(dims, n), values(outputs, n). Where a
 !> model has one output its dimension can be left out: values(n).
 !>
 !> What can fail has two optional arguments: `status` receives DRR_OK or a DRR_ERROR_..., `message`
-!> the reason (empty after success). Without `status` a failure prints its reason and stops the
-!> program (error stop). On failure no results are written.
+!> the reason as far as it fits (256 letters are plenty; blank after success). Without `status` a
+!> failure prints its reason and stops the program (error stop). On failure no results are written.
 !>
 !> Models and samplers cannot be changed once opened and free themselves. Copies (a = b) share one
 !> handle. Any number of threads may query one object at once; opening, copying, closing and leaving
@@ -263,6 +264,7 @@ module drr
     logical :: is_model = .false.
     integer :: owners = 1
     integer(c_int64_t) :: dims = 0, parameters = 0, outputs = 0
+    type(c_model_info) :: info ! of a model
   end type
 
   ! What models and samplers have in common.
@@ -390,7 +392,7 @@ contains
     character(len=*), intent(in) :: path
     integer, intent(in), optional :: storage, checksums, threads
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     type(c_open_options) :: options
     type(c_model_info) :: info
     type(c_ptr) :: handle
@@ -411,6 +413,7 @@ contains
       allocate (self%box)
       self%box%handle = handle
       self%box%is_model = .true.
+      self%box%info = info
       self%box%dims = info%dims
       self%box%parameters = info%parameters
       self%box%outputs = info%outputs
@@ -440,37 +443,33 @@ contains
   end function
 
   !> Size of the file in bytes.
-  integer(c_int64_t) function model_file_bytes(self) result(bytes)
+  pure integer(c_int64_t) function model_file_bytes(self) result(bytes)
     class(drr_model), intent(in) :: self
-    type(c_model_info) :: info
-    info = info_of(self)
-    bytes = info%file_bytes
+    bytes = 0
+    if (associated(self%box)) bytes = self%box%info%file_bytes
   end function
 
   !> Memory that the open model takes in bytes, the file included (mapped pages are shared).
-  integer(c_int64_t) function model_memory_bytes(self) result(bytes)
+  pure integer(c_int64_t) function model_memory_bytes(self) result(bytes)
     class(drr_model), intent(in) :: self
-    type(c_model_info) :: info
-    info = info_of(self)
-    bytes = info%memory_bytes
+    bytes = 0
+    if (associated(self%box)) bytes = self%box%info%memory_bytes
   end function
 
   !> Name of the kernel in use: avx2, neon, ...
   function model_kernel(self) result(kernel)
     class(drr_model), intent(in) :: self
     character(len=:), allocatable :: kernel
-    type(c_model_info) :: info
-    info = info_of(self)
-    kernel = text_at(info%kernel)
+    kernel = ''
+    if (associated(self%box)) kernel = text_at(self%box%info%kernel)
   end function
 
   !> The whole description as JSON (see docs/format.md).
   function model_description(self) result(json)
     class(drr_model), intent(in) :: self
     character(len=:), allocatable :: json
-    type(c_model_info) :: info
-    info = info_of(self)
-    json = text_at(info%spec_json)
+    json = ''
+    if (associated(self%box)) json = text_at(self%box%info%spec_json)
   end function
 
   !> One axis of the domain, from 1 (x) to dims(); from its first to its last vertex.
@@ -479,7 +478,7 @@ contains
     integer, intent(in) :: index
     type(drr_range), intent(out) :: range
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call get_range(self, c_model_get_axis, 'axis', index, self%dims(), range, status, message)
   end subroutine
 
@@ -489,7 +488,7 @@ contains
     integer, intent(in) :: index
     type(drr_range), intent(out) :: range
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call get_range(self, c_model_get_parameter, 'parameter', index, self%parameters(), range, &
         status, message)
   end subroutine
@@ -500,7 +499,7 @@ contains
     integer, intent(in) :: index
     type(drr_range), intent(out) :: range
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call get_range(self, c_model_get_value, 'value', index, self%outputs(), range, status, message)
   end subroutine
 
@@ -515,7 +514,7 @@ contains
     real(real64), intent(in) :: parameters(:)
     integer, intent(in), optional :: units, outside, outside_parameters
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     real(c_double) :: row(max(1, size(parameters)))
     type(c_ptr) :: handle
     integer(c_int32_t) :: code
@@ -584,12 +583,6 @@ contains
     if (associated(self%box)) handle = self%box%handle
   end function
 
-  type(c_model_info) function info_of(self) result(info)
-    class(drr_model), intent(in) :: self
-    integer(c_int32_t) :: code
-    if (associated(self%box)) code = c_model_get_info(self%box%handle, info)
-  end function
-
   subroutine get_range(self, get, what, index, count, range, status, message)
     class(drr_model), intent(in) :: self
     procedure(c_model_get_axis) :: get
@@ -597,7 +590,7 @@ contains
     integer, intent(in) :: index, count
     type(drr_range), intent(inout) :: range
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     type(c_range_info) :: info
     character(len=LINE) :: wrong
     integer(c_int32_t) :: code
@@ -622,7 +615,7 @@ contains
     integer(c_int32_t), intent(in) :: code
     character(len=*), intent(in) :: wrong
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
 
     if (present(status)) status = int(code)
     if (code == DRR_OK) then
@@ -642,17 +635,13 @@ contains
     if (reason == '') reason = text_at(c_last_error())
   end function
 
-  ! A copy of a C string; empty if there is none.
+  ! A copy of a C string.
   function text_at(address) result(text)
     type(c_ptr), intent(in) :: address
     character(len=:), allocatable :: text
     character(kind=c_char), pointer :: letters(:)
     integer(c_size_t) :: length(1)
     integer :: k
-    if (.not. c_associated(address)) then
-      text = ''
-      return
-    end if
     length = c_strlen(address)
     call c_f_pointer(address, letters, length)
     allocate (character(len=size(letters)) :: text)
@@ -776,6 +765,15 @@ contains
     gradients%component_stride = v%stride(1)
   end function
 
+  ! A view whose place is still to be found.
+  pure function new_view(scalar) result(v)
+    integer(c_int32_t), intent(in) :: scalar
+    type(view) :: v
+    v%wanted = .true.
+    v%scalar = scalar
+    v%stride = number(v) ! where there is no next element: anything but 0, which has a meaning
+  end function
+
   ! Size of one number in bytes.
   pure integer(c_int64_t) function number(v)
     type(view), intent(in) :: v
@@ -799,7 +797,7 @@ contains
     type(places), intent(in) :: points
     type(view), intent(in) :: values
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     character(len=LINE) :: wrong
     integer(c_int32_t) :: code
 
@@ -817,7 +815,7 @@ contains
     real(real64), intent(in) :: origin(:), spacing(:)
     type(view), intent(in) :: values
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     character(len=LINE) :: wrong
     type(c_lattice) :: lattice
     type(c_values) :: to
@@ -863,7 +861,7 @@ contains
     type(places), intent(in) :: points
     type(view), intent(in) :: values, by_position, by_parameters
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     character(len=LINE) :: wrong
     type(c_values), target :: to
     type(c_gradients), target :: position, parameters
@@ -915,7 +913,7 @@ contains
     type(places), intent(in) :: points
     logical, intent(in) :: sets
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     character(len=LINE) :: wrong
     integer(c_int64_t) :: rows
     integer(c_int32_t) :: code
@@ -948,7 +946,7 @@ contains
     real(real32), intent(in), target :: xyz(:, :)
     real(real32), intent(inout), target :: values(:)
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_points(self, interleaved(view_of(xyz)), one_output(view_of(values)), status, message)
   end subroutine
 
@@ -957,7 +955,7 @@ contains
     real(real32), intent(in), target :: xyz(:, :)
     real(real32), intent(inout), target :: values(:, :)
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_points(self, interleaved(view_of(xyz)), view_of(values), status, message)
   end subroutine
 
@@ -966,7 +964,7 @@ contains
     real(real32), intent(in), target :: x(:), y(:), z(:)
     real(real32), intent(inout), target :: values(:)
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_points(self, separate(view_of(x), view_of(y), view_of(z)), &
         one_output(view_of(values)), status, message)
   end subroutine
@@ -976,7 +974,7 @@ contains
     real(real32), intent(in), target :: x(:), y(:), z(:)
     real(real32), intent(inout), target :: values(:, :)
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_points(self, separate(view_of(x), view_of(y), view_of(z)), &
         view_of(values), status, message)
   end subroutine
@@ -986,7 +984,7 @@ contains
     real(real32), intent(in), target :: x(:), y(:)
     real(real32), intent(inout), target :: values(:)
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_points(self, separate(view_of(x), view_of(y)), &
         one_output(view_of(values)), status, message)
   end subroutine
@@ -996,7 +994,7 @@ contains
     real(real32), intent(in), target :: x(:), y(:)
     real(real32), intent(inout), target :: values(:, :)
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_points(self, separate(view_of(x), view_of(y)), view_of(values), status, message)
   end subroutine
 
@@ -1005,7 +1003,7 @@ contains
     real(real64), intent(in) :: origin(:), spacing(:)
     real(real32), intent(inout), target :: values(:, :, :)
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_lattice(self, origin, spacing, one_output(view_of(values)), status, message)
   end subroutine
 
@@ -1014,7 +1012,7 @@ contains
     real(real64), intent(in) :: origin(:), spacing(:)
     real(real32), intent(inout), target :: values(:, :, :, :)
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_lattice(self, origin, spacing, view_of(values), status, message)
   end subroutine
 
@@ -1024,7 +1022,7 @@ contains
     real(real32), intent(inout), target, optional :: values(:, :)
     real(real32), intent(inout), target, optional :: by_position(:, :, :), by_parameters(:, :, :)
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     type(view) :: to, position, parameters
     if (present(values)) to = view_of(values)
     if (present(by_position)) position = view_of(by_position)
@@ -1040,7 +1038,7 @@ contains
     real(real32), intent(inout), target, optional :: values(:, :)
     real(real32), intent(inout), target, optional :: by_position(:, :, :), by_parameters(:, :, :)
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     type(view) :: to, position, parameters
     if (present(values)) to = view_of(values)
     if (present(by_position)) position = view_of(by_position)
@@ -1056,7 +1054,7 @@ contains
     real(real32), intent(inout), target :: values(:)
     integer, intent(in), optional :: units, outside, outside_parameters
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_model(self, view_of(parameters), options_of(units, outside, outside_parameters), &
         interleaved(view_of(xyz)), one_output(view_of(values)), .false., status, message)
   end subroutine
@@ -1068,7 +1066,7 @@ contains
     real(real32), intent(inout), target :: values(:, :)
     integer, intent(in), optional :: units, outside, outside_parameters
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_model(self, view_of(parameters), options_of(units, outside, outside_parameters), &
         interleaved(view_of(xyz)), view_of(values), .false., status, message)
   end subroutine
@@ -1080,18 +1078,10 @@ contains
     real(real32), intent(inout), target :: values(:, :, :)
     integer, intent(in), optional :: units, outside, outside_parameters
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_model(self, view_of(parameters), options_of(units, outside, outside_parameters), &
         interleaved(view_of(xyz)), view_of(values), .true., status, message)
   end subroutine
-
-  pure function new_view(scalar) result(v)
-    integer(c_int32_t), intent(in) :: scalar
-    type(view) :: v
-    v%wanted = .true.
-    v%scalar = scalar
-    v%stride = number(v) ! where there is no next element: anything but 0, which has a meaning
-  end function
 
   function view_1_f32(a) result(v)
     real(real32), intent(in), target :: a(:)
@@ -1144,7 +1134,7 @@ contains
     real(real64), intent(in), target :: xyz(:, :)
     real(real64), intent(inout), target :: values(:)
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_points(self, interleaved(view_of(xyz)), one_output(view_of(values)), status, message)
   end subroutine
 
@@ -1153,7 +1143,7 @@ contains
     real(real64), intent(in), target :: xyz(:, :)
     real(real64), intent(inout), target :: values(:, :)
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_points(self, interleaved(view_of(xyz)), view_of(values), status, message)
   end subroutine
 
@@ -1162,7 +1152,7 @@ contains
     real(real64), intent(in), target :: x(:), y(:), z(:)
     real(real64), intent(inout), target :: values(:)
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_points(self, separate(view_of(x), view_of(y), view_of(z)), &
         one_output(view_of(values)), status, message)
   end subroutine
@@ -1172,7 +1162,7 @@ contains
     real(real64), intent(in), target :: x(:), y(:), z(:)
     real(real64), intent(inout), target :: values(:, :)
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_points(self, separate(view_of(x), view_of(y), view_of(z)), &
         view_of(values), status, message)
   end subroutine
@@ -1182,7 +1172,7 @@ contains
     real(real64), intent(in), target :: x(:), y(:)
     real(real64), intent(inout), target :: values(:)
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_points(self, separate(view_of(x), view_of(y)), &
         one_output(view_of(values)), status, message)
   end subroutine
@@ -1192,7 +1182,7 @@ contains
     real(real64), intent(in), target :: x(:), y(:)
     real(real64), intent(inout), target :: values(:, :)
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_points(self, separate(view_of(x), view_of(y)), view_of(values), status, message)
   end subroutine
 
@@ -1201,7 +1191,7 @@ contains
     real(real64), intent(in) :: origin(:), spacing(:)
     real(real64), intent(inout), target :: values(:, :, :)
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_lattice(self, origin, spacing, one_output(view_of(values)), status, message)
   end subroutine
 
@@ -1210,7 +1200,7 @@ contains
     real(real64), intent(in) :: origin(:), spacing(:)
     real(real64), intent(inout), target :: values(:, :, :, :)
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_lattice(self, origin, spacing, view_of(values), status, message)
   end subroutine
 
@@ -1220,7 +1210,7 @@ contains
     real(real64), intent(inout), target, optional :: values(:, :)
     real(real64), intent(inout), target, optional :: by_position(:, :, :), by_parameters(:, :, :)
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     type(view) :: to, position, parameters
     if (present(values)) to = view_of(values)
     if (present(by_position)) position = view_of(by_position)
@@ -1236,7 +1226,7 @@ contains
     real(real64), intent(inout), target, optional :: values(:, :)
     real(real64), intent(inout), target, optional :: by_position(:, :, :), by_parameters(:, :, :)
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     type(view) :: to, position, parameters
     if (present(values)) to = view_of(values)
     if (present(by_position)) position = view_of(by_position)
@@ -1252,7 +1242,7 @@ contains
     real(real64), intent(inout), target :: values(:)
     integer, intent(in), optional :: units, outside, outside_parameters
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_model(self, view_of(parameters), options_of(units, outside, outside_parameters), &
         interleaved(view_of(xyz)), one_output(view_of(values)), .false., status, message)
   end subroutine
@@ -1264,7 +1254,7 @@ contains
     real(real64), intent(inout), target :: values(:, :)
     integer, intent(in), optional :: units, outside, outside_parameters
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_model(self, view_of(parameters), options_of(units, outside, outside_parameters), &
         interleaved(view_of(xyz)), view_of(values), .false., status, message)
   end subroutine
@@ -1276,7 +1266,7 @@ contains
     real(real64), intent(inout), target :: values(:, :, :)
     integer, intent(in), optional :: units, outside, outside_parameters
     integer, intent(out), optional :: status
-    character(len=:), allocatable, intent(out), optional :: message
+    character(len=*), intent(inout), optional :: message
     call ask_model(self, view_of(parameters), options_of(units, outside, outside_parameters), &
         interleaved(view_of(xyz)), view_of(values), .true., status, message)
   end subroutine

@@ -4,7 +4,7 @@ PYTHON ?= python3
 CARGO ?= cargo
 CLANG_FORMAT ?= clang-format
 # include/drr.h is generated and keeps cbindgen's layout.
-C_SOURCES = $(shell find examples tests -name '*.c' -o -name '*.h' -o -name '*.cpp')
+C_SOURCES = $(shell find bindings examples tests -name '*.[ch]' -o -name '*.[ch]pp')
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

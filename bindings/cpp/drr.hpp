@@ -686,9 +686,9 @@ class Sampler {
             raw.spacing[k] = lattice.spacing[k];
         }
         const auto &[nx, ny, nz] = lattice.dims;
-        return detail::checked(
-            {is_open(), values.problem({nz, ny, nx, outputs_})},
-            [&] { return drr_sampler_query_lattice(get(), &raw, &values.raw_); });
+        return detail::checked({is_open(), values.problem({nz, ny, nx, outputs_})}, [&] {
+            return drr_sampler_query_lattice(get(), &raw, &values.raw_);
+        });
     }
 
     /// Values and derivatives; `{}` for what is not wanted. Values are those of `query`, bit by
@@ -900,9 +900,8 @@ class Model {
             status = drr_model_get_info(handle, &info);
         if (status != DRR_OK)
             return detail::failed<Model>(status);
-        model.info_ = {info.dims,       info.parameters,   info.outputs,
-                       info.file_bytes, info.memory_bytes, info.kernel,
-                       info.spec_json};
+        model.info_ = {info.dims,         info.parameters, info.outputs,  info.file_bytes,
+                       info.memory_bytes, info.kernel,     info.spec_json};
         return model;
     }
 

@@ -100,7 +100,8 @@ struct Expected {
     explicit Expected(const drr::Sampler &sampler) {
         for (std::size_t i = 0; i < count; i++)
             for (std::size_t k = 0; k < dims; k++)
-                points[i * dims + k] = static_cast<double>((i * 37 + k * 61 + i * k * 5) % 256) / 256;
+                points[i * dims + k] =
+                    static_cast<double>((i * 37 + k * 61 + i * k * 5) % 256) / 256;
         CHECK(drr_sampler_query_gradient_f64(sampler.get(), count, points, values, by_position,
                                              by_parameters) == DRR_OK);
         CHECK(values[0] != values[outputs]);
@@ -272,8 +273,8 @@ static void many_parameters(const drr::Model &model, const Expected &expected) {
         particles[i].parameters[0] = static_cast<float>(rows[2 * i]);
         particles[i].parameters[1] = static_cast<float>(rows[2 * i + 1]);
     }
-    CHECK(drr_model_query_f64(model.get(), count, expected.points, rows.data(),
-                              c_values.data()) == DRR_OK);
+    CHECK(drr_model_query_f64(model.get(), count, expected.points, rows.data(), c_values.data()) ==
+          DRR_OK);
     DONE(model.query(rows, expected.points, values));
     CHECK(values == c_values);
     Particle &p = particles[0];

@@ -16,7 +16,8 @@ const RESULTS: [&str; 2] = ["-DDRR_NO_EXCEPTIONS", "-fno-exceptions"];
 fn flags(standard: &str, more: &[&str]) -> Vec<String> {
     let folder = root().join("bindings/cpp");
     let own = [format!("-std={standard}"), format!("-I{}", folder.display())];
-    let words = ["-g", "-pthread"].iter().chain(&WARNINGS).chain(more);
+    // Not all valgrinds read what clang writes by default.
+    let words = ["-gdwarf-4", "-pthread"].iter().chain(&WARNINGS).chain(more);
     own.into_iter().chain(words.map(|&word| word.to_owned())).collect()
 }
 

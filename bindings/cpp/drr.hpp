@@ -485,8 +485,8 @@ class Points {
 
     drr_points raw(std::uint32_t dims) const {
         drr_points raw = raw_;
-        if (given_ == 0 && dims > 0) {
-            raw.count = size_ / dims;
+        if (size_ && dims > 0) {
+            raw.count = *size_ / dims;
             for (std::size_t k = 0; k < dims && raw.axis[0] != nullptr; k++) {
                 raw.axis[k] = static_cast<const char *>(raw_.axis[0]) + k * number_;
                 raw.stride[k] = static_cast<std::int64_t>(dims * number_);
@@ -496,8 +496,8 @@ class Points {
     }
 
     detail::Problem problem(std::uint32_t dims) const {
-        if (given_ == 0)
-            return detail::has_shape("points", size_, {dims > 0 ? size_ / dims : 0, dims});
+        if (size_)
+            return detail::has_shape("points", *size_, {dims > 0 ? *size_ / dims : 0, dims});
         if (uneven_)
             return detail::invalid("points: the arrays of coordinates differ in size");
         if (given_ == dims)
@@ -507,9 +507,9 @@ class Points {
     }
 
     drr_points raw_ = detail::sized<drr_points>();
-    std::uint64_t size_ = 0; // of an interleaved array
-    std::size_t number_ = 0; // size of its numbers in bytes
-    std::size_t given_ = 0;  // coordinates, if not interleaved
+    std::optional<std::uint64_t> size_; // of an interleaved array
+    std::size_t number_ = 0;            // size of its numbers in bytes
+    std::size_t given_ = 0;             // coordinates, if not interleaved
     bool uneven_ = false;
 };
 

@@ -23,16 +23,18 @@ pub const VALGRIND: [&str; 6] = [
     "--errors-for-leak-kinds=definite,indirect",
 ];
 
-/// A folder with a compiled program and a model to run it on.
+/// A folder with a compiled program and models to run it on: `model`, and the smaller `model.plane`.
 pub struct Program {
     folder: TempDir,
 }
 
 impl Program {
-    /// A folder with a model and no program yet.
+    /// A folder with the models and no program yet.
     pub fn none() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        std::fs::write(folder.path().join("model"), model().bytes).expect("room for a file");
+        for (name, model) in [("model", model()), ("model.plane", plane())] {
+            std::fs::write(folder.path().join(name), model.bytes).expect("room for a file");
+        }
         Self { folder }
     }
 
@@ -115,9 +117,12 @@ fn library() -> PathBuf {
     folder.to_owned()
 }
 
+fn axis(name: &str) -> serde_json::Value {
+    json!({"name": name, "unit": "", "min": 0.0, "max": 1.0})
+}
+
 /// The model that the programs expect.
 fn model() -> Baked {
-    let axis = |name| json!({"name": name, "unit": "", "min": 0.0, "max": 1.0});
     let value = |unit, transform| {
         let (min, max) = (-1.0, 2.0);
         json!({"name": "v", "unit": unit, "min": min, "max": max, "transform": transform})
@@ -138,4 +143,22 @@ fn model() -> Baked {
         ],
     }));
     Baked::write(spec.expect("a description"), GridPrecision::F16, &mut Rng::new(1))
+}
+
+/// A model with fewer of everything.
+fn plane() -> Baked {
+    let value = json!({"name": "v", "unit": "", "min": -1.0, "max": 2.0, "transform": "linear"});
+    let spec = serde_json::from_value(json!({
+        "axes": [axis("x"), axis("y")],
+        "parameters": [axis("p")],
+        "values": [value],
+        "grids": [{"axes": [0, 1], "shape": [4, 3], "channels": 8, "offset": 0}],
+        "lines": [{"parameter": 0, "vertices": 4, "features": 4, "offset": 8}],
+        "input": {"width": 12, "bias": false, "activation": "identity"},
+        "layers": [
+            {"inputs": 12, "outputs": 16, "activation": "relu"},
+            {"inputs": 16, "outputs": 1, "activation": "sigmoid"},
+        ],
+    }));
+    Baked::write(spec.expect("a description"), GridPrecision::F32, &mut Rng::new(2))
 }

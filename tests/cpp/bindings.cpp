@@ -54,7 +54,7 @@ template <class Call> static drr::Error failure(const Call &call) {
     } catch (const drr::Error &error) {
         return error;
     }
-    CHECK(!"an exception");
+    check(false, "an exception", __LINE__);
     std::abort();
 }
 
@@ -353,9 +353,15 @@ static void mistakes(const drr::Model &model, const drr::Sampler &sampler) {
     values.resize(3 * outputs);
     points.resize(3 * dims + 1);
     INVALID(sampler.query(points, values));
-    INVALID(sampler.query(drr::Points::separate(values, values), values));
-    INVALID(sampler.query(drr::Points::separate(values, values, points), values));
-    INVALID(sampler.query(drr::Points::strided(3, {points.data()}, 8), values));
+    const std::vector<double> x(3), longer_x(4);
+    DONE(sampler.query(drr::Points::separate(x, x, x), values));
+    INVALID(sampler.query(drr::Points::separate(x, x), values));
+    INVALID(sampler.query(drr::Points::separate(x, x, longer_x), values));
+    const double *p = points.data();
+    INVALID(sampler.query(drr::Points::strided<double>(3, {}, 8), values));
+    INVALID(sampler.query(drr::Points::strided(3, {p}, 8), values));
+    INVALID(sampler.query(drr::Points::strided(3, {p, p, p, p}, 8), values));
+    INVALID(sampler.query(drr::Points::strided(3, {p, p, p}, {8, 8}), values));
     INVALID(sampler.query(std::vector<double>(3), {}));
 }
 
@@ -370,6 +376,9 @@ static void moved_and_closed(const std::string &path) {
     CHECK(!empty && model && empty.info().dims == 0);
     empty = std::move(model);
     CHECK(empty && !model && model.get() == nullptr && model.info().kernel.empty());
+    drr::Model other_model = std::move(empty);
+    CHECK(other_model && !empty && empty.info().kernel.empty());
+    empty = std::move(other_model);
     INVALID(model.sampler({0.25, 0.75}));
     INVALID(model.axis(0));
     INVALID(model.query(point, point, values));
@@ -416,6 +425,27 @@ static void threads_agree(const drr::Sampler &sampler, const Expected &expected)
         thread.join();
 }
 
+// A model of two axes, one parameter and one value.
+static void fewer_dimensions(const std::string &path) {
+    const auto model = taken(drr::Model::open(path));
+    const auto sampler = taken(model.sampler({0.25}));
+    CHECK(model.info().dims == 2 && model.info().outputs == 1);
+    const std::vector<double> x{0.5, 0.75, 0.5, 0.75}, y{0.25, 0.25, 0.5, 0.5};
+    const std::vector<double> points{0.5, 0.25, 0.75, 0.25, 0.5, 0.5, 0.75, 0.5};
+    std::vector<double> expected(4), values(4), slopes(8);
+    CHECK(drr_sampler_query_f64(sampler.get(), 4, points.data(), expected.data()) == DRR_OK);
+    CHECK(expected[0] != expected[1] && expected[1] != expected[2]);
+    DONE(sampler.query(drr::Points::separate(x, y), values));
+    CHECK(values == expected);
+    INVALID(sampler.query(drr::Points::separate(x, y, y), values));
+    INVALID(sampler.query(x, values));
+    DONE(sampler.query_lattice({{2, 2, 1}, {0.5, 0.25}, {0.25, 0.25}}, values));
+    for (std::size_t i = 0; i < 4; i++)
+        CHECK(std::fabs(values[i] - expected[i]) < 1e-5);
+    DONE(sampler.query_gradient(points, values, slopes));
+    CHECK(values == expected && slopes[0] != slopes[1]);
+}
+
 static void queries_allocate_nothing(const drr::Model &model, const drr::Sampler &sampler,
                                      const Expected &expected) {
     const std::vector<double> rows(2 * count, 0.5);
@@ -450,6 +480,7 @@ int main(int argument_count, char **arguments) {
     moved_and_closed(path);
     memory_is_copied(path, *expected);
     threads_agree(sampler, *expected);
+    fewer_dimensions(path + ".plane");
     queries_allocate_nothing(model, sampler, *expected);
     return 0;
 }

@@ -107,6 +107,7 @@ program bindings
   call options()
   call mistakes()
   call closed_and_copied()
+  call fewer_dimensions(trim(path)//'.plane')
   ! Variables of a program are not finalised.
   call sampler%close()
   call model%close()
@@ -302,6 +303,8 @@ contains
     call check(all(all_sets(:, :, 1) == found), 'sets backwards')
     call model%query_sets(rows(:, :sets), xyz, apart, status=status, message=message)
     call invalid(status, message, 'sets before points')
+    call model%query_sets(rows(:, :sets), xyz, all_sets(:, :, 2:), status=status, message=message)
+    call invalid(status, message, 'too few results of sets')
   end subroutine
 
   subroutine options()
@@ -339,6 +342,7 @@ contains
     real(real64) :: found(outputs, n), x(n)
     integer :: status
     character(len=256) :: message
+    x = 0.5d0
     call other%open('no-such-file', status=status, message=message)
     call check(status == DRR_ERROR_IO .and. index(message, 'no-such-file') > 0, 'missing file')
     call none%create(model, [0.5d0], status=status, message=message)
@@ -351,11 +355,46 @@ contains
     call invalid(status, message, 'two arrays of coordinates')
     call sampler%query(x, x(2:), x, found, status, message)
     call invalid(status, message, 'arrays of different sizes')
+    call sampler%query(x, x, x(2:), found, status, message)
+    call invalid(status, message, 'a third array of another size')
     call sampler%query(xyz, found(:, 2:), status, message)
     call invalid(status, message, 'too few results')
     call check(message == 'n in values is 100, expected 101', message)
     call sampler%query(xyz, x, status, message)
     call invalid(status, message, 'one value of two')
+  end subroutine
+
+  ! A model of two axes, one parameter and one value.
+  subroutine fewer_dimensions(path)
+    character(len=*), intent(in) :: path
+    type(drr_model) :: plane
+    type(drr_sampler) :: one
+    real(real64) :: points(2, 4), expected(1, 4), found(4), wide(3, 8), rows(1, 4)
+    real(real64) :: volume(2, 2, 1)
+    real(real32) :: x(4), y(4), found32(4)
+    integer :: status
+    character(len=256) :: message
+    call plane%open(path)
+    call one%create(plane, [0.25d0])
+    points = reshape([0.5d0, 0.25d0, 0.75d0, 0.25d0, 0.5d0, 0.5d0, 0.75d0, 0.5d0], [2, 4])
+    call one%query(points, expected)
+    call check(expected(1, 1) /= expected(1, 2) .and. expected(1, 2) /= expected(1, 3), 'a plane')
+    call one%query(points, found)
+    call check(all(found == expected(1, :)), 'values(n)')
+    call one%query(points, wide(2, 7:1:-2))
+    call check(all(wide(2, 7:1:-2) == expected(1, :)), 'values(n) in a section')
+    x = real(points(1, :), real32)
+    y = real(points(2, :), real32)
+    call one%query(x, y, found32)
+    call check(all(found32 == real(expected(1, :), real32)), 'x, y')
+    call one%query(x, y, y, found32, status, message)
+    call invalid(status, message, 'three arrays of coordinates')
+    rows = 0.25d0
+    found = 0
+    call plane%query(rows, points, found)
+    call check(all(abs(found - expected(1, :)) < 1d-5), 'parameters of their own')
+    call one%query_lattice([0.5d0, 0.25d0], [0.25d0, 0.25d0], volume)
+    call check(all(abs(reshape(volume, [4]) - expected(1, :)) < 1d-5), 'lattice of two axes')
   end subroutine
 
   subroutine closed_and_copied()

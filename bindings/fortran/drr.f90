@@ -219,9 +219,9 @@ end module drr_c
 !> the reason as far as it fits (256 letters are plenty; blank after success). Without `status` a
 !> failure prints its reason and stops the program (error stop). On failure no results are written.
 !>
-!> Models and samplers cannot be changed once opened and free themselves. Copies (a = b) share one
-!> handle. Any number of threads may query one object at once; opening, copying, closing and leaving
-!> the scope of any copy must not happen beside that.
+!> Models and samplers cannot be changed once opened and free themselves when they leave their scope
+!> or are opened again. Copies (a = b) are good until the original is freed. Any number of threads
+!> may query one object at once; opening and freeing it must not happen beside that.
 module drr
   use, intrinsic :: iso_c_binding
   use, intrinsic :: iso_fortran_env, only: error_unit, real32, real64
@@ -258,26 +258,21 @@ module drr
     real(real64) :: max = 0                !< largest physical value
   end type
 
-  ! A handle of the library, its model's counts, and how many objects share it.
-  type :: shared
-    type(c_ptr) :: handle = c_null_ptr
-    logical :: is_model = .false.
-    integer :: owners = 1
-    integer(c_int64_t) :: dims = 0, parameters = 0, outputs = 0
-    type(c_model_info) :: info ! of a model
-  end type
-
-  ! What models and samplers have in common.
+  ! What models and samplers have in common: a handle of the library and their model's counts.
   type :: owner
     private
-    type(shared), pointer :: box => null()
+    type(c_ptr) :: handle = c_null_ptr
+    logical :: is_model = .false.
+    ! Address of the object that opened the handle. Compilers copy objects without telling, so only
+    ! the one that lives there frees it.
+    integer(c_intptr_t) :: home = 0
+    integer(c_int64_t) :: dims_ = 0, parameters_ = 0, outputs_ = 0
+    type(c_model_info) :: info ! of a model
   contains
-    !> Frees it now, unless a copy still needs it; it is empty then. An empty one stays so.
+    !> Frees it now, if it is no copy; it is empty then. An empty one stays so.
     procedure :: close => owner_close
     !> Whether it is not empty.
     procedure :: is_open => owner_is_open
-    procedure, private :: owner_share
-    generic :: assignment(=) => owner_share
     final :: owner_final
   end type
 
@@ -410,13 +405,13 @@ contains
     code = c_model_open(trim(path)//c_null_char, options, handle)
     if (code == DRR_OK) code = c_model_get_info(handle, info)
     if (code == DRR_OK) then
-      allocate (self%box)
-      self%box%handle = handle
-      self%box%is_model = .true.
-      self%box%info = info
-      self%box%dims = info%dims
-      self%box%parameters = info%parameters
-      self%box%outputs = info%outputs
+      self%handle = handle
+      self%is_model = .true.
+      self%home = place_of(self)
+      self%info = info
+      self%dims_ = info%dims
+      self%parameters_ = info%parameters
+      self%outputs_ = info%outputs
     end if
     call finish(code, '', status, message)
   end subroutine
@@ -424,36 +419,31 @@ contains
   !> Coordinates per point, 1 to 3.
   pure integer function model_dims(self) result(dims)
     class(drr_model), intent(in) :: self
-    dims = 0
-    if (associated(self%box)) dims = int(self%box%dims)
+    dims = int(self%dims_)
   end function
 
   !> Simulation parameters per sampler.
   pure integer function model_parameters(self) result(parameters)
     class(drr_model), intent(in) :: self
-    parameters = 0
-    if (associated(self%box)) parameters = int(self%box%parameters)
+    parameters = int(self%parameters_)
   end function
 
   !> Values per point.
   pure integer function model_outputs(self) result(outputs)
     class(drr_model), intent(in) :: self
-    outputs = 0
-    if (associated(self%box)) outputs = int(self%box%outputs)
+    outputs = int(self%outputs_)
   end function
 
   !> Size of the file in bytes.
   pure integer(c_int64_t) function model_file_bytes(self) result(bytes)
     class(drr_model), intent(in) :: self
-    bytes = 0
-    if (associated(self%box)) bytes = self%box%info%file_bytes
+    bytes = self%info%file_bytes
   end function
 
   !> Memory that the open model takes in bytes, the file included (mapped pages are shared).
   pure integer(c_int64_t) function model_memory_bytes(self) result(bytes)
     class(drr_model), intent(in) :: self
-    bytes = 0
-    if (associated(self%box)) bytes = self%box%info%memory_bytes
+    bytes = self%info%memory_bytes
   end function
 
   !> Name of the kernel in use: avx2, neon, ...
@@ -461,7 +451,7 @@ contains
     class(drr_model), intent(in) :: self
     character(len=:), allocatable :: kernel
     kernel = ''
-    if (associated(self%box)) kernel = text_at(self%box%info%kernel)
+    if (self%is_open()) kernel = text_at(self%info%kernel)
   end function
 
   !> The whole description as JSON (see docs/format.md).
@@ -469,7 +459,7 @@ contains
     class(drr_model), intent(in) :: self
     character(len=:), allocatable :: json
     json = ''
-    if (associated(self%box)) json = text_at(self%box%info%spec_json)
+    if (self%is_open()) json = text_at(self%info%spec_json)
   end function
 
   !> One axis of the domain, from 1 (x) to dims(); from its first to its last vertex.
@@ -524,63 +514,55 @@ contains
     do k = 1, size(parameters)
       row(k) = parameters(k)
     end do
-    code = c_sampler_create(handle_of(model), row, size(parameters, kind=c_int64_t), &
+    code = c_sampler_create(model%handle, row, size(parameters, kind=c_int64_t), &
         options_of(units, outside, outside_parameters), handle)
     if (code == DRR_OK) then
-      allocate (self%box)
-      self%box = model%box
-      self%box%handle = handle
-      self%box%is_model = .false.
-      self%box%owners = 1
+      self%handle = handle
+      self%home = place_of(self)
+      self%dims_ = model%dims_
+      self%parameters_ = model%parameters_
+      self%outputs_ = model%outputs_
     end if
     call finish(code, '', status, message)
   end subroutine
 
   subroutine owner_close(self)
     class(owner), intent(inout) :: self
-    call let_go(self%box)
+    call let_go(self)
   end subroutine
 
   pure logical function owner_is_open(self) result(is_open)
     class(owner), intent(in) :: self
-    is_open = associated(self%box)
+    is_open = c_associated(self%handle)
   end function
 
-  ! Copies share the handle: two of them would free it twice.
-  subroutine owner_share(self, other)
-    class(owner), intent(inout) :: self
-    class(owner), intent(in) :: other
-    type(shared), pointer :: box
-    box => other%box
-    if (associated(box)) box%owners = box%owners + 1
-    call let_go(self%box)
-    self%box => box
-  end subroutine
-
-  subroutine owner_final(self)
+  ! Elemental, or it would not be called for arrays of objects.
+  impure elemental subroutine owner_final(self)
     type(owner), intent(inout) :: self
-    call let_go(self%box)
+    call let_go(self)
   end subroutine
 
-  subroutine let_go(box)
-    type(shared), pointer, intent(inout) :: box
-    if (.not. associated(box)) return
-    box%owners = box%owners - 1
-    if (box%owners == 0) then
-      if (box%is_model) then
-        call c_model_close(box%handle)
+  subroutine let_go(self)
+    class(owner), intent(inout) :: self
+    if (self%home == place_of(self)) then
+      if (self%is_model) then
+        call c_model_close(self%handle)
       else
-        call c_sampler_free(box%handle)
+        call c_sampler_free(self%handle)
       end if
-      deallocate (box)
     end if
-    box => null()
+    self%handle = c_null_ptr
+    self%is_model = .false.
+    self%home = 0
+    self%dims_ = 0
+    self%parameters_ = 0
+    self%outputs_ = 0
+    self%info = c_model_info()
   end subroutine
 
-  pure type(c_ptr) function handle_of(self) result(handle)
-    class(owner), intent(in) :: self
-    handle = c_null_ptr
-    if (associated(self%box)) handle = self%box%handle
+  integer(c_intptr_t) function place_of(self)
+    class(owner), intent(in), target :: self
+    place_of = address(c_loc(self%home))
   end function
 
   subroutine get_range(self, get, what, index, count, range, status, message)
@@ -600,7 +582,7 @@ contains
       write (wrong, '(2a, i0, a, i0)') what, ' ', index, ' asked for, the model has ', count
     end if
     code = DRR_ERROR_INVALID_ARGUMENT
-    if (wrong == '') code = get(handle_of(self), int(index - 1, c_int32_t), info)
+    if (wrong == '') code = get(self%handle, int(index - 1, c_int32_t), info)
     if (code == DRR_OK) then
       range%name = text_at(info%name)
       range%unit = text_at(info%unit)
@@ -671,7 +653,7 @@ contains
     character(len=*), intent(inout) :: wrong
     class(owner), intent(in) :: self
     character(len=*), intent(in) :: name
-    if (.not. associated(self%box)) wrong = 'the '//name//' is empty: never opened, or closed'
+    if (.not. self%is_open()) wrong = 'the '//name//' is empty: never opened, or closed'
   end subroutine
 
   pure subroutine expect_points(wrong, self, points)
@@ -679,7 +661,7 @@ contains
     class(owner), intent(in) :: self
     type(places), intent(in) :: points
     if (wrong /= '') return
-    call expect(wrong, 'the number of coordinates', points%dims, self%box%dims)
+    call expect(wrong, 'the number of coordinates', points%dims, self%dims_)
     if (wrong == '' .and. .not. points%even) wrong = 'x, y and z differ in size'
   end subroutine
 
@@ -689,7 +671,7 @@ contains
     type(view), intent(in) :: values
     integer(c_int64_t), intent(in) :: count
     if (wrong /= '') return
-    call expect(wrong, 'outputs in values(outputs, n)', values%extent(1), self%box%outputs)
+    call expect(wrong, 'outputs in values(outputs, n)', values%extent(1), self%outputs_)
     call expect(wrong, 'n in values', values%extent(2), count)
   end subroutine
 
@@ -806,7 +788,7 @@ contains
     call expect_points(wrong, self, points)
     call expect_values(wrong, self, values, points%raw%count)
     code = DRR_ERROR_INVALID_ARGUMENT
-    if (wrong == '') code = c_sampler_query(handle_of(self), points%raw, values_at(values))
+    if (wrong == '') code = c_sampler_query(self%handle, points%raw, values_at(values))
     call finish(code, wrong, status, message)
   end subroutine
 
@@ -826,10 +808,10 @@ contains
     wrong = ''
     call expect_open(wrong, self, 'sampler')
     if (wrong == '') then
-      call expect(wrong, 'size of origin', size(origin, kind=c_int64_t), self%box%dims)
-      call expect(wrong, 'size of spacing', size(spacing, kind=c_int64_t), self%box%dims)
+      call expect(wrong, 'size of origin', size(origin, kind=c_int64_t), self%dims_)
+      call expect(wrong, 'size of spacing', size(spacing, kind=c_int64_t), self%dims_)
       call expect(wrong, 'outputs in values(outputs, nx, ny, nz)', values%extent(1), &
-          self%box%outputs)
+          self%outputs_)
     end if
     to = values_at(values)
     next = 0
@@ -851,7 +833,7 @@ contains
         lattice%origin(k) = origin(k)
         lattice%spacing(k) = spacing(k)
       end do
-      code = c_sampler_query_lattice(handle_of(self), lattice, to)
+      code = c_sampler_query_lattice(self%handle, lattice, to)
     end if
     call finish(code, wrong, status, message)
   end subroutine
@@ -873,15 +855,15 @@ contains
     if (values%wanted) call expect_values(wrong, self, values, points%raw%count)
     if (wrong == '') then
       call expect_gradients(wrong, 'by_position', by_position, &
-          self%box%dims, self%box%outputs, points%raw%count)
+          self%dims_, self%outputs_, points%raw%count)
       call expect_gradients(wrong, 'by_parameters', by_parameters, &
-          self%box%parameters, self%box%outputs, points%raw%count)
+          self%parameters_, self%outputs_, points%raw%count)
     end if
     to = values_at(values)
     position = gradients_at(by_position)
     parameters = gradients_at(by_parameters)
     code = DRR_ERROR_INVALID_ARGUMENT
-    if (wrong == '') code = c_sampler_query_gradient(handle_of(self), points%raw, &
+    if (wrong == '') code = c_sampler_query_gradient(self%handle, points%raw, &
         if_wanted(values, c_loc(to)), if_wanted(by_position, c_loc(position)), &
         if_wanted(by_parameters, c_loc(parameters)))
     call finish(code, wrong, status, message)
@@ -925,15 +907,15 @@ contains
     if (wrong == '') then
       rows = merge(values%extent(3), points%raw%count, sets)
       call expect(wrong, 'the first extent of parameters', parameters%extent(1), &
-          self%box%parameters)
+          self%parameters_)
       call expect(wrong, 'the second extent of parameters', parameters%extent(2), rows)
     end if
     code = DRR_ERROR_INVALID_ARGUMENT
     if (wrong == '' .and. sets) then
-      code = c_model_query_sets(handle_of(self), parameters_at(parameters), options, &
+      code = c_model_query_sets(self%handle, parameters_at(parameters), options, &
           points%raw, values_at(values), values%stride(3))
     else if (wrong == '') then
-      code = c_model_query(handle_of(self), parameters_at(parameters), options, points%raw, &
+      code = c_model_query(self%handle, parameters_at(parameters), options, points%raw, &
           values_at(values))
     end if
     call finish(code, wrong, status, message)

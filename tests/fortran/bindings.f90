@@ -107,6 +107,7 @@ program bindings
   call options()
   call mistakes()
   call closed_and_copied()
+  call held_by_others()
   call fewer_dimensions(trim(path)//'.plane')
   ! Variables of a program are not finalised.
   call sampler%close()
@@ -364,6 +365,29 @@ contains
     call invalid(status, message, 'one value of two')
   end subroutine
 
+  ! A simulation's own type that holds objects, and is copied.
+  subroutine held_by_others()
+    type simulation
+      type(drr_model) :: model
+      type(drr_sampler), allocatable :: samplers(:)
+    end type
+    type(simulation) :: original, copy
+    real(real64) :: found(outputs, n)
+    integer :: i
+    call original%model%open(path)
+    allocate (original%samplers(3))
+    do i = 1, 3
+      call original%samplers(i)%create(original%model, [0.25d0, 0.25d0*i])
+    end do
+    copy = original
+    call copy%samplers(3)%query(xyz, found)
+    call check(all(found == values), 'a copy in a copy')
+    call copy%model%close()
+    deallocate (copy%samplers)
+    call original%samplers(3)%query(xyz, found)
+    call check(all(found == values) .and. original%model%is_open(), 'the original')
+  end subroutine
+
   ! A model of two axes, one parameter and one value.
   subroutine fewer_dimensions(path)
     character(len=*), intent(in) :: path
@@ -415,14 +439,16 @@ contains
 
     call first%open(path)
     copy = first
-    call first%close()
-    call first%close()
-    call check(copy%is_open() .and. .not. first%is_open(), 'copies keep the handle')
-    call one%create(copy, [0.25d0, 0.75d0])
+    call two%create(copy, [0.25d0, 0.75d0])
     call copy%close()
-    two = one
+    call check(first%is_open() .and. .not. copy%is_open(), 'copies do not close')
+    call two%create(first, [0.25d0, 0.75d0])
+    call first%close()
+    call first%close()
+    call check(.not. first%is_open() .and. first%dims() == 0, 'closed')
     one = two
-    two = two
+    call one%query(xyz, found)
+    call check(all(found == values), 'a copy answers')
     call one%close()
     call one%query_lattice([0d0, 0d0, 0d0], [0d0, 0d0, 0d0], volume, status, message)
     call invalid(status, message, 'closed')

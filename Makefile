@@ -3,12 +3,16 @@
 PYTHON ?= python3
 CARGO ?= cargo
 CLANG_FORMAT ?= clang-format
+DOXYGEN ?= doxygen
+PREFIX ?= /usr/local
+LIBDIR ?= lib
 # include/drr.h is generated and keeps cbindgen's layout.
 C_SOURCES = $(shell find bindings examples tests -name '*.[ch]' -o -name '*.[ch]pp')
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo bench test unit test-aarch64 header lint docs clean
+.PHONY: help setup build install wheel demo bench test unit test-aarch64 test-python header lint \
+	docs clean
 
 help: ## list these targets
 	@echo "usage: make TARGET"
@@ -24,6 +28,10 @@ setup: ## check the build tools and fetch a CPU-only libtorch, once
 build: ## build the query library, target/release/libdrr.so (needs no libtorch)
 	$(CARGO) build --release
 
+install: ## build and install the query library: PREFIX=/usr/local LIBDIR=lib DESTDIR=
+	@CARGO=$(CARGO) $(PYTHON) tools/install.py --prefix "$(PREFIX)" --libdir "$(LIBDIR)" \
+		--destdir "$(DESTDIR)"
+
 demo: setup ## train, bake and query the example ensemble, some minutes
 	$(CARGO) build --release --workspace
 	@bash tools/demo.sh
@@ -33,12 +41,12 @@ bench: .libtorch ## measure queries against competitors and the machine's limit 
 	$(CARGO) bench -p drr-train --bench cpu_query -- --python $(PYTHON) \
 		$(if $(QUICK),--quick) $(MODEL:%=--model %) $(BENCH)
 
-test: ## check everything: setup, lint, docs, unit
-	@for step in setup lint docs unit; do \
+test: ## check everything: setup, lint, docs, unit, test-python
+	@for step in setup lint docs unit test-python; do \
 		echo "make test: $$step"; \
 		$(MAKE) --no-print-directory $$step || { echo "make test: FAILED in $$step"; exit 1; }; \
 	done
-	@echo "make test: PASSED (setup, lint, docs, unit)"
+	@echo "make test: PASSED (setup, lint, docs, unit, test-python)"
 
 unit: .libtorch ## run the tests of the library, the trainer and the tools
 	$(CARGO) test --workspace
@@ -49,8 +57,14 @@ unit: .libtorch ## run the tests of the library, the trainer and the tools
 test-aarch64: ## run the library's tests on an emulated 64-bit ARM machine, where that is installed
 	@CARGO=$(CARGO) bash tools/test_aarch64.sh
 
-header: ## write include/drr.h anew from the Rust sources
-	DRR_UPDATE_HEADER=1 $(CARGO) test --test header
+wheel: ## build the Python wheel, target/python/wheel (fetches setuptools)
+	@PYTHON=$(PYTHON) CARGO=$(CARGO) bash tools/test_python.sh
+
+test-python: ## build the Python wheel and test it in a fresh environment (fetches numpy)
+	@PYTHON=$(PYTHON) CARGO=$(CARGO) bash tools/test_python.sh test
+
+header: ## write include/drr.h and the list of its layouts anew from the Rust sources
+	DRR_UPDATE_HEADER=1 $(CARGO) test --test header --test layout
 
 lint: .libtorch ## check formatting and lints, as far as the tools are installed
 	@if $(CARGO) fmt --version >/dev/null 2>&1; then \
@@ -66,8 +80,11 @@ lint: .libtorch ## check formatting and lints, as far as the tools are installed
 		echo "skipped: the format of the C sources ($(CLANG_FORMAT) is not installed)"; \
 	fi
 
-docs: .libtorch ## build the documentation of the Rust packages
+docs: .libtorch ## build the documentation of the Rust packages and of the C header
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	@if command -v $(DOXYGEN) >/dev/null; then \
+		echo "$(DOXYGEN) docs/Doxyfile"; mkdir -p target/doc/c; $(DOXYGEN) docs/Doxyfile; \
+	else echo "skipped: the documentation of the C header ($(DOXYGEN) is not installed)"; fi
 
 clean: ## remove what was built and the demo's results; a fetched libtorch stays
 	$(CARGO) clean

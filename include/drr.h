@@ -1,4 +1,6 @@
-/* drr: query a baked neural-field surrogate of a simulation ensemble.
+/** @file
+ *
+ * drr: query a baked neural-field surrogate of a simulation ensemble.
  *
  * Open a file (drr_model_open), bind it to simulation parameters (drr_sampler_create), ask for
  * values at points (drr_sampler_query_f32). Handles are immutable and may be shared by threads.
@@ -14,32 +16,32 @@
 
 #include <stdint.h>
 
-// Number that changes when a program must be compiled again to use a newer library.
+/// Number that changes when a program must be compiled again to use a newer library.
 #define DRR_ABI_VERSION 1
 
-// Result of a function. Numbers are fixed for ever.
+/// Result of a function. Numbers are fixed for ever.
 enum drr_status
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // Success.
+    /// Success.
     DRR_OK = 0,
-    // An argument is NULL, of the wrong size or out of its range.
+    /// An argument is NULL, of the wrong size or out of its range.
     DRR_ERROR_INVALID_ARGUMENT = 1,
-    // The operating system refused: no such file, no permission, ...
+    /// The operating system refused: no such file, no permission, ...
     DRR_ERROR_IO = 2,
-    // Not a valid baked model: truncated, damaged or inconsistent.
+    /// Not a valid baked model: truncated, damaged or inconsistent.
     DRR_ERROR_FORMAT = 3,
-    // A baked model of a version that this library does not know.
+    /// A baked model of a version that this library does not know.
     DRR_ERROR_VERSION = 4,
-    // A point or parameter lies outside, and the sampler was told to fail then.
+    /// A point or parameter lies outside, and the sampler was told to fail then.
     DRR_ERROR_OUTSIDE_DOMAIN = 5,
-    // This machine or build lacks what was asked for.
+    /// This machine or build lacks what was asked for.
     DRR_ERROR_UNSUPPORTED = 6,
-    // Memory could not be had.
+    /// Memory could not be had.
     DRR_ERROR_OUT_OF_MEMORY = 7,
-    // A bug in drr; please report it.
+    /// A bug in drr; please report it.
     DRR_ERROR_INTERNAL = 99,
 };
 #ifndef __cplusplus
@@ -50,18 +52,18 @@ typedef uint32_t drr_status;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// Type of the numbers in an array.
+/// Type of the numbers in an array.
 enum drr_scalar
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // 32-bit floating point.
+    /// 32-bit floating point.
     DRR_F32 = 0,
-    // 64-bit floating point.
+    /// 64-bit floating point.
     DRR_F64 = 1,
-    // 16-bit floating point (IEEE 754 binary16), for results only: rounded to nearest, ties to
-    // even; magnitudes of 65520 and more give infinity.
+    /// 16-bit floating point (IEEE 754 binary16), for results only: rounded to nearest, ties to
+    /// even; magnitudes of 65520 and more give infinity.
     DRR_F16 = 2,
 };
 #ifndef __cplusplus
@@ -72,19 +74,19 @@ typedef uint32_t drr_scalar;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// Where an open file's bytes live.
+/// Where an open file's bytes live.
 enum drr_storage
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // Mapped and shared with other processes. The file must not be truncated or rewritten in
-    // place while it is open; replacing it by rename is fine.
+    /// Mapped and shared with other processes. The file must not be truncated or rewritten in
+    /// place while it is open; replacing it by rename is fine.
     DRR_STORAGE_MAPPED = 0,
-    // Read into private memory.
+    /// Read into private memory.
     DRR_STORAGE_COPIED = 1,
-    // Read into private memory in huge pages where the system has them to give: faster for points
-    // in random order on large grids.
+    /// Read into private memory in huge pages where the system has them to give: faster for points
+    /// in random order on large grids.
     DRR_STORAGE_HUGE_PAGES = 2,
 };
 #ifndef __cplusplus
@@ -95,15 +97,15 @@ typedef uint32_t drr_storage;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// Whether numbers are compared with their checksums when a file is opened.
+/// Whether numbers are compared with their checksums when a file is opened.
 enum drr_checksums
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // Read the whole file once; refuse it if a bit is wrong.
+    /// Read the whole file once; refuse it if a bit is wrong.
     DRR_CHECKSUMS_VERIFY = 0,
-    // Trust the numbers: opening does not touch the grids.
+    /// Trust the numbers: opening does not touch the grids.
     DRR_CHECKSUMS_SKIP = 1,
 };
 #ifndef __cplusplus
@@ -114,15 +116,15 @@ typedef uint32_t drr_checksums;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// What coordinates, parameters and results are measured in.
+/// What coordinates, parameters and results are measured in.
 enum drr_units
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // The file's physical units.
+    /// The file's physical units.
     DRR_UNITS_PHYSICAL = 0,
-    // Coordinates in [-1, 1], parameters in [0, 1], results before de-normalisation.
+    /// Coordinates in [-1, 1], parameters in [0, 1], results before de-normalisation.
     DRR_UNITS_NORMALIZED = 1,
 };
 #ifndef __cplusplus
@@ -133,19 +135,19 @@ typedef uint32_t drr_units;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// What a point or parameter outside its range gives. NaN always gives NaN.
+/// What a point or parameter outside its range gives. NaN always gives NaN.
 enum drr_outside
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
   : uint32_t
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
-    // The value at the nearest point of the border.
+    /// The value at the nearest point of the border.
     DRR_OUTSIDE_CLAMP = 0,
-    // Vertex features outside are zero and fade out within one cell. For points only.
+    /// Vertex features outside are zero and fade out within one cell. For points only.
     DRR_OUTSIDE_ZEROS = 1,
-    // NaN.
+    /// NaN.
     DRR_OUTSIDE_NAN = 2,
-    // `DRR_ERROR_OUTSIDE_DOMAIN`; nothing is written.
+    /// `DRR_ERROR_OUTSIDE_DOMAIN`; nothing is written.
     DRR_OUTSIDE_ERROR = 3,
 };
 #ifndef __cplusplus
@@ -156,161 +158,161 @@ typedef uint32_t drr_outside;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
-// An open baked model. Immutable: any number of threads may use it at the same time.
+/// An open baked model. Immutable: any number of threads may use it at the same time.
 typedef struct drr_model drr_model;
 
-// A model bound to one set of simulation parameters. Cheap to make, immutable: any number of
-// threads may query it at the same time. Keeps what it needs of its model alive.
+/// A model bound to one set of simulation parameters. Cheap to make, immutable: any number of
+/// threads may query it at the same time. Keeps what it needs of its model alive.
 typedef struct drr_sampler drr_sampler;
 
-// How a file is opened. All zero (but `struct_size`) is the default.
+/// How a file is opened. All zero (but `struct_size`) is the default.
 typedef struct drr_open_options {
-    // `sizeof(drr_open_options)`
+    /// `sizeof(drr_open_options)`
     uint32_t struct_size;
-    // A `drr_storage`; ignored by `drr_model_open_memory`.
+    /// A `drr_storage`; ignored by `drr_model_open_memory`.
     uint32_t storage;
-    // A `drr_checksums`.
+    /// A `drr_checksums`.
     uint32_t checksums;
-    // Threads that a query may use: 0 or 1 for the caller's alone, more (at most 1024) for a
-    // private pool.
+    /// Threads that a query may use: 0 or 1 for the caller's alone, more (at most 1024) for a
+    /// private pool.
     uint32_t threads;
 } drr_open_options;
 
-// What a model is. Strings are UTF-8, owned by the model, valid until it is closed.
+/// What a model is. Strings are UTF-8, owned by the model, valid until it is closed.
 typedef struct drr_model_info {
-    // `sizeof(drr_model_info)`, set by the caller.
+    /// `sizeof(drr_model_info)`, set by the caller.
     uint32_t struct_size;
-    // Coordinates per point, 1 to 3.
+    /// Coordinates per point, 1 to 3.
     uint32_t dims;
-    // Simulation parameters per sampler.
+    /// Simulation parameters per sampler.
     uint32_t parameters;
-    // Values per point.
+    /// Values per point.
     uint32_t outputs;
-    // Size of the file in bytes.
+    /// Size of the file in bytes.
     uint64_t file_bytes;
-    // Memory that the open model takes in bytes, the file included (mapped pages are shared).
+    /// Memory that the open model takes in bytes, the file included (mapped pages are shared).
     uint64_t memory_bytes;
-    // Name of the kernel in use: `avx2`, `neon`, ...
+    /// Name of the kernel in use: `avx2`, `neon`, ...
     const char *kernel;
-    // The whole description as JSON (see docs/format.md).
+    /// The whole description as JSON (see docs/format.md).
     const char *spec_json;
 } drr_model_info;
 
-// One axis, parameter or value of a model. Strings are UTF-8, owned by the model, valid until it
-// is closed.
+/// One axis, parameter or value of a model. Strings are UTF-8, owned by the model, valid until it
+/// is closed.
 typedef struct drr_range_info {
-    // `sizeof(drr_range_info)`, set by the caller.
+    /// `sizeof(drr_range_info)`, set by the caller.
     uint32_t struct_size;
-    // Unused, 0.
+    /// Unused, 0.
     uint32_t reserved;
-    // Name, for instance `x`.
+    /// Name, for instance `x`.
     const char *name;
-    // Unit, empty if none.
+    /// Unit, empty if none.
     const char *unit;
-    // Smallest physical value: first vertex of an axis, lower end of a parameter, smallest
-    // training value.
+    /// Smallest physical value: first vertex of an axis, lower end of a parameter, smallest
+    /// training value.
     double min;
-    // Largest physical value.
+    /// Largest physical value.
     double max;
 } drr_range_info;
 
-// How a sampler answers. All zero (but `struct_size`) is the default.
+/// How a sampler answers. All zero (but `struct_size`) is the default.
 typedef struct drr_sampler_options {
-    // `sizeof(drr_sampler_options)`
+    /// `sizeof(drr_sampler_options)`
     uint32_t struct_size;
-    // A `drr_units`, of points, parameters and values.
+    /// A `drr_units`, of points, parameters and values.
     uint32_t units;
-    // A `drr_outside`, for points.
+    /// A `drr_outside`, for points.
     uint32_t outside;
-    // A `drr_outside`, for parameters (not `DRR_OUTSIDE_ZEROS`).
+    /// A `drr_outside`, for parameters (not `DRR_OUTSIDE_ZEROS`).
     uint32_t outside_parameters;
 } drr_sampler_options;
 
-// Points in the caller's memory: any layout. Coordinate `k` of point `i` is at
-// `(const char *)axis[k] + i * stride[k]`, of any alignment.
+/// Points in the caller's memory: any layout. Coordinate `k` of point `i` is at
+/// `(const char *)axis[k] + i * stride[k]`, of any alignment.
 typedef struct drr_points {
-    // `sizeof(drr_points)`
+    /// `sizeof(drr_points)`
     uint32_t struct_size;
-    // A `drr_scalar`, not `DRR_F16`.
+    /// A `drr_scalar`, not `DRR_F16`.
     uint32_t scalar;
-    // Number of points; 0 is fine, the addresses may be NULL then.
+    /// Number of points; 0 is fine, the addresses may be NULL then.
     uint64_t count;
-    // Addresses of the first point's x, y, z; those beyond the model's axes are ignored.
+    /// Addresses of the first point's x, y, z; those beyond the model's axes are ignored.
     const void *axis[3];
-    // Bytes from one point to the next, may be negative. All 0 means separate arrays without gaps;
-    // beside another that is not 0, 0 means the same coordinate for all points (a plane, say).
+    /// Bytes from one point to the next, may be negative. All 0 means separate arrays without gaps;
+    /// beside another that is not 0, 0 means the same coordinate for all points (a plane, say).
     int64_t stride[3];
 } drr_points;
 
-// Where results go: any layout. Value `k` of point `i` goes to
-// `(char *)data + i * point_stride + k * value_stride`, of any alignment. Results must overlap
-// neither each other nor the points.
+/// Where results go: any layout. Value `k` of point `i` goes to
+/// `(char *)data + i * point_stride + k * value_stride`, of any alignment. Results must overlap
+/// neither each other nor the points.
 typedef struct drr_values {
-    // `sizeof(drr_values)`
+    /// `sizeof(drr_values)`
     uint32_t struct_size;
-    // A `drr_scalar`.
+    /// A `drr_scalar`.
     uint32_t scalar;
-    // Address of the first point's first value.
+    /// Address of the first point's first value.
     void *data;
-    // Bytes from one point to the next, may be negative; 0 means that a point's values follow
-    // one another without gaps, and points too.
+    /// Bytes from one point to the next, may be negative; 0 means that a point's values follow
+    /// one another without gaps, and points too.
     int64_t point_stride;
-    // Bytes from one value of a point to the next; 0 means the size of one number.
+    /// Bytes from one value of a point to the next; 0 means the size of one number.
     int64_t value_stride;
 } drr_values;
 
-// A regular lattice of points: `origin[k] + i * spacing[k]` for i from 0 to below `dims[k]` on each
-// axis k; x is the fastest. Axes that the model lacks: `dims` 1, the rest is ignored.
+/// A regular lattice of points: `origin[k] + i * spacing[k]` for i from 0 to below `dims[k]` on each
+/// axis k; x is the fastest. Axes that the model lacks: `dims` 1, the rest is ignored.
 typedef struct drr_lattice {
-    // `sizeof(drr_lattice)`
+    /// `sizeof(drr_lattice)`
     uint32_t struct_size;
-    // Unused, 0.
+    /// Unused, 0.
     uint32_t reserved;
-    // Points per axis, x first; 0 is fine.
+    /// Points per axis, x first; 0 is fine.
     uint64_t dims[3];
-    // The first point, in the sampler's units.
+    /// The first point, in the sampler's units.
     double origin[3];
-    // Distance of neighbouring points; may be negative.
+    /// Distance of neighbouring points; may be negative.
     double spacing[3];
 } drr_lattice;
 
-// Where derivatives go: any layout. The derivative of value `k` of point `i` by coordinate or
-// parameter `c` goes to
-// `(char *)data + i * point_stride + k * value_stride + c * component_stride`, of any alignment.
-// Results must overlap neither each other nor the points.
+/// Where derivatives go: any layout. The derivative of value `k` of point `i` by coordinate or
+/// parameter `c` goes to
+/// `(char *)data + i * point_stride + k * value_stride + c * component_stride`, of any alignment.
+/// Results must overlap neither each other nor the points.
 typedef struct drr_gradients {
-    // `sizeof(drr_gradients)`
+    /// `sizeof(drr_gradients)`
     uint32_t struct_size;
-    // A `drr_scalar`.
+    /// A `drr_scalar`.
     uint32_t scalar;
-    // Address of the first point's first derivative; may be NULL if there are none.
+    /// Address of the first point's first derivative; may be NULL if there are none.
     void *data;
-    // Bytes from one point to the next, may be negative; 0 means without gaps.
+    /// Bytes from one point to the next, may be negative; 0 means without gaps.
     int64_t point_stride;
-    // Bytes from one value of a point to the next; 0 means that a value's derivatives follow one
-    // another without gaps, and values too.
+    /// Bytes from one value of a point to the next; 0 means that a value's derivatives follow one
+    /// another without gaps, and values too.
     int64_t value_stride;
-    // Bytes from one derivative of a value to the next; 0 means the size of one number.
+    /// Bytes from one derivative of a value to the next; 0 means the size of one number.
     int64_t component_stride;
 } drr_gradients;
 
-// Simulation parameters in the caller's memory: a row for each point or for each set, in any
-// layout. Parameter `k` of row `i` is at
-// `(const char *)data + i * row_stride + k * parameter_stride`, of any alignment.
+/// Simulation parameters in the caller's memory: a row for each point or for each set, in any
+/// layout. Parameter `k` of row `i` is at
+/// `(const char *)data + i * row_stride + k * parameter_stride`, of any alignment.
 typedef struct drr_parameters {
-    // `sizeof(drr_parameters)`
+    /// `sizeof(drr_parameters)`
     uint32_t struct_size;
-    // A `drr_scalar`, not `DRR_F16`.
+    /// A `drr_scalar`, not `DRR_F16`.
     uint32_t scalar;
-    // Number of rows: points or sets; 0 is fine, the address may be NULL then.
+    /// Number of rows: points or sets; 0 is fine, the address may be NULL then.
     uint64_t count;
-    // Address of the first row's first parameter; in the model's order and units (or in [0, 1]
-    // with `DRR_UNITS_NORMALIZED`).
+    /// Address of the first row's first parameter; in the model's order and units (or in [0, 1]
+    /// with `DRR_UNITS_NORMALIZED`).
     const void *data;
-    // Bytes from one row to the next, may be negative; 0 means that the parameters of a row
-    // follow one another without gaps, and rows too.
+    /// Bytes from one row to the next, may be negative; 0 means that the parameters of a row
+    /// follow one another without gaps, and rows too.
     int64_t row_stride;
-    // Bytes from one parameter of a row to the next; 0 means the size of one number.
+    /// Bytes from one parameter of a row to the next; 0 means the size of one number.
     int64_t parameter_stride;
 } drr_parameters;
 
@@ -318,170 +320,190 @@ typedef struct drr_parameters {
 extern "C" {
 #endif // __cplusplus
 
-// Why the last failed call *of this thread* failed: what was given, what was expected, which
-// file or tensor. UTF-8, never NULL, empty if nothing failed yet. Owned by the library, valid
-// until the next failing call of this thread. Successful calls leave it as it is.
+/// Why the last failed call *of this thread* failed: what was given, what was expected, which
+/// file or tensor. Successful calls leave it as it is.
+///
+/// @return UTF-8, never NULL, empty if nothing failed yet; owned by the library, valid until the
+///         next failing call of this thread
 const char *drr_last_error(void);
 
-// Name of a status, for instance `DRR_ERROR_IO`; `unknown status` for numbers that are none.
-// Static, never NULL.
+/// Name of a status, for instance `DRR_ERROR_IO`; `unknown status` for numbers that are none.
+///
+/// @param status  any number
+/// @return static, never NULL
 const char *drr_status_name(uint32_t status);
 
-// Version of the loaded library, `MAJOR.MINOR.PATCH`. Static, never NULL.
+/// Version of the loaded library.
+///
+/// @return `MAJOR.MINOR.PATCH`; static, never NULL
 const char *drr_version(void);
 
-// `DRR_ABI_VERSION` of the loaded library: compare it with the header's.
+/// `DRR_ABI_VERSION` of the loaded library: compare it with the header's.
+///
+/// @return the number
 uint32_t drr_abi_version(void);
 
-// Opens a baked file, checks it completely and prepares it for queries.
-//
-// The environment variable `DRR_CPU` (`reference`, `scalar`, `neon`, `avx2`, `avx512`,
-// `avx512bf16`) overrides the choice of kernel.
-//
-// @param path     name of the file, NUL-terminated, in the system's encoding
-// @param options  NULL for the defaults
-// @param model    receives the handle, to be closed by `drr_model_close`; NULL on failure
-// @return `DRR_OK`, or `DRR_ERROR_IO`, `_FORMAT`, `_VERSION`, `_UNSUPPORTED`,
-//         `_INVALID_ARGUMENT`, `_OUT_OF_MEMORY`
+/// Opens a baked file, checks it completely and prepares it for queries.
+///
+/// The environment variable `DRR_CPU` (`reference`, `scalar`, `neon`, `avx2`, `avx512`,
+/// `avx512bf16`) overrides the choice of kernel.
+///
+/// @param path     name of the file, NUL-terminated, in the system's encoding
+/// @param options  NULL for the defaults
+/// @param model    receives the handle, to be closed by `drr_model_close`; NULL on failure
+/// @return `DRR_OK`, or `DRR_ERROR_IO`, `_FORMAT`, `_VERSION`, `_UNSUPPORTED`,
+///         `_INVALID_ARGUMENT`, `_OUT_OF_MEMORY`
 drr_status drr_model_open(const char *path,
                           const struct drr_open_options *options,
                           struct drr_model **model);
 
-// Opens a baked file that is in memory already. The bytes are copied: the caller may free them
-// afterwards.
-//
-// @param data     `size` bytes
-// @param size     number of bytes
-// @param options  NULL for the defaults
-// @param model    receives the handle, to be closed by `drr_model_close`; NULL on failure
-// @return as `drr_model_open`
+/// Opens a baked file that is in memory already. The bytes are copied: the caller may free them
+/// afterwards.
+///
+/// @param data     `size` bytes
+/// @param size     number of bytes
+/// @param options  NULL for the defaults
+/// @param model    receives the handle, to be closed by `drr_model_close`; NULL on failure
+/// @return as `drr_model_open`
 drr_status drr_model_open_memory(const void *data,
                                  uint64_t size,
                                  const struct drr_open_options *options,
                                  struct drr_model **model);
 
-// Closes a model. Its samplers stay valid; strings that it gave out do not.
-//
-// @param model  NULL is fine
+/// Closes a model. Its samplers stay valid, and keep the file and the threads until the last of
+/// them is freed; strings that the model gave out do not. No call with the model may be under way
+/// in another thread.
+///
+/// @param model  NULL is fine
 void drr_model_close(struct drr_model *model);
 
-// What the model is: counts, sizes, kernel, full description.
-//
-// @param model  an open model
-// @param info   `struct_size` set by the caller; the rest is written
+/// What the model is: counts, sizes, kernel, full description.
+///
+/// @param model  an open model
+/// @param info   `struct_size` set by the caller; the rest is written
+/// @return `DRR_OK` or `DRR_ERROR_INVALID_ARGUMENT`
 drr_status drr_model_get_info(const struct drr_model *model, struct drr_model_info *info);
 
-// One axis of the domain. `min` and `max` are the positions of the first and last vertex.
-//
-// @param model  an open model
-// @param index  0 (x) to `dims` - 1
-// @param info   `struct_size` set by the caller; the rest is written
+/// One axis of the domain. `min` and `max` are the positions of the first and last vertex.
+///
+/// @param model  an open model
+/// @param index  0 (x) to `dims` - 1
+/// @param info   `struct_size` set by the caller; the rest is written
+/// @return `DRR_OK` or `DRR_ERROR_INVALID_ARGUMENT`
 drr_status drr_model_get_axis(const struct drr_model *model,
                               uint32_t index,
                               struct drr_range_info *info);
 
-// One simulation parameter and its range.
-//
-// @param model  an open model
-// @param index  0 to `parameters` - 1
-// @param info   `struct_size` set by the caller; the rest is written
+/// One simulation parameter and its range.
+///
+/// @param model  an open model
+/// @param index  0 to `parameters` - 1
+/// @param info   `struct_size` set by the caller; the rest is written
+/// @return `DRR_OK` or `DRR_ERROR_INVALID_ARGUMENT`
 drr_status drr_model_get_parameter(const struct drr_model *model,
                                    uint32_t index,
                                    struct drr_range_info *info);
 
-// One component of the field. `min` and `max` span the values that the model was trained on.
-//
-// @param model  an open model
-// @param index  0 to `outputs` - 1
-// @param info   `struct_size` set by the caller; the rest is written
+/// One component of the field. `min` and `max` span the values that the model was trained on.
+///
+/// @param model  an open model
+/// @param index  0 to `outputs` - 1
+/// @param info   `struct_size` set by the caller; the rest is written
+/// @return `DRR_OK` or `DRR_ERROR_INVALID_ARGUMENT`
 drr_status drr_model_get_value(const struct drr_model *model,
                                uint32_t index,
                                struct drr_range_info *info);
 
-// Binds a model to simulation parameters.
-//
-// @param model       an open model
-// @param parameters  `count` numbers in the model's order and units (or in [0, 1] with
-//                    `DRR_UNITS_NORMALIZED`); read during the call only
-// @param count       must be the model's number of parameters
-// @param options     NULL for the defaults: physical units, clamp outside
-// @param sampler     receives the handle, to be freed by `drr_sampler_free`; NULL on failure
-// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, or `DRR_ERROR_OUTSIDE_DOMAIN` if a parameter is
-//         out of its range and `outside_parameters` says so
+/// Binds a model to simulation parameters.
+///
+/// @param model       an open model
+/// @param parameters  `count` numbers in the model's order and units (or in [0, 1] with
+///                    `DRR_UNITS_NORMALIZED`); read during the call only
+/// @param count       must be the model's number of parameters
+/// @param options     NULL for the defaults: physical units, clamp outside
+/// @param sampler     receives the handle, to be freed by `drr_sampler_free`; NULL on failure
+/// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, or `DRR_ERROR_OUTSIDE_DOMAIN` if a parameter is
+///         out of its range and `outside_parameters` says so
 drr_status drr_sampler_create(const struct drr_model *model,
                               const double *parameters,
                               uint64_t count,
                               const struct drr_sampler_options *options,
                               struct drr_sampler **sampler);
 
-// Frees a sampler.
-//
-// @param sampler  NULL is fine
+/// Frees a sampler. No call with it may be under way in another thread.
+///
+/// @param sampler  NULL is fine
 void drr_sampler_free(struct drr_sampler *sampler);
 
-// Values at `count` points, 32-bit, both arrays without gaps.
-//
-// @param sampler  a sampler
-// @param count    number of points; 0 is fine
-// @param points   `[count][dims]`, x first
-// @param values   receives `[count][outputs]`; must not overlap `points`
-// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, or `DRR_ERROR_OUTSIDE_DOMAIN` by policy, naming
-//         the first such point; on failure nothing is written
+/// Values at `count` points, 32-bit, both arrays without gaps.
+///
+/// @param sampler  a sampler
+/// @param count    number of points; 0 is fine
+/// @param points   `[count][dims]`, x first
+/// @param values   receives `[count][outputs]`; must not overlap `points`
+/// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, or `DRR_ERROR_OUTSIDE_DOMAIN` by policy, naming
+///         the first such point; on failure nothing is written
 drr_status drr_sampler_query_f32(const struct drr_sampler *sampler,
                                  uint64_t count,
                                  const float *points,
                                  float *values);
 
-// `drr_sampler_query_f32` for 64-bit arrays. Arithmetic inside the model is 32-bit; coordinates
-// are used in full.
+/// `drr_sampler_query_f32` for 64-bit arrays. Arithmetic inside the model is 32-bit; coordinates
+/// are used in full.
+///
+/// @param sampler  a sampler
+/// @param count    number of points; 0 is fine
+/// @param points   `[count][dims]`, x first
+/// @param values   receives `[count][outputs]`; must not overlap `points`
+/// @return as `drr_sampler_query_f32`
 drr_status drr_sampler_query_f64(const struct drr_sampler *sampler,
                                  uint64_t count,
                                  const double *points,
                                  double *values);
 
-// Values at points in any layout: interleaved, separate arrays, parts of larger records.
-//
-// @param sampler  a sampler
-// @param points   where the coordinates are
-// @param values   where the results go
-// @return as `drr_sampler_query_f32`
+/// Values at points in any layout: interleaved, separate arrays, parts of larger records.
+///
+/// @param sampler  a sampler
+/// @param points   where the coordinates are
+/// @param values   where the results go
+/// @return as `drr_sampler_query_f32`
 drr_status drr_sampler_query(const struct drr_sampler *sampler,
                              const struct drr_points *points,
                              const struct drr_values *values);
 
-// Values at the points of a regular lattice, without an array of coordinates: a volume, a slice (one
-// axis with `dims` 1) or a line. Faster than the same points one by one, and equal to them up to
-// rounding.
-//
-// @param sampler  a sampler
-// @param lattice  the points
-// @param values   where the results go, point after point with x fastest: packed, `[nz][ny][nx]`
-//                 and then the values of each point
-// @return as `drr_sampler_query_f32`
+/// Values at the points of a regular lattice, without an array of coordinates: a volume, a slice (one
+/// axis with `dims` 1) or a line. Faster than the same points one by one, and equal to them up to
+/// rounding.
+///
+/// @param sampler  a sampler
+/// @param lattice  the points
+/// @param values   where the results go, point after point with x fastest: packed, `[nz][ny][nx]`
+///                 and then the values of each point
+/// @return as `drr_sampler_query_f32`
 drr_status drr_sampler_query_lattice(const struct drr_sampler *sampler,
                                      const struct drr_lattice *lattice,
                                      const struct drr_values *values);
 
-// Values and derivatives at `count` points, 32-bit, all arrays without gaps. Arrays that are NULL
-// are not computed.
-//
-// Derivatives are those of physical values by physical coordinates and parameters (J/cm for a
-// value in J and an axis in cm), or of normalised ones with `DRR_UNITS_NORMALIZED`. Values are
-// those of `drr_sampler_query_f32`, bit by bit. On the face between two cells of a grid the
-// derivative is that of the cell above, on the last vertices that of the cell below; where a
-// coordinate or parameter is clamped it is 0; where a value is NaN it is NaN. See
-// docs/derivatives.md.
-//
-// @param sampler              a sampler
-// @param count                number of points; 0 is fine
-// @param points               `[count][dims]`, x first
-// @param values               NULL, or receives `[count][outputs]`
-// @param position_gradients   NULL, or receives `[count][outputs][dims]`: by each coordinate
-// @param parameter_gradients  NULL, or receives `[count][outputs][parameters]`: by each parameter
-//                             that the sampler was created with
-// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, `DRR_ERROR_OUT_OF_MEMORY`, or
-//         `DRR_ERROR_OUTSIDE_DOMAIN` by policy, naming the first such point; then nothing is
-//         written
+/// Values and derivatives at `count` points, 32-bit, all arrays without gaps. Arrays that are NULL
+/// are not computed.
+///
+/// Derivatives are those of physical values by physical coordinates and parameters (J/cm for a
+/// value in J and an axis in cm), or of normalised ones with `DRR_UNITS_NORMALIZED`. Values are
+/// those of `drr_sampler_query_f32`, bit by bit. On the face between two cells of a grid the
+/// derivative is that of the cell above, on the last vertices that of the cell below; where a
+/// coordinate or parameter is clamped it is 0; where a value is NaN it is NaN. See
+/// docs/derivatives.md.
+///
+/// @param sampler              a sampler
+/// @param count                number of points; 0 is fine
+/// @param points               `[count][dims]`, x first
+/// @param values               NULL, or receives `[count][outputs]`
+/// @param position_gradients   NULL, or receives `[count][outputs][dims]`: by each coordinate
+/// @param parameter_gradients  NULL, or receives `[count][outputs][parameters]`: by each parameter
+///                             that the sampler was created with
+/// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, `DRR_ERROR_OUT_OF_MEMORY`, or
+///         `DRR_ERROR_OUTSIDE_DOMAIN` by policy, naming the first such point; then nothing is
+///         written
 drr_status drr_sampler_query_gradient_f32(const struct drr_sampler *sampler,
                                           uint64_t count,
                                           const float *points,
@@ -489,8 +511,16 @@ drr_status drr_sampler_query_gradient_f32(const struct drr_sampler *sampler,
                                           float *position_gradients,
                                           float *parameter_gradients);
 
-// `drr_sampler_query_gradient_f32` for 64-bit arrays. Arithmetic inside the model is 32-bit;
-// coordinates are used in full.
+/// `drr_sampler_query_gradient_f32` for 64-bit arrays. Arithmetic inside the model is 32-bit;
+/// coordinates are used in full.
+///
+/// @param sampler              a sampler
+/// @param count                number of points; 0 is fine
+/// @param points               `[count][dims]`, x first
+/// @param values               NULL, or receives `[count][outputs]`
+/// @param position_gradients   NULL, or receives `[count][outputs][dims]`
+/// @param parameter_gradients  NULL, or receives `[count][outputs][parameters]`
+/// @return as `drr_sampler_query_gradient_f32`
 drr_status drr_sampler_query_gradient_f64(const struct drr_sampler *sampler,
                                           uint64_t count,
                                           const double *points,
@@ -498,71 +528,78 @@ drr_status drr_sampler_query_gradient_f64(const struct drr_sampler *sampler,
                                           double *position_gradients,
                                           double *parameter_gradients);
 
-// `drr_sampler_query_gradient_f32` for points and results in any layout, each with its own type.
-//
-// @param sampler              a sampler
-// @param points               where the coordinates are
-// @param values               NULL, or where the values go
-// @param position_gradients   NULL, or where the derivatives by the model's coordinates go
-// @param parameter_gradients  NULL, or where the derivatives by its parameters go
-// @return as `drr_sampler_query_gradient_f32`
+/// `drr_sampler_query_gradient_f32` for points and results in any layout, each with its own type.
+///
+/// @param sampler              a sampler
+/// @param points               where the coordinates are
+/// @param values               NULL, or where the values go
+/// @param position_gradients   NULL, or where the derivatives by the model's coordinates go
+/// @param parameter_gradients  NULL, or where the derivatives by its parameters go
+/// @return as `drr_sampler_query_gradient_f32`
 drr_status drr_sampler_query_gradient(const struct drr_sampler *sampler,
                                       const struct drr_points *points,
                                       const struct drr_values *values,
                                       const struct drr_gradients *position_gradients,
                                       const struct drr_gradients *parameter_gradients);
 
-// Values at points of which each has parameters of its own: a query of many times, say, or of
-// particles that carry them.
-//
-// @param model       an open model
-// @param parameters  where the parameters are: row `i` is that of point `i`
-// @param options     NULL for the defaults: physical units, clamp outside
-// @param points      where the coordinates are
-// @param values      where the results go
-// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, or `DRR_ERROR_OUTSIDE_DOMAIN` by policy, naming
-//         the first such point; on failure nothing is written
+/// Values at points of which each has parameters of its own: a query of many times, say, or of
+/// particles that carry them.
+///
+/// @param model       an open model
+/// @param parameters  where the parameters are: row `i` is that of point `i`
+/// @param options     NULL for the defaults: physical units, clamp outside
+/// @param points      where the coordinates are
+/// @param values      where the results go
+/// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, or `DRR_ERROR_OUTSIDE_DOMAIN` by policy, naming
+///         the first such point; on failure nothing is written
 drr_status drr_model_query(const struct drr_model *model,
                            const struct drr_parameters *parameters,
                            const struct drr_sampler_options *options,
                            const struct drr_points *points,
                            const struct drr_values *values);
 
-// `drr_model_query` for 32-bit arrays without gaps, with the default options.
-//
-// @param model       an open model
-// @param count       number of points; 0 is fine
-// @param points      `[count][dims]`, x first
-// @param parameters  `[count][parameters]`, in the model's order and units
-// @param values      receives `[count][outputs]`; must not overlap the others
-// @return as `drr_model_query`
+/// `drr_model_query` for 32-bit arrays without gaps, with the default options.
+///
+/// @param model       an open model
+/// @param count       number of points; 0 is fine
+/// @param points      `[count][dims]`, x first
+/// @param parameters  `[count][parameters]`, in the model's order and units
+/// @param values      receives `[count][outputs]`; must not overlap the others
+/// @return as `drr_model_query`
 drr_status drr_model_query_f32(const struct drr_model *model,
                                uint64_t count,
                                const float *points,
                                const float *parameters,
                                float *values);
 
-// `drr_model_query_f32` for 64-bit arrays.
+/// `drr_model_query_f32` for 64-bit arrays.
+///
+/// @param model       an open model
+/// @param count       number of points; 0 is fine
+/// @param points      `[count][dims]`, x first
+/// @param parameters  `[count][parameters]`, in the model's order and units
+/// @param values      receives `[count][outputs]`; must not overlap the others
+/// @return as `drr_model_query`
 drr_status drr_model_query_f64(const struct drr_model *model,
                                uint64_t count,
                                const double *points,
                                const double *parameters,
                                double *values);
 
-// Values at the same points for many sets of parameters, bit by bit those of a sampler for each.
-// Faster than samplers: what does not depend on the parameters is computed once, and sets share
-// the work where points are few.
-//
-// @param model       an open model
-// @param parameters  where the parameters are: a row for each set; no rows is fine
-// @param options     NULL for the defaults: physical units, clamp outside
-// @param points      where the coordinates are
-// @param values      where the results of the first set go
-// @param set_stride  bytes from the results of one set to those of the next, may be negative; 0
-//                    means without gaps (`[sets][points][outputs]`), as those of a set must be
-//                    then (`point_stride` 0)
-// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, or `DRR_ERROR_OUTSIDE_DOMAIN` by policy, naming
-//         the first such set or point; on failure nothing is written
+/// Values at the same points for many sets of parameters, bit by bit those of a sampler for each.
+/// Faster than samplers: what does not depend on the parameters is computed once, and sets share
+/// the work where points are few.
+///
+/// @param model       an open model
+/// @param parameters  where the parameters are: a row for each set; no rows is fine
+/// @param options     NULL for the defaults: physical units, clamp outside
+/// @param points      where the coordinates are
+/// @param values      where the results of the first set go
+/// @param set_stride  bytes from the results of one set to those of the next, may be negative; 0
+///                    means without gaps (`[sets][points][outputs]`), as those of a set must be
+///                    then (`point_stride` 0)
+/// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, or `DRR_ERROR_OUTSIDE_DOMAIN` by policy, naming
+///         the first such set or point; on failure nothing is written
 drr_status drr_model_query_sets(const struct drr_model *model,
                                 const struct drr_parameters *parameters,
                                 const struct drr_sampler_options *options,

@@ -46,6 +46,14 @@ pub unsafe extern "C" fn drr_sampler_query_gradient_f32(
 
 /// `drr_sampler_query_gradient_f32` for 64-bit arrays. Arithmetic inside the model is 32-bit;
 /// coordinates are used in full.
+///
+/// @param sampler              a sampler
+/// @param count                number of points; 0 is fine
+/// @param points               `[count][dims]`, x first
+/// @param values               NULL, or receives `[count][outputs]`
+/// @param position_gradients   NULL, or receives `[count][outputs][dims]`
+/// @param parameter_gradients  NULL, or receives `[count][outputs][parameters]`
+/// @return as `drr_sampler_query_gradient_f32`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drr_sampler_query_gradient_f64(
     sampler: *const drr_sampler,
@@ -156,7 +164,11 @@ unsafe fn gradient_view<'a>(
         return Err(Error::argument(format!("{name}.data is NULL, expected {count} points")));
     }
     let packed = [each, components, 1].map(|numbers| numbers as i64 * scalar.bytes() as i64);
-    let given = [gradients.point_stride, gradients.value_stride, gradients.component_stride];
+    let given = match each {
+        // A model without parameters: nothing is written, wherever that is.
+        0 => [0; 3],
+        _ => [gradients.point_stride, gradients.value_stride, gradients.component_stride],
+    };
     let fields = ["point_stride", "value_stride", "component_stride"];
     let mut strides = [0; 3];
     // Strides that are 0 mean that there are no gaps, which holds only if there are none inside.

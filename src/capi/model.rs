@@ -86,7 +86,9 @@ pub unsafe extern "C" fn drr_model_open_memory(
     })
 }
 
-/// Closes a model. Its samplers stay valid; strings that it gave out do not.
+/// Closes a model. Its samplers stay valid, and keep the file and the threads until the last of
+/// them is freed; strings that the model gave out do not. No call with the model may be under way
+/// in another thread.
 ///
 /// @param model  NULL is fine
 #[unsafe(no_mangle)]
@@ -102,6 +104,7 @@ pub unsafe extern "C" fn drr_model_close(model: *mut drr_model) {
 ///
 /// @param model  an open model
 /// @param info   `struct_size` set by the caller; the rest is written
+/// @return `DRR_OK` or `DRR_ERROR_INVALID_ARGUMENT`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drr_model_get_info(
     model: *const drr_model,
@@ -121,6 +124,7 @@ pub unsafe extern "C" fn drr_model_get_info(
 /// @param model  an open model
 /// @param index  0 (x) to `dims` - 1
 /// @param info   `struct_size` set by the caller; the rest is written
+/// @return `DRR_OK` or `DRR_ERROR_INVALID_ARGUMENT`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drr_model_get_axis(
     model: *const drr_model,
@@ -136,6 +140,7 @@ pub unsafe extern "C" fn drr_model_get_axis(
 /// @param model  an open model
 /// @param index  0 to `parameters` - 1
 /// @param info   `struct_size` set by the caller; the rest is written
+/// @return `DRR_OK` or `DRR_ERROR_INVALID_ARGUMENT`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drr_model_get_parameter(
     model: *const drr_model,
@@ -151,6 +156,7 @@ pub unsafe extern "C" fn drr_model_get_parameter(
 /// @param model  an open model
 /// @param index  0 to `outputs` - 1
 /// @param info   `struct_size` set by the caller; the rest is written
+/// @return `DRR_OK` or `DRR_ERROR_INVALID_ARGUMENT`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drr_model_get_value(
     model: *const drr_model,

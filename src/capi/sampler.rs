@@ -58,7 +58,7 @@ pub unsafe extern "C" fn drr_sampler_create(
     })
 }
 
-/// Frees a sampler.
+/// Frees a sampler. No call with it may be under way in another thread.
 ///
 /// @param sampler  NULL is fine
 #[unsafe(no_mangle)]
@@ -91,6 +91,12 @@ pub unsafe extern "C" fn drr_sampler_query_f32(
 
 /// `drr_sampler_query_f32` for 64-bit arrays. Arithmetic inside the model is 32-bit; coordinates
 /// are used in full.
+///
+/// @param sampler  a sampler
+/// @param count    number of points; 0 is fine
+/// @param points   `[count][dims]`, x first
+/// @param values   receives `[count][outputs]`; must not overlap `points`
+/// @return as `drr_sampler_query_f32`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drr_sampler_query_f64(
     sampler: *const drr_sampler,

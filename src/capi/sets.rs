@@ -69,6 +69,13 @@ pub unsafe extern "C" fn drr_model_query_f32(
 }
 
 /// `drr_model_query_f32` for 64-bit arrays.
+///
+/// @param model       an open model
+/// @param count       number of points; 0 is fine
+/// @param points      `[count][dims]`, x first
+/// @param parameters  `[count][parameters]`, in the model's order and units
+/// @param values      receives `[count][outputs]`; must not overlap the others
+/// @return as `drr_model_query`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drr_model_query_f64(
     model: *const drr_model,

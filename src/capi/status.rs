@@ -79,15 +79,19 @@ fn remember(message: &str) {
 }
 
 /// Why the last failed call *of this thread* failed: what was given, what was expected, which
-/// file or tensor. UTF-8, never NULL, empty if nothing failed yet. Owned by the library, valid
-/// until the next failing call of this thread. Successful calls leave it as it is.
+/// file or tensor. Successful calls leave it as it is.
+///
+/// @return UTF-8, never NULL, empty if nothing failed yet; owned by the library, valid until the
+///         next failing call of this thread
 #[unsafe(no_mangle)]
 pub extern "C" fn drr_last_error() -> *const c_char {
     LAST_ERROR.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
 }
 
 /// Name of a status, for instance `DRR_ERROR_IO`; `unknown status` for numbers that are none.
-/// Static, never NULL.
+///
+/// @param status  any number
+/// @return static, never NULL
 #[unsafe(no_mangle)]
 pub extern "C" fn drr_status_name(status: u32) -> *const c_char {
     let name: &CStr = match status {
@@ -105,7 +109,9 @@ pub extern "C" fn drr_status_name(status: u32) -> *const c_char {
     name.as_ptr()
 }
 
-/// Version of the loaded library, `MAJOR.MINOR.PATCH`. Static, never NULL.
+/// Version of the loaded library.
+///
+/// @return `MAJOR.MINOR.PATCH`; static, never NULL
 #[unsafe(no_mangle)]
 pub extern "C" fn drr_version() -> *const c_char {
     const TEXT: &CStr =
@@ -117,6 +123,8 @@ pub extern "C" fn drr_version() -> *const c_char {
 }
 
 /// `DRR_ABI_VERSION` of the loaded library: compare it with the header's.
+///
+/// @return the number
 #[unsafe(no_mangle)]
 pub extern "C" fn drr_abi_version() -> u32 {
     DRR_ABI_VERSION

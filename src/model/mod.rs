@@ -5,6 +5,7 @@
 
 mod amend;
 mod file;
+mod grid_writer;
 mod layout;
 pub mod spec;
 mod storage;
@@ -17,11 +18,12 @@ use half::{bf16, f16};
 use crate::{Error, Result};
 pub use amend::amend;
 use file::Container;
+pub use grid_writer::GridWriter;
 pub use layout::GridPrecision;
 use spec::{LayerPrecision, Spec};
 pub use storage::{ALIGNMENT, Storage};
 use storage::{Bytes, floats, view};
-pub use writer::{GridWriter, SmallTensors, Writer};
+pub use writer::{SmallTensors, Writer};
 
 /// Whether tensors are compared with their checksums when a file is opened. The description and
 /// all sizes are always checked.

@@ -8,12 +8,13 @@ use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use half::{bf16, f16};
+use half::bf16;
 use safetensors::Dtype;
 use serde_json::json;
 
 use super::Scaling;
 use super::file::{FORMAT, VERSION, checksum_key};
+use super::grid_writer::{GridWriter, quantize};
 use super::layout::{self, GridPrecision};
 use super::spec::Spec;
 use crate::{Error, ErrorKind, Result};
@@ -33,18 +34,6 @@ pub struct Writer {
     scalings: Vec<Scaling>,
     data_start: u64,
     next: usize,
-}
-
-/// Appends the vertices of one grid.
-pub struct GridWriter<'a> {
-    writer: &'a mut Writer,
-    entry: usize,
-    channels: usize,
-    row: usize,
-    left: usize,
-    scaling: Option<Scaling>,
-    crc: crc32fast::Hasher,
-    buffer: Vec<u8>,
 }
 
 struct Entry {
@@ -155,21 +144,27 @@ impl Writer {
             .ok_or_else(|| Error::argument(format!("all {entry} grids are written")))?;
         let channels = grid.channels;
         let left = grid.vertices().unwrap_or(0);
-        let row = self.precision.row(channels);
         let before: usize = self.entries[..entry].iter().map(|entry| entry.bytes).sum();
         let start = SeekFrom::Start(self.data_start + before as u64);
         self.out.seek(start).map_err(|error| self.io(error))?;
-        let crc = crc32fast::Hasher::new();
-        Ok(GridWriter {
-            entry,
-            channels,
-            row,
-            left,
-            scaling,
-            crc,
-            buffer: Vec::new(),
-            writer: self,
-        })
+        Ok(GridWriter::new(self, channels, left, scaling))
+    }
+
+    /// Of the grids.
+    pub(super) fn precision(&self) -> GridPrecision {
+        self.precision
+    }
+
+    /// Name of the tensor that is written.
+    pub(super) fn tensor(&self) -> &str {
+        &self.entries[self.next].name
+    }
+
+    /// Ends the grid that is written.
+    pub(super) fn close_grid(&mut self, crc: u32, scaling: Option<Scaling>) {
+        self.entries[self.next].crc = crc;
+        self.scalings.extend(scaling);
+        self.next += 1;
     }
 
     /// Writes the small tensors, completes the header, syncs and moves the file into place.
@@ -300,7 +295,7 @@ impl Writer {
         Ok(align_header(&text))
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.out.write_all(bytes).map_err(|error| self.io(error))
     }
 
@@ -314,85 +309,6 @@ impl Drop for Writer {
         // After a successful `finish` the temporary name is gone and this does nothing.
         let _ = std::fs::remove_file(&self.temporary);
     }
-}
-
-impl GridWriter<'_> {
-    /// Appends vertices, `[vertices, channels]` row-major, rounded to the stored precision.
-    ///
-    /// # Errors
-    /// `InvalidArgument` for an incomplete vertex, one too many, or a number that the precision
-    /// cannot hold; `Io`.
-    pub fn push(&mut self, features: &[f64]) -> Result<()> {
-        let vertices = features.len() / self.channels;
-        if !features.len().is_multiple_of(self.channels) || vertices > self.left {
-            return Err(Error::argument(format!(
-                "{} features given, expected whole vertices of {} and at most {} of them",
-                features.len(),
-                self.channels,
-                self.left
-            )));
-        }
-        let precision = self.writer.precision;
-        self.buffer.clear();
-        for vertex in features.chunks_exact(self.channels) {
-            for (channel, &feature) in vertex.iter().enumerate() {
-                let finite = match (precision, &self.scaling) {
-                    (GridPrecision::F16, _) => {
-                        let value = f16::from_f64(feature);
-                        self.buffer.extend_from_slice(&value.to_le_bytes());
-                        value.is_finite()
-                    }
-                    (GridPrecision::I8, Some(Scaling { scale, zero })) => {
-                        let q = quantize(feature, zero[channel], scale[channel], -128.0);
-                        self.buffer.push(q.cast_unsigned());
-                        feature.is_finite()
-                    }
-                    _ => {
-                        let value = feature as f32;
-                        self.buffer.extend_from_slice(&value.to_le_bytes());
-                        value.is_finite()
-                    }
-                };
-                if !finite {
-                    return Err(Error::argument(format!(
-                        "a feature of {} is {feature}, which {} cannot hold",
-                        self.writer.entries[self.entry].name,
-                        precision.name()
-                    )));
-                }
-            }
-            let padding = (self.row - self.channels) * precision.bytes();
-            self.buffer.resize(self.buffer.len() + padding, 0);
-        }
-        self.left -= vertices;
-        self.crc.update(&self.buffer);
-        self.writer.write(&self.buffer)
-    }
-
-    /// Closes the grid.
-    ///
-    /// # Errors
-    /// `InvalidArgument` if vertices are missing.
-    pub fn finish(self) -> Result<()> {
-        if self.left > 0 {
-            return Err(Error::argument(format!(
-                "{} lacks {} vertices",
-                self.writer.entries[self.entry].name, self.left
-            )));
-        }
-        self.writer.entries[self.entry].crc = self.crc.finalize();
-        self.writer.scalings.extend(self.scaling);
-        self.writer.next += 1;
-        Ok(())
-    }
-}
-
-/// The 8-bit number for `zero + scale * q`, at least `least`.
-fn quantize(x: f64, zero: f32, scale: f32, least: f64) -> i8 {
-    if scale == 0.0 {
-        return 0;
-    }
-    ((x - f64::from(zero)) / f64::from(scale)).round_ties_even().clamp(least, 127.0) as i8
 }
 
 fn entries(spec: &Spec, precision: GridPrecision) -> Vec<Entry> {

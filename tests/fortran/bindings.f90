@@ -44,6 +44,28 @@ contains
     error stop 3
   end subroutine
 
+  ! Structs state their sizes, which are written by hand.
+  subroutine check_sizes()
+    type(c_open_options) :: open_options
+    type(c_model_info) :: model_info
+    type(c_range_info) :: range_info
+    type(c_sampler_options) :: sampler_options
+    type(c_points) :: points
+    type(c_values) :: to
+    type(c_lattice) :: lattice
+    type(c_gradients) :: gradients
+    type(c_parameters) :: parameters
+    call check(c_sizeof(open_options) == open_options%struct_size, 'size of c_open_options')
+    call check(c_sizeof(model_info) == model_info%struct_size, 'size of c_model_info')
+    call check(c_sizeof(range_info) == range_info%struct_size, 'size of c_range_info')
+    call check(c_sizeof(sampler_options) == sampler_options%struct_size, 'size of c_sampler_options')
+    call check(c_sizeof(points) == points%struct_size, 'size of c_points')
+    call check(c_sizeof(to) == to%struct_size, 'size of c_values')
+    call check(c_sizeof(lattice) == lattice%struct_size, 'size of c_lattice')
+    call check(c_sizeof(gradients) == gradients%struct_size, 'size of c_gradients')
+    call check(c_sizeof(parameters) == parameters%struct_size, 'size of c_parameters')
+  end subroutine
+
   subroutine ask_c(path)
     character(len=*), intent(in) :: path
     type(c_open_options) :: opening
@@ -82,8 +104,8 @@ program bindings
   use, intrinsic :: iso_fortran_env, only: real32, real64
   use, intrinsic :: ieee_arithmetic, only: ieee_is_nan
   use drr
-  use expected_values, only: n, dims, outputs, check, ask_c, ask_c_own, xyz, values, &
-      by_position, by_parameters
+  use expected_values, only: n, dims, outputs, check, check_sizes, ask_c, ask_c_own, xyz, &
+      values, by_position, by_parameters
   implicit none
 
   character(len=1000) :: path, wish
@@ -93,6 +115,7 @@ program bindings
   call get_command_argument(1, path)
   call get_command_argument(2, wish)
   if (wish == 'stop') call model%open('no-such-file')
+  call check_sizes()
   call ask_c(trim(path))
   call model%open(path)
   call sampler%create(model, [0.25d0, 0.75d0])

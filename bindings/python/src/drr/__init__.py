@@ -1,0 +1,50 @@
+"""drr: query a baked neural-field surrogate of a simulation ensemble.
+
+    import drr
+    with drr.open("field.drr.safetensors") as model:
+        sampler = model.at({"density": 0.3, "energy": 1.2})
+        values = sampler(points)                     # (n, 3) -> (n,)
+        slice_ = sampler.lattice((256, 256, 1), {"z": 5.0})   # (1, 256, 256)
+
+Arrays of numpy go to the library as they are, whatever their strides. The model's own arithmetic
+is 32-bit. Errors are `drr.Error`, and `TypeError` for arrays of the wrong type.
+"""
+
+from . import _library
+from ._description import Description, Memory, Range, Value
+from ._errors import (
+    ArgumentError,
+    Error,
+    FileError,
+    FormatError,
+    InternalError,
+    OutOfMemoryError,
+    OutsideDomainError,
+    UnsupportedError,
+    VersionError,
+)
+from ._model import Model, open, open_memory
+from ._sampler import Gradient, Sampler
+
+__version__: str = _library.library.drr_version().decode()
+
+__all__ = [
+    "ArgumentError",
+    "Description",
+    "Error",
+    "FileError",
+    "FormatError",
+    "Gradient",
+    "InternalError",
+    "Memory",
+    "Model",
+    "OutOfMemoryError",
+    "OutsideDomainError",
+    "Range",
+    "Sampler",
+    "UnsupportedError",
+    "Value",
+    "VersionError",
+    "open",
+    "open_memory",
+]

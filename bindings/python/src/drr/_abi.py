@@ -1,0 +1,207 @@
+"""The C ABI as include/drr.h declares it: structs, constants, functions; no logic.
+
+tests/test_abi.py compares every line of this module with the header.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import POINTER, c_char_p, c_double, c_int64, c_uint32, c_uint64, c_void_p
+
+ABI_VERSION = 1
+
+# Choices by the names that they have in Python, the default first.
+STORAGE = {"mapped": 0, "copied": 1, "huge": 2}
+CHECKSUMS = {"verify": 0, "skip": 1}
+UNITS = {"physical": 0, "normalized": 1}
+OUTSIDE = {"clamp": 0, "zeros": 1, "nan": 2, "error": 3}
+
+F32, F64, F16 = 0, 1, 2
+
+
+class Sized(ctypes.Structure):
+    """A struct that starts with its size, which is filled in when it is made."""
+
+    def __init__(self, *fields, **named):
+        super().__init__(ctypes.sizeof(self), *fields, **named)
+
+
+class OpenOptions(Sized):
+    """`drr_open_options`"""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("storage", c_uint32),
+        ("checksums", c_uint32),
+        ("threads", c_uint32),
+    ]
+
+
+class ModelInfo(Sized):
+    """`drr_model_info`"""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("dims", c_uint32),
+        ("parameters", c_uint32),
+        ("outputs", c_uint32),
+        ("file_bytes", c_uint64),
+        ("memory_bytes", c_uint64),
+        ("kernel", c_char_p),
+        ("spec_json", c_char_p),
+    ]
+
+
+class RangeInfo(Sized):
+    """`drr_range_info`"""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("name", c_char_p),
+        ("unit", c_char_p),
+        ("min", c_double),
+        ("max", c_double),
+    ]
+
+
+class SamplerOptions(Sized):
+    """`drr_sampler_options`"""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("units", c_uint32),
+        ("outside", c_uint32),
+        ("outside_parameters", c_uint32),
+    ]
+
+
+class Points(Sized):
+    """`drr_points`"""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("scalar", c_uint32),
+        ("count", c_uint64),
+        ("axis", c_void_p * 3),
+        ("stride", c_int64 * 3),
+    ]
+
+
+class Values(Sized):
+    """`drr_values`"""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("scalar", c_uint32),
+        ("data", c_void_p),
+        ("point_stride", c_int64),
+        ("value_stride", c_int64),
+    ]
+
+
+class Lattice(Sized):
+    """`drr_lattice`"""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("dims", c_uint64 * 3),
+        ("origin", c_double * 3),
+        ("spacing", c_double * 3),
+    ]
+
+
+class Gradients(Sized):
+    """`drr_gradients`"""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("scalar", c_uint32),
+        ("data", c_void_p),
+        ("point_stride", c_int64),
+        ("value_stride", c_int64),
+        ("component_stride", c_int64),
+    ]
+
+
+class Parameters(Sized):
+    """`drr_parameters`"""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("scalar", c_uint32),
+        ("count", c_uint64),
+        ("data", c_void_p),
+        ("row_stride", c_int64),
+        ("parameter_stride", c_int64),
+    ]
+
+
+STRUCTS = {
+    "drr_open_options": OpenOptions,
+    "drr_model_info": ModelInfo,
+    "drr_range_info": RangeInfo,
+    "drr_sampler_options": SamplerOptions,
+    "drr_points": Points,
+    "drr_values": Values,
+    "drr_lattice": Lattice,
+    "drr_gradients": Gradients,
+    "drr_parameters": Parameters,
+}
+
+status = c_uint32
+# Handles, and arrays of numbers, whose addresses numpy tells.
+handle = array = c_void_p
+# A pointer to a struct: `byref` of one, or None.
+to = POINTER
+
+# Result and arguments of each function.
+FUNCTIONS = {
+    "drr_last_error": (c_char_p, []),
+    "drr_status_name": (c_char_p, [c_uint32]),
+    "drr_version": (c_char_p, []),
+    "drr_abi_version": (c_uint32, []),
+    "drr_model_open": (status, [c_char_p, to(OpenOptions), to(handle)]),
+    "drr_model_open_memory": (status, [array, c_uint64, to(OpenOptions), to(handle)]),
+    "drr_model_close": (None, [handle]),
+    "drr_model_get_info": (status, [handle, to(ModelInfo)]),
+    "drr_model_get_axis": (status, [handle, c_uint32, to(RangeInfo)]),
+    "drr_model_get_parameter": (status, [handle, c_uint32, to(RangeInfo)]),
+    "drr_model_get_value": (status, [handle, c_uint32, to(RangeInfo)]),
+    "drr_sampler_create": (status, [handle, array, c_uint64, to(SamplerOptions), to(handle)]),
+    "drr_sampler_free": (None, [handle]),
+    "drr_sampler_query_f32": (status, [handle, c_uint64, array, array]),
+    "drr_sampler_query_f64": (status, [handle, c_uint64, array, array]),
+    "drr_sampler_query": (status, [handle, to(Points), to(Values)]),
+    "drr_sampler_query_lattice": (status, [handle, to(Lattice), to(Values)]),
+    "drr_sampler_query_gradient_f32": (status, [handle, c_uint64, array, array, array, array]),
+    "drr_sampler_query_gradient_f64": (status, [handle, c_uint64, array, array, array, array]),
+    "drr_sampler_query_gradient": (
+        status,
+        [handle, to(Points), to(Values), to(Gradients), to(Gradients)],
+    ),
+    "drr_model_query": (
+        status,
+        [handle, to(Parameters), to(SamplerOptions), to(Points), to(Values)],
+    ),
+    "drr_model_query_f32": (status, [handle, c_uint64, array, array, array]),
+    "drr_model_query_f64": (status, [handle, c_uint64, array, array, array]),
+    "drr_model_query_sets": (
+        status,
+        [handle, to(Parameters), to(SamplerOptions), to(Points), to(Values), c_int64],
+    ),
+}
+
+
+def declare(library: ctypes.CDLL) -> ctypes.CDLL:
+    """Give each function of the loaded library its types.
+
+    Raises:
+        AttributeError: a function is missing.
+    """
+    for name, (result, arguments) in FUNCTIONS.items():
+        function = getattr(library, name)
+        function.restype = result
+        function.argtypes = arguments
+    return library

@@ -1,4 +1,4 @@
-! The Fortran wrapper says what the C interface says, in every layout, and every mistake is an error.
+! The Fortran wrapper says what the C interface says, in every layout; every mistake is an error.
 !
 ! usage: bindings MODEL [components | stop]
 ! `components`: also pass components of an array of records, which gfortran copies.
@@ -58,7 +58,8 @@ contains
     call check(c_sizeof(open_options) == open_options%struct_size, 'size of c_open_options')
     call check(c_sizeof(model_info) == model_info%struct_size, 'size of c_model_info')
     call check(c_sizeof(range_info) == range_info%struct_size, 'size of c_range_info')
-    call check(c_sizeof(sampler_options) == sampler_options%struct_size, 'size of c_sampler_options')
+    call check(c_sizeof(sampler_options) == sampler_options%struct_size, &
+        'size of c_sampler_options')
     call check(c_sizeof(points) == points%struct_size, 'size of c_points')
     call check(c_sizeof(to) == to%struct_size, 'size of c_values')
     call check(c_sizeof(lattice) == lattice%struct_size, 'size of c_lattice')

@@ -7,7 +7,7 @@ DOXYGEN ?= doxygen
 PREFIX ?= /usr/local
 LIBDIR ?= lib
 # include/drr.h is generated and keeps cbindgen's layout.
-C_SOURCES = $(shell find examples tests -name '*.c' -o -name '*.h' -o -name '*.cpp')
+C_SOURCES = $(shell find bindings examples tests -name '*.[ch]' -o -name '*.[ch]pp')
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

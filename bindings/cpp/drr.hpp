@@ -1,0 +1,926 @@
+/// drr for C++17: query a baked neural-field surrogate of a simulation ensemble.
+///
+///     const auto model = drr::Model::open("field.drr.safetensors");
+///     const auto sampler = model.sampler({0.3, 1.2}); // simulation parameters
+///     std::vector<double> points(3 * n), values(n);   // x y z x y z ...
+///     sampler.query(points, values);
+///
+/// Header only, over the C interface in drr.h: link with libdrr.
+///
+/// Arrays are the caller's: nothing is copied, and a call that succeeds allocates nothing but what
+/// the library keeps per thread. An array without gaps is passed as it is: `std::vector`,
+/// `std::array`, `std::span`, a C array, `drr::Span(pointer, size)`, of numbers or of
+/// `std::array<double, 3>`. Its size is checked. Everything else is said by `Points::separate` and
+/// the functions named `strided`, in bytes, which trust their caller.
+///
+/// Failures throw `drr::Error`. With DRR_NO_EXCEPTIONS defined, what can fail returns a
+/// `drr::Result` instead (`Fallible<T>` below is `T` or `Result<T>`); both kinds of translation
+/// units can be linked together.
+///
+/// Threads: `const` functions may be called from any number of threads at once. Moving, closing and
+/// destroying need the object alone.
+
+#ifndef DRR_HPP
+#define DRR_HPP
+
+#include <drr.h>
+
+#include <array>
+#include <cassert>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <iterator>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#if !defined(DRR_NO_EXCEPTIONS) && !defined(__cpp_exceptions)
+#error "drr.hpp: exceptions are disabled, define DRR_NO_EXCEPTIONS to get results instead"
+#endif
+
+namespace drr {
+
+// Two names, since functions that differ in their result alone would be the same to a linker.
+#ifdef DRR_NO_EXCEPTIONS
+inline namespace with_results {
+#else
+inline namespace with_exceptions {
+#endif
+
+/// What kind of failure. Numbers are those of `drr_status`.
+enum class Status : std::uint32_t {
+    ok = DRR_OK,
+    /// An argument is of the wrong size, out of its range, or an object that was moved or closed.
+    invalid_argument = DRR_ERROR_INVALID_ARGUMENT,
+    /// The operating system refused: no such file, no permission, ...
+    io = DRR_ERROR_IO,
+    /// Not a valid baked model: truncated, damaged or inconsistent.
+    format = DRR_ERROR_FORMAT,
+    /// A baked model of a version that the library does not know.
+    version = DRR_ERROR_VERSION,
+    /// A point or parameter lies outside, and `Outside::error` was asked for.
+    outside_domain = DRR_ERROR_OUTSIDE_DOMAIN,
+    /// This machine or build lacks what was asked for.
+    unsupported = DRR_ERROR_UNSUPPORTED,
+    /// Memory could not be had.
+    out_of_memory = DRR_ERROR_OUT_OF_MEMORY,
+    /// A bug in drr; please report it.
+    internal = DRR_ERROR_INTERNAL,
+};
+
+/// Name of a status, for instance `DRR_ERROR_IO`. Static.
+inline const char *status_name(Status status) noexcept {
+    return drr_status_name(static_cast<std::uint32_t>(status));
+}
+
+/// Version of the loaded library, `MAJOR.MINOR.PATCH`. Static.
+inline const char *version() noexcept { return drr_version(); }
+
+/// Why a call failed. `what()` says what was given and what was expected, in UTF-8.
+class Error : public std::runtime_error {
+  public:
+    Error(Status status, const std::string &message)
+        : std::runtime_error(message), status_(status) {}
+
+    Status status() const noexcept { return status_; }
+
+  private:
+    Status status_;
+};
+
+/// A value or the reason why there is none, as `std::expected` has it.
+template <class T> class [[nodiscard]] Result {
+  public:
+    Result(T &&value) : content_(std::in_place_index<0>, std::move(value)) {}
+    Result(Error error) : content_(std::in_place_index<1>, std::move(error)) {}
+
+    bool has_value() const noexcept { return content_.index() == 0; }
+    explicit operator bool() const noexcept { return has_value(); }
+    Status status() const noexcept { return has_value() ? Status::ok : error().status(); }
+
+    /// The value. There must be one.
+    T &operator*() & noexcept { return *get(); }
+    const T &operator*() const & noexcept { return *get(); }
+    T &&operator*() && noexcept { return std::move(*get()); }
+    T *operator->() noexcept { return get(); }
+    const T *operator->() const noexcept { return get(); }
+
+    /// The reason. There must be one.
+    const Error &error() const noexcept {
+        assert(!has_value());
+        return *std::get_if<1>(&content_);
+    }
+
+  private:
+    T *get() noexcept {
+        assert(has_value());
+        return std::get_if<0>(&content_);
+    }
+    const T *get() const noexcept {
+        assert(has_value());
+        return std::get_if<0>(&content_);
+    }
+
+    std::variant<T, Error> content_;
+};
+
+/// Success or the reason of a failure.
+template <> class [[nodiscard]] Result<void> {
+  public:
+    Result() = default;
+    Result(Error error) : error_(std::move(error)) {}
+
+    bool has_value() const noexcept { return !error_; }
+    explicit operator bool() const noexcept { return has_value(); }
+    Status status() const noexcept { return error_ ? error_->status() : Status::ok; }
+
+    /// The reason. There must be one.
+    const Error &error() const noexcept {
+        assert(error_);
+        return *error_;
+    }
+
+  private:
+    std::optional<Error> error_;
+};
+
+/// What a function returns that can fail.
+#ifdef DRR_NO_EXCEPTIONS
+template <class T> using Fallible = Result<T>;
+#else
+template <class T> using Fallible = T;
+#endif
+
+/// A 16-bit floating-point number (IEEE 754 binary16), for results only.
+struct Half {
+    std::uint16_t bits;
+
+    /// The same number in 32 bits, which hold every half exactly.
+    explicit operator float() const noexcept {
+        const int exponent = bits >> 10 & 31;
+        const auto fraction = static_cast<float>(bits & 1023);
+        float magnitude = std::numeric_limits<float>::infinity();
+        if (exponent == 0)
+            magnitude = std::ldexp(fraction, -24);
+        else if (exponent < 31)
+            magnitude = std::ldexp(fraction + 1024, exponent - 25);
+        else if (fraction > 0)
+            magnitude = std::numeric_limits<float>::quiet_NaN();
+        return bits >> 15 ? -magnitude : magnitude;
+    }
+};
+static_assert(sizeof(Half) == 2);
+
+/// Where an open file's bytes live.
+enum class Storage : std::uint32_t {
+    /// Mapped and shared with other processes. The file must not be truncated or rewritten in
+    /// place while it is open; replacing it by rename is fine.
+    mapped = DRR_STORAGE_MAPPED,
+    /// Read into private memory.
+    copied = DRR_STORAGE_COPIED,
+    /// Read into private memory in huge pages where the system has them to give: faster for points
+    /// in random order on large grids.
+    huge_pages = DRR_STORAGE_HUGE_PAGES,
+};
+
+/// Whether numbers are compared with their checksums when a file is opened.
+enum class Checksums : std::uint32_t {
+    /// Read the whole file once; refuse it if a bit is wrong.
+    verify = DRR_CHECKSUMS_VERIFY,
+    /// Trust the numbers: opening does not touch the grids.
+    skip = DRR_CHECKSUMS_SKIP,
+};
+
+/// What coordinates, parameters and results are measured in.
+enum class Units : std::uint32_t {
+    /// The file's physical units.
+    physical = DRR_UNITS_PHYSICAL,
+    /// Coordinates in [-1, 1], parameters in [0, 1], results before de-normalisation.
+    normalized = DRR_UNITS_NORMALIZED,
+};
+
+/// What a point or parameter outside its range gives. NaN always gives NaN.
+enum class Outside : std::uint32_t {
+    /// The value at the nearest point of the border.
+    clamp = DRR_OUTSIDE_CLAMP,
+    /// Vertex features outside are zero and fade out within one cell. For points only.
+    zeros = DRR_OUTSIDE_ZEROS,
+    /// NaN.
+    nan = DRR_OUTSIDE_NAN,
+    /// `Status::outside_domain`; nothing is written.
+    error = DRR_OUTSIDE_ERROR,
+};
+
+/// How a file is opened.
+struct OpenOptions {
+    Storage storage = Storage::mapped;
+    Checksums checksums = Checksums::verify;
+    /// Threads that a query may use: 0 or 1 for the caller's alone, more (at most 1024) for a
+    /// private pool.
+    std::uint32_t threads = 0;
+};
+
+/// How questions are answered.
+struct SamplerOptions {
+    /// Of points, parameters, values and derivatives.
+    Units units = Units::physical;
+    /// For points.
+    Outside outside = Outside::clamp;
+    /// For parameters; not `Outside::zeros`.
+    Outside outside_parameters = Outside::clamp;
+};
+
+/// What a model is. The texts are UTF-8, valid until the model is closed.
+struct Info {
+    /// Coordinates per point, 1 to 3.
+    std::uint32_t dims = 0;
+    /// Simulation parameters per sampler.
+    std::uint32_t parameters = 0;
+    /// Values per point.
+    std::uint32_t outputs = 0;
+    /// Size of the file in bytes.
+    std::uint64_t file_bytes = 0;
+    /// Memory that the open model takes in bytes, the file included (mapped pages are shared).
+    std::uint64_t memory_bytes = 0;
+    /// Name of the kernel in use: `avx2`, `neon`, ...
+    std::string_view kernel;
+    /// The whole description as JSON (see docs/format.md).
+    std::string_view spec_json;
+};
+
+/// One axis, parameter or value of a model. The texts are UTF-8, valid until the model is closed.
+struct Range {
+    /// Name, for instance `x`.
+    std::string_view name;
+    /// Unit, empty if none.
+    std::string_view unit;
+    /// Smallest physical value: first vertex of an axis, lower end of a parameter, smallest
+    /// training value.
+    double min = 0;
+    /// Largest physical value.
+    double max = 0;
+};
+
+/// A regular lattice of points: `origin[k] + i * spacing[k]` for i from 0 to below `dims[k]` on
+/// each axis k. Axes that the model lacks: `dims` 1, the rest is ignored.
+struct Lattice {
+    /// Points per axis, x first; 0 is fine.
+    std::array<std::uint64_t, 3> dims{1, 1, 1};
+    /// The first point, in the sampler's units.
+    std::array<double, 3> origin{};
+    /// Distance of neighbouring points; may be negative.
+    std::array<double, 3> spacing{};
+};
+
+namespace detail {
+
+using Problem = std::optional<Error>;
+
+template <class T> Fallible<T> failed(const Error &error) {
+#ifdef DRR_NO_EXCEPTIONS
+    return error;
+#else
+    throw error;
+#endif
+}
+
+template <class T> Fallible<T> failed(drr_status status) {
+    return failed<T>(Error(static_cast<Status>(status), drr_last_error()));
+}
+
+inline Error invalid(const std::string &message) {
+    return Error(Status::invalid_argument, message);
+}
+
+/// Calls the library unless something is wrong already.
+template <class Call>
+Fallible<void> checked(std::initializer_list<Problem> problems, const Call &call) {
+    for (const Problem &problem : problems)
+        if (problem)
+            return failed<void>(*problem);
+    if (const drr_status status = call(); status != DRR_OK)
+        return failed<void>(status);
+    return Fallible<void>();
+}
+
+inline Problem is_open(const void *handle, const char *name) {
+    if (handle != nullptr)
+        return std::nullopt;
+    return invalid(std::string("the ") + name + " is empty: never opened, moved or closed");
+}
+
+/// Whether an array without gaps has the shape that a call needs.
+inline Problem has_shape(const char *name, std::uint64_t size,
+                         std::initializer_list<std::uint64_t> shape) {
+    std::uint64_t rest = size;
+    bool has_zero = false, divides = true;
+    for (const std::uint64_t extent : shape) {
+        has_zero |= extent == 0;
+        divides = divides && extent != 0 && rest % extent == 0;
+        rest = divides ? rest / extent : rest;
+    }
+    if (has_zero ? size == 0 : divides && rest == 1)
+        return std::nullopt;
+    std::string text = std::string(name) + " has " + std::to_string(size) + " numbers, expected ";
+    for (const std::uint64_t extent : shape)
+        text += '[' + std::to_string(extent) + ']';
+    return invalid(text);
+}
+
+/// A struct of the C interface, zero but for its size.
+template <class T> T sized() {
+    T value{};
+    value.struct_size = static_cast<std::uint32_t>(sizeof(T));
+    return value;
+}
+
+inline drr_sampler_options raw(const SamplerOptions &options) {
+    auto raw = sized<drr_sampler_options>();
+    raw.units = static_cast<std::uint32_t>(options.units);
+    raw.outside = static_cast<std::uint32_t>(options.outside);
+    raw.outside_parameters = static_cast<std::uint32_t>(options.outside_parameters);
+    return raw;
+}
+
+template <class T> constexpr std::uint32_t scalar() {
+    static_assert(std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, Half>,
+                  "drr reads float and double, and writes drr::Half too");
+    return std::is_same_v<T, float> ? DRR_F32 : std::is_same_v<T, double> ? DRR_F64 : DRR_F16;
+}
+
+template <class T> constexpr std::uint32_t input_scalar() {
+    static_assert(!std::is_same_v<T, Half>, "drr::Half is for results only");
+    return scalar<std::remove_const_t<T>>();
+}
+
+/// What arrays of arrays consist of.
+template <class T> struct Flat {
+    using Number = T;
+    static constexpr std::size_t count = 1;
+};
+template <class T, std::size_t N> struct Flat<T[N]> {
+    using Number = typename Flat<T>::Number;
+    static constexpr std::size_t count = N * Flat<T>::count;
+};
+template <class T, std::size_t N> struct Flat<std::array<T, N>> : Flat<T[N]> {
+    static_assert(sizeof(std::array<T, N>) == N * sizeof(T));
+};
+
+/// What a container of adjacent elements holds: `const double`, `std::array<float, 3>`, ...
+template <class Array>
+using Element = std::remove_pointer_t<decltype(std::data(std::declval<Array &>()))>;
+
+template <class Array> using Number = typename Flat<std::remove_cv_t<Element<Array>>>::Number;
+
+template <class Array> std::uint64_t flat_size(const Array &array) {
+    return std::uint64_t{std::size(array)} * Flat<std::remove_cv_t<Element<const Array>>>::count;
+}
+
+template <class Array> void *writable(Array &array) {
+    static_assert(!std::is_const_v<std::remove_all_extents_t<Element<Array>>>,
+                  "results cannot be written to a constant array");
+    return std::data(array);
+}
+
+} // namespace detail
+
+/// Elements side by side in memory that someone else owns.
+template <class T> class Span {
+  public:
+    Span() = default;
+    Span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
+
+    /// The elements of a `std::vector`, `std::array`, `std::span`, C array, ...
+    template <class Array, class Element = detail::Element<Array>,
+              class = std::enable_if_t<std::is_convertible_v<Element (*)[], T (*)[]>>>
+    Span(Array &&array) noexcept : data_(std::data(array)), size_(std::size(array)) {}
+
+    T *data() const noexcept { return data_; }
+    std::size_t size() const noexcept { return size_; }
+    bool empty() const noexcept { return size_ == 0; }
+    T *begin() const noexcept { return data_; }
+    T *end() const noexcept { return data_ + size_; }
+    T &operator[](std::size_t index) const noexcept { return data_[index]; }
+
+  private:
+    T *data_ = nullptr;
+    std::size_t size_ = 0;
+};
+template <class T> Span(T *, std::size_t) -> Span<T>;
+template <class Array> Span(Array &&) -> Span<detail::Element<Array>>;
+
+/// Where coordinates are: `float` or `double`, in the sampler's units, in any layout. Does not own
+/// them.
+class Points {
+  public:
+    /// `[count][dims]` without gaps, x first.
+    template <class Array, class = detail::Element<const Array>> Points(const Array &interleaved) {
+        using Number = detail::Number<const Array>;
+        raw_.scalar = detail::input_scalar<Number>();
+        raw_.axis[0] = std::data(interleaved);
+        number_ = sizeof(Number);
+        size_ = detail::flat_size(interleaved);
+    }
+
+    /// An array without gaps per axis: x, and y, and z, as many as the model has. All have the
+    /// same size and type.
+    template <class X, class... YZ> static Points separate(const X &x, const YZ &...yz) {
+        static_assert(sizeof...(YZ) < 3, "a point has at most three coordinates");
+        using Number = detail::Number<const X>;
+        static_assert((std::is_same_v<Number, detail::Number<const YZ>> && ...),
+                      "all coordinates have the same type");
+        const std::uint64_t size = detail::flat_size(x);
+        Points points = strided<Number>(size, {std::data(x), std::data(yz)...}, sizeof(Number));
+        points.uneven_ = (... || (detail::flat_size(yz) != size));
+        return points;
+    }
+
+    /// `count` points, the first of which has its coordinates at `first`, x first, as many as the
+    /// model has. `stride` is the distance from one point to the next in bytes; may be negative,
+    /// not 0. For members of a struct: `strided(n, {&p->x, &p->y, &p->z}, sizeof *p)`.
+    template <class T>
+    static Points strided(std::uint64_t count, std::initializer_list<const T *> first,
+                          std::ptrdiff_t stride) {
+        Points points;
+        points.raw_.scalar = detail::input_scalar<T>();
+        points.raw_.count = count;
+        points.given_ = first.size();
+        std::size_t k = 0;
+        for (const T *address : first) {
+            if (k == 3)
+                break;
+            points.raw_.axis[k] = address;
+            points.raw_.stride[k++] = stride;
+        }
+        return points;
+    }
+
+    /// The same with a distance per axis: 0 is the same coordinate for all points (a plane, say);
+    /// one of them must be other than 0.
+    template <class T>
+    static Points strided(std::uint64_t count, std::initializer_list<const T *> first,
+                          std::initializer_list<std::ptrdiff_t> strides) {
+        Points points = strided<T>(count, first, 0);
+        points.uneven_ = strides.size() != first.size();
+        std::size_t k = 0;
+        for (const std::ptrdiff_t stride : strides)
+            if (k < 3)
+                points.raw_.stride[k++] = stride;
+        return points;
+    }
+
+  private:
+    friend class Model;
+    friend class Sampler;
+
+    Points() = default;
+
+    drr_points raw(std::uint32_t dims) const {
+        drr_points raw = raw_;
+        if (size_ && dims > 0) {
+            raw.count = *size_ / dims;
+            for (std::size_t k = 0; k < dims && raw.axis[0] != nullptr; k++) {
+                raw.axis[k] = static_cast<const char *>(raw_.axis[0]) + k * number_;
+                raw.stride[k] = static_cast<std::int64_t>(dims * number_);
+            }
+        }
+        return raw;
+    }
+
+    detail::Problem problem(std::uint32_t dims) const {
+        if (size_)
+            return detail::has_shape("points", *size_, {dims > 0 ? *size_ / dims : 0, dims});
+        if (uneven_)
+            return detail::invalid("points: the arrays of coordinates differ in size");
+        if (given_ == dims)
+            return std::nullopt;
+        return detail::invalid("points have " + std::to_string(given_) +
+                               " coordinates, the model has " + std::to_string(dims) + " axes");
+    }
+
+    drr_points raw_ = detail::sized<drr_points>();
+    std::optional<std::uint64_t> size_; // of an interleaved array
+    std::size_t number_ = 0;            // size of its numbers in bytes
+    std::size_t given_ = 0;             // coordinates, if not interleaved
+    bool uneven_ = false;
+};
+
+/// Where simulation parameters are: `float` or `double`, a row per point or per set, in the model's
+/// order. Does not own them.
+class Parameters {
+  public:
+    /// `[rows][parameters]` without gaps.
+    template <class Array, class = detail::Element<const Array>> Parameters(const Array &packed) {
+        raw_.scalar = detail::input_scalar<detail::Number<const Array>>();
+        raw_.data = std::data(packed);
+        size_ = detail::flat_size(packed);
+    }
+
+    /// `rows` rows from `first` on. Strides are in bytes, from one row to the next (may be
+    /// negative, not 0) and from one parameter to the next.
+    template <class T>
+    static Parameters strided(std::uint64_t rows, const T *first, std::ptrdiff_t row_stride,
+                              std::ptrdiff_t parameter_stride = sizeof(T)) {
+        Parameters parameters;
+        parameters.raw_.scalar = detail::input_scalar<T>();
+        parameters.raw_.count = rows;
+        parameters.raw_.data = first;
+        parameters.raw_.row_stride = row_stride;
+        parameters.raw_.parameter_stride = parameter_stride;
+        return parameters;
+    }
+
+  private:
+    friend class Model;
+
+    Parameters() = default;
+
+    /// `rows` is what an array without gaps has if its rows are empty.
+    drr_parameters raw(std::uint32_t columns, std::uint64_t rows) const {
+        drr_parameters raw = raw_;
+        if (size_)
+            raw.count = columns > 0 ? *size_ / columns : rows;
+        return raw;
+    }
+
+    detail::Problem problem(std::uint32_t columns) const {
+        if (!size_)
+            return std::nullopt;
+        return detail::has_shape("parameters", *size_,
+                                 {columns > 0 ? *size_ / columns : 0, columns});
+    }
+
+    drr_parameters raw_ = detail::sized<drr_parameters>();
+    std::optional<std::uint64_t> size_; // of an array without gaps
+};
+
+/// Where results go: `float`, `double` or `Half`, in any layout. They must overlap neither each
+/// other nor the points. Does not own them.
+class Values {
+  public:
+    /// Results that are not wanted.
+    Values() = default;
+
+    /// `[count][outputs]` without gaps.
+    template <class Array, class = detail::Element<Array>> Values(Array &&packed) {
+        raw_.scalar = detail::scalar<detail::Number<Array>>();
+        raw_.data = detail::writable(packed);
+        size_ = detail::flat_size(packed);
+        wanted_ = true;
+    }
+
+    /// From `first` on. Strides are in bytes, from one point to the next (may be negative, not 0)
+    /// and from one value of a point to the next. For a member of a struct:
+    /// `strided(&p->energy, sizeof *p)`; for `[outputs][count]`:
+    /// `strided(values, sizeof(double), count * sizeof(double))`.
+    template <class T>
+    static Values strided(T *first, std::ptrdiff_t point_stride,
+                          std::ptrdiff_t value_stride = sizeof(T)) {
+        Values values;
+        values.raw_.scalar = detail::scalar<T>();
+        values.raw_.data = first;
+        values.raw_.point_stride = point_stride;
+        values.raw_.value_stride = value_stride;
+        values.wanted_ = true;
+        return values;
+    }
+
+  private:
+    friend class Model;
+    friend class Sampler;
+
+    detail::Problem problem(std::initializer_list<std::uint64_t> shape) const {
+        return size_ ? detail::has_shape("values", *size_, shape) : std::nullopt;
+    }
+
+    drr_values raw_ = detail::sized<drr_values>();
+    std::optional<std::uint64_t> size_; // of an array without gaps
+    bool wanted_ = false;
+};
+
+/// Where derivatives go: `float`, `double` or `Half`, in any layout. They must overlap neither each
+/// other nor the points. Does not own them.
+class Gradients {
+  public:
+    /// Derivatives that are not wanted.
+    Gradients() = default;
+
+    /// `[count][outputs][components]` without gaps; the components are the model's axes or its
+    /// parameters.
+    template <class Array, class = detail::Element<Array>> Gradients(Array &&packed) {
+        raw_.scalar = detail::scalar<detail::Number<Array>>();
+        raw_.data = detail::writable(packed);
+        size_ = detail::flat_size(packed);
+        wanted_ = true;
+    }
+
+    /// From `first` on. Strides are in bytes: from one point to the next (may be negative, not 0),
+    /// from one value of a point to the next, and from one derivative of a value to the next.
+    template <class T>
+    static Gradients strided(T *first, std::ptrdiff_t point_stride, std::ptrdiff_t value_stride,
+                             std::ptrdiff_t component_stride = sizeof(T)) {
+        Gradients gradients;
+        gradients.raw_.scalar = detail::scalar<T>();
+        gradients.raw_.data = first;
+        gradients.raw_.point_stride = point_stride;
+        gradients.raw_.value_stride = value_stride;
+        gradients.raw_.component_stride = component_stride;
+        gradients.wanted_ = true;
+        return gradients;
+    }
+
+  private:
+    friend class Sampler;
+
+    detail::Problem problem(const char *name, std::initializer_list<std::uint64_t> shape) const {
+        return size_ ? detail::has_shape(name, *size_, shape) : std::nullopt;
+    }
+
+    drr_gradients raw_ = detail::sized<drr_gradients>();
+    std::optional<std::uint64_t> size_; // of an array without gaps
+    bool wanted_ = false;
+};
+
+/// A model bound to one set of simulation parameters; `Model::sampler` makes it. Cheap to make,
+/// cannot be changed, keeps what it needs of its model alive. Once moved from or closed it is
+/// empty: its queries fail with `Status::invalid_argument`.
+class Sampler {
+  public:
+    /// An empty one, to be assigned to.
+    Sampler() = default;
+
+    /// Values at points.
+    ///
+    /// @param points  coordinates, `[count][dims]` if without gaps
+    /// @param values  receives the results, `[count][outputs]` if without gaps
+    ///
+    /// Fails with `Status::invalid_argument`, or `Status::outside_domain` by policy, naming the
+    /// first such point; then nothing is written.
+    Fallible<void> query(const Points &points, const Values &values) const {
+        const drr_points from = points.raw(dims_);
+        return detail::checked(
+            {is_open(), points.problem(dims_), values.problem({from.count, outputs_})},
+            [&] { return drr_sampler_query(get(), &from, &values.raw_); });
+    }
+
+    /// Values at the points of a regular lattice, without an array of coordinates. Faster than the
+    /// same points one by one, and equal to them up to rounding.
+    ///
+    /// @param lattice  the points
+    /// @param values   receives the results, x fastest: `[nz][ny][nx][outputs]` if without gaps
+    ///
+    /// Fails as `query`.
+    Fallible<void> query_lattice(const Lattice &lattice, const Values &values) const {
+        auto raw = detail::sized<drr_lattice>();
+        for (std::size_t k = 0; k < 3; k++) {
+            raw.dims[k] = lattice.dims[k];
+            raw.origin[k] = lattice.origin[k];
+            raw.spacing[k] = lattice.spacing[k];
+        }
+        const auto &[nx, ny, nz] = lattice.dims;
+        return detail::checked({is_open(), values.problem({nz, ny, nx, outputs_})}, [&] {
+            return drr_sampler_query_lattice(get(), &raw, &values.raw_);
+        });
+    }
+
+    /// Values and derivatives; `{}` for what is not wanted. Values are those of `query`, bit by
+    /// bit. Units and where derivatives jump: docs/derivatives.md.
+    ///
+    /// @param points         coordinates, `[count][dims]` if without gaps
+    /// @param values         receives values, `[count][outputs]` if without gaps
+    /// @param by_position    receives the derivatives by each coordinate, `[count][outputs][dims]`
+    /// @param by_parameters  receives the derivatives by each parameter,
+    ///                       `[count][outputs][parameters]`
+    ///
+    /// Fails as `query`, or with `Status::out_of_memory`.
+    Fallible<void> query_gradient(const Points &points, const Values &values,
+                                  const Gradients &by_position,
+                                  const Gradients &by_parameters = {}) const {
+        const drr_points from = points.raw(dims_);
+        const std::uint64_t count = from.count;
+        return detail::checked(
+            {is_open(), points.problem(dims_), values.problem({count, outputs_}),
+             by_position.problem("by_position", {count, outputs_, dims_}),
+             by_parameters.problem("by_parameters", {count, outputs_, parameters_})},
+            [&] {
+                const auto wanted = [](const auto &array) {
+                    return array.wanted_ ? &array.raw_ : nullptr;
+                };
+                return drr_sampler_query_gradient(get(), &from, wanted(values), wanted(by_position),
+                                                  wanted(by_parameters));
+            });
+    }
+
+    /// Frees it now; it is empty then.
+    void close() noexcept { handle_.reset(); }
+
+    /// Whether it is not empty.
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+
+    /// For functions of drr.h; stays owned by this object. NULL if empty.
+    drr_sampler *get() const noexcept { return handle_.get(); }
+
+  private:
+    friend class Model;
+
+    struct Free {
+        void operator()(drr_sampler *sampler) const noexcept { drr_sampler_free(sampler); }
+    };
+
+    detail::Problem is_open() const { return detail::is_open(get(), "sampler"); }
+
+    std::unique_ptr<drr_sampler, Free> handle_;
+    std::uint32_t dims_ = 0, parameters_ = 0, outputs_ = 0;
+};
+
+/// An open baked model. Cannot be changed. Once moved from or closed it is empty: what can fail
+/// fails with `Status::invalid_argument`.
+class Model {
+  public:
+    /// An empty one, to be assigned to.
+    Model() = default;
+
+    Model(Model &&other) noexcept
+        : handle_(std::move(other.handle_)), info_(std::exchange(other.info_, {})) {}
+
+    Model &operator=(Model &&other) noexcept {
+        handle_ = std::move(other.handle_);
+        info_ = std::exchange(other.info_, {});
+        return *this;
+    }
+
+    /// Opens a baked file, checks it completely and prepares it for queries.
+    ///
+    /// @param path  name of the file, in the system's encoding
+    ///
+    /// Fails with `Status::io`, `format`, `version`, `unsupported`, `invalid_argument` or
+    /// `out_of_memory`.
+    static Fallible<Model> open(const std::string &path, const OpenOptions &options = {}) {
+        return opened(options, [&](const drr_open_options *raw, drr_model **handle) {
+            return drr_model_open(path.c_str(), raw, handle);
+        });
+    }
+
+    /// Opens a baked file that is in memory already: `size` bytes, which are copied. `storage` is
+    /// ignored. Fails as `open`.
+    static Fallible<Model> open_memory(const void *data, std::size_t size,
+                                       const OpenOptions &options = {}) {
+        return opened(options, [&](const drr_open_options *raw, drr_model **handle) {
+            return drr_model_open_memory(data, size, raw, handle);
+        });
+    }
+
+    /// What the model is; all zero if empty.
+    const Info &info() const noexcept { return info_; }
+
+    /// One axis of the domain, from 0 (x); from its first to its last vertex. Fails with
+    /// `Status::invalid_argument` if the model has no such axis.
+    Fallible<Range> axis(std::uint32_t index) const { return range(drr_model_get_axis, index); }
+
+    /// One simulation parameter, from 0. Fails as `axis`.
+    Fallible<Range> parameter(std::uint32_t index) const {
+        return range(drr_model_get_parameter, index);
+    }
+
+    /// One component of the field, from 0, and what it spanned in training. Fails as `axis`.
+    Fallible<Range> value(std::uint32_t index) const { return range(drr_model_get_value, index); }
+
+    /// Binds the model to simulation parameters.
+    ///
+    /// @param parameters  one number for each of the model's, in its order; read during the call
+    ///
+    /// Fails with `Status::invalid_argument`, or `Status::outside_domain` if a parameter is out of
+    /// its range and `outside_parameters` says so.
+    Fallible<Sampler> sampler(Span<const double> parameters,
+                              const SamplerOptions &options = {}) const {
+        const drr_sampler_options raw = detail::raw(options);
+        drr_sampler *handle = nullptr;
+        const drr_status status =
+            drr_sampler_create(get(), parameters.data(), parameters.size(), &raw, &handle);
+        if (status != DRR_OK)
+            return detail::failed<Sampler>(status);
+        Sampler sampler;
+        sampler.handle_.reset(handle);
+        sampler.dims_ = info_.dims;
+        sampler.parameters_ = info_.parameters;
+        sampler.outputs_ = info_.outputs;
+        return sampler;
+    }
+
+    /// The same for numbers in braces.
+    Fallible<Sampler> sampler(std::initializer_list<double> parameters,
+                              const SamplerOptions &options = {}) const {
+        return sampler(Span<const double>(parameters.begin(), parameters.size()), options);
+    }
+
+    /// Values at points of which each has parameters of its own: a query of many times, say, or of
+    /// particles that carry them.
+    ///
+    /// @param parameters  a row per point, `[count][parameters]` if without gaps
+    /// @param points      coordinates, `[count][dims]` if without gaps
+    /// @param values      receives the results, `[count][outputs]` if without gaps
+    ///
+    /// Fails with `Status::invalid_argument`, or `Status::outside_domain` by policy, naming the
+    /// first such point; then nothing is written.
+    Fallible<void> query(const Parameters &parameters, const Points &points, const Values &values,
+                         const SamplerOptions &options = {}) const {
+        const drr_points from = points.raw(info_.dims);
+        const drr_parameters rows = parameters.raw(info_.parameters, from.count);
+        const drr_sampler_options raw = detail::raw(options);
+        return detail::checked(
+            {is_open(), parameters.problem(info_.parameters), points.problem(info_.dims),
+             values.problem({from.count, info_.outputs})},
+            [&] { return drr_model_query(get(), &rows, &raw, &from, &values.raw_); });
+    }
+
+    /// Values at the same points for many sets of parameters, bit by bit those of a sampler for
+    /// each, but sooner.
+    ///
+    /// @param parameters  a row per set, `[sets][parameters]` if without gaps
+    /// @param points      coordinates, `[count][dims]` if without gaps
+    /// @param values      receives the results, `[sets][count][outputs]` if without gaps; if
+    ///                    strided, where those of the first set go
+    /// @param set_stride  bytes from the results of one set to those of the next, may be negative;
+    ///                    needed if `values` is strided and there are several sets
+    ///
+    /// Fails as `query`, naming the first such set or point.
+    Fallible<void> query_sets(const Parameters &parameters, const Points &points,
+                              const Values &values, const SamplerOptions &options = {},
+                              std::ptrdiff_t set_stride = 0) const {
+        const drr_points from = points.raw(info_.dims);
+        const drr_parameters rows = parameters.raw(info_.parameters, 0);
+        const drr_sampler_options raw = detail::raw(options);
+        return detail::checked(
+            {is_open(), parameters.problem(info_.parameters), points.problem(info_.dims),
+             values.problem({rows.count, from.count, info_.outputs})},
+            [&] {
+                return drr_model_query_sets(get(), &rows, &raw, &from, &values.raw_, set_stride);
+            });
+    }
+
+    /// Closes it now; it is empty then. Its samplers stay valid, texts that it gave out do not.
+    void close() noexcept { *this = Model(); }
+
+    /// Whether it is not empty.
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+
+    /// For functions of drr.h; stays owned by this object. NULL if empty.
+    drr_model *get() const noexcept { return handle_.get(); }
+
+  private:
+    struct Close {
+        void operator()(drr_model *model) const noexcept { drr_model_close(model); }
+    };
+
+    template <class Open>
+    static Fallible<Model> opened(const OpenOptions &options, const Open &open) {
+        // A library found at run time can be another one than that of the header.
+        if (drr_abi_version() != DRR_ABI_VERSION)
+            return detail::failed<Model>(
+                Error(Status::unsupported, std::string("libdrr ") + drr_version() +
+                                               " does not fit the drr.h of this program"));
+        auto raw = detail::sized<drr_open_options>();
+        raw.storage = static_cast<std::uint32_t>(options.storage);
+        raw.checksums = static_cast<std::uint32_t>(options.checksums);
+        raw.threads = options.threads;
+        drr_model *handle = nullptr;
+        drr_status status = open(&raw, &handle);
+        Model model;
+        model.handle_.reset(handle);
+        auto info = detail::sized<drr_model_info>();
+        if (status == DRR_OK)
+            status = drr_model_get_info(handle, &info);
+        if (status != DRR_OK)
+            return detail::failed<Model>(status);
+        model.info_ = {info.dims,         info.parameters, info.outputs,  info.file_bytes,
+                       info.memory_bytes, info.kernel,     info.spec_json};
+        return model;
+    }
+
+    Fallible<Range> range(drr_status (*get_range)(const drr_model *, std::uint32_t,
+                                                  drr_range_info *),
+                          std::uint32_t index) const {
+        auto info = detail::sized<drr_range_info>();
+        if (const drr_status status = get_range(get(), index, &info); status != DRR_OK)
+            return detail::failed<Range>(status);
+        return Range{info.name, info.unit, info.min, info.max};
+    }
+
+    detail::Problem is_open() const { return detail::is_open(get(), "model"); }
+
+    std::unique_ptr<drr_model, Close> handle_;
+    Info info_;
+};
+
+} // inline namespace
+} // namespace drr
+
+#endif // DRR_HPP

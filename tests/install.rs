@@ -7,12 +7,12 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use common::programs::{is_installed, root};
 use common::{Baked, Rng};
+use drr::capi::DRR_ABI_VERSION;
 use drr::model::GridPrecision;
 use serde_json::json;
 use tempfile::TempDir;
-
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// An installed tree that was moved, and a model beside it.
 struct Installed {
@@ -23,9 +23,9 @@ impl Installed {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let first = folder.path().join("first");
-        let script = Path::new(ROOT).join("tools/install.py");
+        let script = root().join("tools/install.py");
         // Another folder than that of the test under way, which is locked.
-        let target = Path::new(ROOT).join("target/install");
+        let target = root().join("target/install");
         run(Command::new("python3")
             .arg(script)
             .arg("--prefix")
@@ -94,16 +94,12 @@ fn run(command: &mut Command) -> String {
     out.into_owned()
 }
 
-fn is_installed(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").output().is_ok();
-    if !found {
-        eprintln!("skipped: no {program}");
-    }
-    found
+fn examples() -> PathBuf {
+    root().join("examples")
 }
 
 fn example() -> PathBuf {
-    Path::new(ROOT).join("examples/c/describe.c")
+    examples().join("c/describe.c")
 }
 
 #[test]
@@ -130,10 +126,31 @@ fn with_pkg_config(installed: &Installed) {
         run(&mut command);
         installed.describes(&program);
     }
+    with_fortran(installed);
+}
+
+/// The module is installed as source.
+fn with_fortran(installed: &Installed) {
+    if !is_installed("gfortran") {
+        return;
+    }
+    let folder = installed.library().join("pkgconfig");
+    let mut command = Command::new("pkg-config");
+    command.args(["--variable", "fortran_source", "drr"]).env("PKG_CONFIG_PATH", folder);
+    let (source, program) = (run(&mut command), installed.program("query"));
+    run(Command::new("gfortran")
+        .current_dir(installed.folder.path())
+        .arg(source.trim())
+        .arg(examples().join("fortran/query.f90"))
+        .args(installed.flags("drr"))
+        .arg(format!("-Wl,-rpath,{}", installed.library().display()))
+        .arg("-o")
+        .arg(&program));
+    run(Command::new(&program).arg(installed.model()));
 }
 
 fn with_make(installed: &Installed) {
-    let makefile = Path::new(ROOT).join("tests/install/Makefile");
+    let makefile = root().join("tests/install/Makefile");
     run(Command::new("make")
         .arg("-C")
         .arg(installed.folder.path())
@@ -151,9 +168,9 @@ fn with_cmake(installed: &Installed) {
     let build = installed.program("build");
     let configure = |wanted: &str| {
         let mut command = Command::new("cmake");
-        command.arg("-S").arg(Path::new(ROOT).join("tests/install")).arg("-B").arg(&build);
+        command.arg("-S").arg(root().join("tests/install")).arg("-B").arg(&build);
         command.arg(format!("-DCMAKE_PREFIX_PATH={}", installed.prefix().display()));
-        command.arg(format!("-DDRR_EXAMPLE={}", example().display()));
+        command.arg(format!("-DDRR_EXAMPLES={}", examples().display()));
         command.arg(format!("-DDRR_WANTED={wanted}"));
         command
     };
@@ -163,6 +180,10 @@ fn with_cmake(installed: &Installed) {
     run(Command::new("cmake").arg("--build").arg(&build));
     installed.describes(&build.join("describe_drr"));
     installed.describes(&build.join("describe_drr_static"));
+    run(Command::new(build.join("query_cpp")).arg(installed.model()));
+    if is_installed("gfortran") {
+        run(Command::new(build.join("query_fortran")).arg(installed.model()));
+    }
 }
 
 /// Both bring the standard library and a panic handler along.
@@ -171,7 +192,7 @@ fn beside_another_rust_library(installed: &Installed) {
         return;
     }
     let neighbour = installed.program("libneighbour.a");
-    let sources = Path::new(ROOT).join("tests/install");
+    let sources = root().join("tests/install");
     run(Command::new("rustc")
         .args(["--edition", "2024", "-o"])
         .arg(&neighbour)
@@ -194,7 +215,7 @@ fn has_its_name(installed: &Installed) {
     let library = installed.library().join("libdrr.so");
     let text = run(Command::new("readelf").arg("-d").arg(&library));
     let name = text.lines().find(|line| line.contains("(SONAME)")).unwrap_or_default();
-    assert!(name.contains(&format!("[libdrr.so.{}]", drr::capi::DRR_ABI_VERSION)), "{text}");
+    assert!(name.contains(&format!("[libdrr.so.{}]", DRR_ABI_VERSION)), "{text}");
     let target = std::fs::read_link(&library).expect("a link");
-    assert_eq!(target, Path::new(&format!("libdrr.so.{}", drr::capi::DRR_ABI_VERSION)));
+    assert_eq!(target, Path::new(&format!("libdrr.so.{}", DRR_ABI_VERSION)));
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Build the query library and install it: libraries, header, pkg-config and CMake files.
+"""Build the query library and install it: libraries, headers, pkg-config and CMake files.
 
 The installed tree can be moved: nothing in it holds its own path. A file that is there already is
 replaced as a whole, so that a program that has the old library open keeps it.
@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATES = ROOT / "tools" / "install"
+FORTRAN = "share/drr/drr.f90"
 
 
 class Problem(Exception):
@@ -78,6 +79,9 @@ def install(options):
     link(names.own, libdir / names.link)
     place((built / "libdrr.a").read_bytes(), libdir / "libdrr.a")
     place((ROOT / "include" / "drr.h").read_bytes(), include / "drr.h")
+    place((ROOT / "bindings" / "cpp" / "drr.hpp").read_bytes(), include / "drr.hpp")
+    # As source: compiled modules are of use to one version of one compiler.
+    place((ROOT / "bindings" / "fortran" / "drr.f90").read_bytes(), prefix / FORTRAN)
     values = {
         "VERSION": version,
         "NATIVES": " ".join(natives),
@@ -85,6 +89,7 @@ def install(options):
         "FILE": names.file,
         "OWN": names.own,
         "LIBDIR": options.libdir.as_posix(),
+        "FORTRAN": FORTRAN,
     }
     for template, folder in (
         ("drr.pc", libdir / "pkgconfig"),

@@ -11,8 +11,8 @@ C_SOURCES = $(shell find bindings examples tests -name '*.[ch]' -o -name '*.[ch]
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build install wheel demo bench test unit test-aarch64 test-python header lint \
-	docs clean
+.PHONY: help setup build install wheel demo bench test unit test-aarch64 test-asan test-python \
+	header lint docs clean
 
 help: ## list these targets
 	@echo "usage: make TARGET"
@@ -56,6 +56,14 @@ unit: .libtorch ## run the tests of the library, the trainer and the tools
 
 test-aarch64: ## run the library's tests on an emulated 64-bit ARM machine, where that is installed
 	@CARGO=$(CARGO) bash tools/test_aarch64.sh
+
+# The compiler has AddressSanitizer built in, but calls it unfinished: hence the variable.
+ASAN = x86_64-unknown-linux-gnu
+test-asan: ## run the C and C++ tests with AddressSanitizer in the library, and UBSan on their side
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address $(CARGO) rustc --release --lib --crate-type staticlib \
+		--target $(ASAN) --target-dir target/asan
+	DRR_ASAN_LIBRARY=$(CURDIR)/target/asan/$(ASAN)/release/libdrr.a \
+		$(CARGO) test --test capi --test bindings_cpp
 
 wheel: ## build the Python wheel, target/python/wheel (fetches setuptools)
 	@PYTHON=$(PYTHON) CARGO=$(CARGO) bash tools/test_python.sh

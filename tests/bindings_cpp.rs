@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::programs::{Program, VALGRIND, is_installed, root};
+use common::programs::{Program, VALGRIND, has_valgrind, is_installed, root};
 
 const WARNINGS: [&str; 6] =
     ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"];
@@ -35,7 +35,7 @@ fn the_wrapper_agrees_with_the_c_abi() {
         for (standard, mode) in [("c++17", &[][..]), ("c++20", &[]), ("c++17", &RESULTS)] {
             let program = compile(compiler, "tests/cpp/bindings.cpp", standard, mode);
             program.run(&[], &[], "scalar");
-            if is_installed("valgrind") {
+            if has_valgrind() {
                 program.run(&VALGRIND, &[], "scalar");
             }
         }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::kernels;
-use common::programs::{Program, VALGRIND, is_installed};
+use common::programs::{Program, VALGRIND, has_valgrind, is_installed};
 
 const WRAPPER: &str = "bindings/fortran/drr.f90";
 
@@ -27,7 +27,7 @@ fn the_wrapper_agrees_with_the_c_abi_and_copies_nothing() {
     for kernel in kernels() {
         program.run(&[], &[], kernel.name());
     }
-    if is_installed("valgrind") {
+    if has_valgrind() {
         program.run(&VALGRIND, &[], "scalar");
     }
 }

@@ -1,7 +1,7 @@
 //! Programs in other languages that use the shared library: compiled in a folder of their own, which
 //! also holds a model, and run there.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -52,11 +52,16 @@ impl Program {
 
     /// [`Program::command`] whose result is the program.
     pub fn link(&self, compiler: &str, flags: &[&str], sources: &[&str]) {
-        let library = library();
-        let search = format!("-Wl,-rpath,{}", library.display());
         let mut command = Command::new(compiler);
         command.args(flags).arg("-o").arg("program").args(sources.iter().map(|s| root().join(s)));
-        command.arg("-L").arg(library).arg("-ldrr").arg("-lm").arg(search);
+        if let Some(sanitized) = sanitized() {
+            command.arg("-fsanitize=address,undefined").arg(sanitized);
+            command.args(["-lgcc_s", "-lpthread", "-ldl", "-lm"]);
+        } else {
+            let library = library();
+            let search = format!("-Wl,-rpath,{}", library.display());
+            command.arg("-L").arg(library).arg("-ldrr").arg("-lm").arg(search);
+        }
         self.compiles(compiler, &[], &mut command);
     }
 
@@ -102,6 +107,21 @@ pub fn is_installed(program: &str) -> bool {
         eprintln!("skipped: no {program}");
     }
     found
+}
+
+/// Valgrind, where it is installed and nothing else watches memory.
+pub fn has_valgrind() -> bool {
+    !is_sanitized() && is_installed("valgrind")
+}
+
+/// Whether programs are watched for wrong reads and writes without valgrind.
+pub fn is_sanitized() -> bool {
+    sanitized().is_some()
+}
+
+/// A static library built with AddressSanitizer, which `make test-asan` names.
+fn sanitized() -> Option<OsString> {
+    std::env::var_os("DRR_ASAN_LIBRARY")
 }
 
 /// The folder of this repository.

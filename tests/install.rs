@@ -99,7 +99,7 @@ fn examples() -> PathBuf {
 }
 
 fn example() -> PathBuf {
-    examples().join("c/describe.c")
+    examples().join("tutorial/1_describe.c")
 }
 
 #[test]

@@ -26,7 +26,7 @@ tests=()
 for test in tests/*.rs; do
     name=$(basename "$test" .rs)
     case $name in
-        capi | limits | layout | install | bindings_*) ;;
+        capi | limits | layout | install | tutorial | bindings_*) ;;
         *) tests+=(--test "$name") ;;
     esac
 done

@@ -71,6 +71,11 @@ impl Program {
         silent(&command.output().expect(compiler), &format!("{command:?}"));
     }
 
+    /// A file of the folder: `program`, `model` or `model.plane`.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// Runs the program on the model; it succeeds and prints nothing.
     pub fn run(&self, tool: &[&str], arguments: &[&str], kernel: &str) {
         let output = self.output(tool, arguments, kernel);

@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 CARGO ?= cargo
+# Other versions than 14 (that of Debian 12) lay out a few lines differently.
 CLANG_FORMAT ?= clang-format
 DOXYGEN ?= doxygen
 PREFIX ?= /usr/local

@@ -327,15 +327,14 @@ static void impossible_gradients(void) {
         room[n] = -7;
     }
     const drr_points points = {sizeof points, DRR_F64, 2, {numbers, numbers, numbers}, {0}};
-    const int64_t size = sizeof(double), wrong[][3] = {
-        {0, 0, 2 * size},           /* gaps between components only */
-        {0, 4 * size, 0},           /* gaps between values only */
-        {100, 0, 2 * size},         /* gaps between components, none between values */
-        {INT64_MAX, 24, 8},         /* beyond what can be addressed */
-        {INT64_MIN, 24, 8},
-        {48, INT64_MAX, 8},
-        {48, 24, INT64_MIN},
-    };
+    const int64_t size = sizeof(double),
+                  wrong[][3] = {
+                      {0, 0, 2 * size},   /* gaps between components only */
+                      {0, 4 * size, 0},   /* gaps between values only */
+                      {100, 0, 2 * size}, /* gaps between components, none between values */
+                      {INT64_MAX, 24, 8}, /* beyond what can be addressed */
+                      {INT64_MIN, 24, 8}, {48, INT64_MAX, 8}, {48, 24, INT64_MIN},
+                  };
     for (size_t n = 0; n < sizeof wrong / sizeof wrong[0]; n++) {
         const drr_gradients gradients = {sizeof gradients, DRR_F64,     room,
                                          wrong[n][0],      wrong[n][1], wrong[n][2]};
@@ -433,8 +432,7 @@ static void parameters_outside(const drr_model *model) {
     options.outside_parameters = DRR_OUTSIDE_ERROR;
     REFUSED(DRR_ERROR_OUTSIDE_DOMAIN, drr_model_query(model, &given, &options, &from, &to));
     CHECK(strstr(drr_last_error(), "point 1: parameter q") != NULL);
-    REFUSED(DRR_ERROR_OUTSIDE_DOMAIN,
-            drr_model_query_sets(model, &given, &options, &one, &to, 0));
+    REFUSED(DRR_ERROR_OUTSIDE_DOMAIN, drr_model_query_sets(model, &given, &options, &one, &to, 0));
     CHECK(strstr(drr_last_error(), "set 1: parameter q") != NULL);
     CHECK(all(values[0], 3 * OUTPUTS, -7));
     options.outside_parameters = DRR_OUTSIDE_ZEROS; /* for points only */

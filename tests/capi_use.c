@@ -84,7 +84,8 @@ static void layouts_agree(const drr_sampler *sampler) {
     }
 }
 
-/* Derivatives without gaps, among the fields of a struct and as planes; NULL for what is not wanted. */
+/* Derivatives without gaps, among the fields of a struct and as planes; NULL for what is not
+ * wanted. */
 static void gradients_agree(const drr_sampler *sampler) {
     static double points[POINTS][DIMS], values[POINTS][OUTPUTS], expected[POINTS][OUTPUTS];
     static double by_x[POINTS][OUTPUTS][DIMS], by_p[POINTS][OUTPUTS][2];
@@ -123,8 +124,8 @@ static void gradients_agree(const drr_sampler *sampler) {
                               .scalar = DRR_F32,
                               .data = records[0].gradient,
                               .point_stride = sizeof records[0]};
-    drr_gradients parameter = {sizeof parameter, DRR_F64,          planes,
-                               sizeof(double),   sizeof planes[0][0], sizeof planes[0]};
+    drr_gradients parameter = {sizeof parameter,    DRR_F64,         planes, sizeof(double),
+                               sizeof planes[0][0], sizeof planes[0]};
     CHECK(drr_sampler_query_gradient(sampler, &from, NULL, &position, &parameter) == DRR_OK);
     for (int i = 0; i < POINTS; i++) {
         CHECK(memcmp(records[i].gradient, by_x32[i], sizeof by_x32[i]) == 0);
@@ -257,9 +258,7 @@ static void points_have_parameters_of_their_own(const drr_model *model) {
 static void sets_share_points(const drr_model *model) {
     enum { SETS = 5 };
     static double points[POINTS][DIMS], rows[SETS][2], values[SETS][POINTS][OUTPUTS];
-    static struct {
-        float values[SETS][OUTPUTS], untouched;
-    } records[POINTS];
+    static struct { float values[SETS][OUTPUTS], untouched; } records[POINTS];
     fill_points(points);
     fill_parameters(rows, SETS);
     const int64_t size = sizeof points[0];

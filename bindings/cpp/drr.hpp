@@ -107,9 +107,9 @@ template <class T> class [[nodiscard]] Result {
     Status status() const noexcept { return has_value() ? Status::ok : error().status(); }
 
     /// The value. There must be one.
-    T &operator*() & noexcept { return *get(); }
-    const T &operator*() const & noexcept { return *get(); }
-    T &&operator*() && noexcept { return std::move(*get()); }
+    T &operator*() &noexcept { return *get(); }
+    const T &operator*() const &noexcept { return *get(); }
+    T &&operator*() &&noexcept { return std::move(*get()); }
     T *operator->() noexcept { return get(); }
     const T *operator->() const noexcept { return get(); }
 

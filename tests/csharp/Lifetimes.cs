@@ -80,12 +80,12 @@ namespace Drr
                     var values = new double[expected.Length];
                     Exception end = Catch(() =>
                     {
-                        for (bool first = true;; first = false)
+                        // Signalled first: whatever goes wrong, nobody waits for ever.
+                        started.Signal();
+                        while (true)
                         {
                             sampler.Query(points, values);
                             Same(values, expected);
-                            if (first)
-                                started.Signal();
                         }
                     });
                     Check(end is ObjectDisposedException, end.ToString());

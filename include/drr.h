@@ -376,7 +376,7 @@ uint32_t drr_abi_version(void);
 /// The environment variable `DRR_CPU` (`reference`, `scalar`, `neon`, `avx2`, `avx512`,
 /// `avx512bf16`) overrides the choice of kernel.
 ///
-/// @param path     name of the file, NUL-terminated, in the system's encoding
+/// @param path     name of the file, NUL-terminated, in the system's encoding (UTF-8 on Windows)
 /// @param options  NULL for the defaults
 /// @param model    receives the handle, to be closed by `drr_model_close`; NULL on failure
 /// @return `DRR_OK`, or `DRR_ERROR_IO`, `_FORMAT`, `_VERSION`, `_UNSUPPORTED`,

@@ -135,7 +135,7 @@ pub fn root() -> &'static Path {
 }
 
 /// The folder of the shared library that was built with this test.
-fn library() -> PathBuf {
+pub fn library() -> PathBuf {
     let program = std::env::current_exe().expect("this program");
     let folder = program.parent().expect("its folder");
     assert!(folder.join("libdrr.so").exists(), "no libdrr.so in {}", folder.display());

@@ -1,0 +1,47 @@
+using System;
+
+namespace Drr
+{
+    /// <summary>The loaded library.</summary>
+    public static class Library
+    {
+        /// <summary>Version of the loaded library, <c>MAJOR.MINOR.PATCH</c>.</summary>
+        /// <exception cref="DllNotFoundException">The library is not where the runtime looks for
+        /// it; see the README.</exception>
+        public static string Version => Native.Text(Native.drr_version());
+    }
+
+    /// <summary>One axis, parameter or value of a model. Immutable, outlives the model.</summary>
+    public sealed class RangeInfo
+    {
+        internal RangeInfo(NativeRange range)
+        {
+            Name = Native.Text(range.Name);
+            Unit = Native.Text(range.Unit);
+            Min = range.Min;
+            Max = range.Max;
+        }
+
+        /// <summary>Name, for instance <c>x</c>.</summary>
+        public string Name { get; }
+
+        /// <summary>Unit, empty if none.</summary>
+        public string Unit { get; }
+
+        /// <summary>
+        /// Smallest physical value: first vertex of an axis, lower end of a parameter, smallest
+        /// training value.
+        /// </summary>
+        public double Min { get; }
+
+        /// <summary>Largest physical value.</summary>
+        public double Max { get; }
+
+        /// <summary>For instance <c>x [cm] 0 to 10</c>.</summary>
+        public override string ToString()
+        {
+            string unit = Unit.Length > 0 ? " [" + Unit + "]" : "";
+            return FormattableString.Invariant($"{Name}{unit} {Min} to {Max}");
+        }
+    }
+}

@@ -2,12 +2,14 @@
 
 #![allow(non_camel_case_types)]
 
-use super::sampler::{drr_sampler, point_view, stride, value_view};
-use super::structs::{drr_gradients, drr_points, drr_values, read, scalar};
-use super::{check_array, drr_status, handle, slice, status::guard};
+use super::sampler::{
+    count_of, drr_sampler, packed_points, packed_values, point_view, stride, value_view,
+};
+use super::structs::{drr_gradients, drr_points, drr_values, read, required, scalar};
+use super::{check_array, drr_status, handle, status::guard};
 use crate::model::spec::Spec;
 use crate::sampler::gradient::{Gradients, GradientsMut};
-use crate::sampler::points::{Float, Points, ValuesMut};
+use crate::sampler::points::Float;
 use crate::{Error, Result};
 
 /// Values and derivatives at `count` points, 32-bit, all arrays without gaps. Arrays that are NULL
@@ -90,8 +92,8 @@ pub unsafe extern "C" fn drr_sampler_query_gradient(
             let sampler = &handle(sampler)?.sampler;
             let Spec { axes, parameters, .. } = sampler.runtime().model().spec();
             let outputs = sampler.runtime().model().spec().outputs();
-            let points = read(points)?.ok_or_else(|| Error::argument("points is NULL"))?;
-            let count = usize::try_from(points.count).unwrap_or(usize::MAX);
+            let points = required(points)?;
+            let count = count_of(points.count);
             let view = |gradients, name, components| -> Result<Option<GradientsMut<'_>>> {
                 let given = read(gradients)?;
                 given
@@ -123,17 +125,13 @@ unsafe fn query_packed<T: Float>(
         let sampler = &handle(sampler)?.sampler;
         let spec = sampler.runtime().model().spec();
         let (dims, outputs) = (spec.axes.len(), spec.outputs());
-        let points = slice(points, count.saturating_mul(dims as u64), "points")?;
-        let points = Points::packed(points, dims)?;
+        let points = packed_points(count, points, dims)?;
+        let mut values = match values.is_null() {
+            true => None,
+            false => Some(packed_values(count, values, outputs)?),
+        };
         let size = size_of::<T>() as isize;
         // No slices of the results: they would claim that the caller's memory is initialised.
-        let mut values = if values.is_null() {
-            None
-        } else {
-            check_array(values, count.saturating_mul(outputs as u64), "values")?;
-            let (base, stride) = (values.cast(), size * outputs as isize);
-            Some(ValuesMut::from_raw(T::SCALAR, points.len(), outputs, base, stride, size))
-        };
         let view = |gradients: *mut T, name, components: usize| -> Result<Option<_>> {
             if gradients.is_null() {
                 return Ok(None);

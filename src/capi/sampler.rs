@@ -48,8 +48,7 @@ pub unsafe extern "C" fn drr_sampler_create(
         unsafe {
             check_not_null(sampler, "sampler")?;
             sampler.write(std::ptr::null_mut());
-            let options =
-                read(options)?.map_or(Ok(SamplerOptions::default()), SamplerOptions::try_from)?;
+            let options = sampler_options(options)?;
             let parameters = slice(parameters, count, "parameters")?;
             let bound = Sampler::new(&handle(model)?.runtime, parameters, &options)?;
             give(sampler, drr_sampler { sampler: bound });
@@ -164,6 +163,17 @@ pub unsafe extern "C" fn drr_sampler_query_lattice(
             sampler.query_lattice(&lattice, &mut value_view(&values, count, outputs)?)
         }
     })
+}
+
+/// How to answer; NULL for the defaults.
+///
+/// # Safety
+/// As for [`read`].
+pub(super) unsafe fn sampler_options(
+    options: *const drr_sampler_options,
+) -> Result<SamplerOptions> {
+    // SAFETY: the caller's promise.
+    unsafe { read(options) }?.map_or(Ok(SamplerOptions::default()), SamplerOptions::try_from)
 }
 
 unsafe fn query_packed<T: Float>(

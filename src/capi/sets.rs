@@ -4,10 +4,11 @@
 
 use super::model::drr_model;
 use super::sampler::{
-    check_address, count_of, packed_points, packed_values, point_view, stride, value_view,
+    check_address, count_of, packed_points, packed_values, point_view, sampler_options, stride,
+    value_view,
 };
 use super::structs::{
-    drr_parameters, drr_points, drr_sampler_options, drr_values, read, required, scalar,
+    drr_parameters, drr_points, drr_sampler_options, drr_values, required, scalar,
 };
 use super::{drr_status, handle, slice, status::guard};
 use crate::model::spec::Spec;
@@ -146,11 +147,6 @@ unsafe fn query_packed<T: Float>(
         let mut values = packed_values(count, values, spec.outputs())?;
         runtime.query(&parameters, &SamplerOptions::default(), &points, &mut values)
     }
-}
-
-unsafe fn sampler_options(options: *const drr_sampler_options) -> Result<SamplerOptions> {
-    // SAFETY: the caller's promise.
-    unsafe { read(options) }?.map_or(Ok(SamplerOptions::default()), SamplerOptions::try_from)
 }
 
 unsafe fn parameter_view<'a>(given: &drr_parameters, spec: &Spec) -> Result<Parameters<'a>> {

@@ -19,6 +19,9 @@
 /// Number that changes when a program must be compiled again to use a newer library.
 #define DRR_ABI_VERSION 1
 
+/// As a stride of points or parameters: one number, or one row, is that of all.
+#define DRR_STRIDE_SAME INT64_MIN
+
 /// Result of a function. Numbers are fixed for ever.
 enum drr_status
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -71,6 +74,25 @@ enum drr_scalar
 typedef enum drr_scalar drr_scalar;
 #else
 typedef uint32_t drr_scalar;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/// How the values of a field were spread for training between their `min` and `max`.
+enum drr_transform
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /// Evenly: errors are alike everywhere.
+    DRR_TRANSFORM_LINEAR = 0,
+    /// By their logarithms: *relative* errors are alike everywhere.
+    DRR_TRANSFORM_LOG = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum drr_transform drr_transform;
+#else
+typedef uint32_t drr_transform;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -226,8 +248,8 @@ typedef struct drr_model_info {
 typedef struct drr_range_info {
     /// `sizeof(drr_range_info)`, set by the caller.
     uint32_t struct_size;
-    /// Unused, 0.
-    uint32_t reserved;
+    /// A `drr_transform`; `DRR_TRANSFORM_LINEAR` for axes and parameters.
+    uint32_t transform;
     /// Name, for instance `x`.
     const char *name;
     /// Unit, empty if none.
@@ -262,26 +284,40 @@ typedef struct drr_points {
     uint64_t count;
     /// Addresses of the first point's x, y, z; those beyond the model's axes are ignored.
     const void *axis[3];
-    /// Bytes from one point to the next, may be negative. All 0 means separate arrays without gaps;
-    /// beside another that is not 0, 0 means the same coordinate for all points (a plane, say).
+    /// Bytes from one point to the next, may be negative; 0 means an array without gaps,
+    /// `DRR_STRIDE_SAME` one coordinate for all points (a plane, say).
     int64_t stride[3];
 } drr_points;
 
 /// Where results go: any layout. Value `k` of point `i` goes to
-/// `(char *)data + i * point_stride + k * value_stride`, of any alignment. Results must overlap
-/// neither each other nor the points.
+/// `(char *)data + i * point_stride + k * value_stride`, or to `(char *)separate[k] + i *
+/// point_stride`, of any alignment. Results must overlap neither each other nor what is read.
+///
+/// Point (`i`, `j`, `l`) of a lattice goes to `i * point_stride + j * row_stride + l *
+/// plane_stride` from its first, so that it may be a part of a larger array (one with ghost cells,
+/// say) or have its axes in another order.
 typedef struct drr_values {
     /// `sizeof(drr_values)`
     uint32_t struct_size;
     /// A `drr_scalar`.
     uint32_t scalar;
-    /// Address of the first point's first value.
+    /// Address of the first point's first value; NULL with `separate`.
     void *data;
     /// Bytes from one point to the next, may be negative; 0 means that a point's values follow
     /// one another without gaps, and points too.
     int64_t point_stride;
-    /// Bytes from one value of a point to the next; 0 means the size of one number.
+    /// Bytes from one value of a point to the next; 0 means the size of one number, and is all that
+    /// goes with `separate`.
     int64_t value_stride;
+    /// Of a lattice, else 0: bytes from one point to its neighbour along y; 0 means that rows follow
+    /// one another without gaps.
+    int64_t row_stride;
+    /// Of a lattice, else 0: bytes from one point to its neighbour along z; 0 means that planes
+    /// follow one another without gaps.
+    int64_t plane_stride;
+    /// NULL, or an array for each value: `outputs` addresses of the first point's values; read
+    /// during the call only.
+    void *const *separate;
 } drr_values;
 
 /// A regular lattice of points: `origin[k] + i * spacing[k]` for i from 0 to below `dims[k]` on each
@@ -301,22 +337,32 @@ typedef struct drr_lattice {
 
 /// Where derivatives go: any layout. The derivative of value `k` of point `i` by coordinate or
 /// parameter `c` goes to
-/// `(char *)data + i * point_stride + k * value_stride + c * component_stride`, of any alignment.
-/// Results must overlap neither each other nor the points.
+/// `(char *)data + i * point_stride + k * value_stride + c * component_stride`, or to
+/// `(char *)separate[k * components + c] + i * point_stride`, of any alignment; points of a lattice
+/// as in `drr_values`. Results must overlap neither each other nor what is read.
 typedef struct drr_gradients {
     /// `sizeof(drr_gradients)`
     uint32_t struct_size;
     /// A `drr_scalar`.
     uint32_t scalar;
-    /// Address of the first point's first derivative; may be NULL if there are none.
+    /// Address of the first point's first derivative; may be NULL if there are none, and is with
+    /// `separate`.
     void *data;
     /// Bytes from one point to the next, may be negative; 0 means without gaps.
     int64_t point_stride;
     /// Bytes from one value of a point to the next; 0 means that a value's derivatives follow one
-    /// another without gaps, and values too.
+    /// another without gaps, and values too; it is all that goes with `separate`.
     int64_t value_stride;
-    /// Bytes from one derivative of a value to the next; 0 means the size of one number.
+    /// Bytes from one derivative of a value to the next; 0 means the size of one number, and is all
+    /// that goes with `separate`.
     int64_t component_stride;
+    /// As in `drr_values`.
+    int64_t row_stride;
+    /// As in `drr_values`.
+    int64_t plane_stride;
+    /// NULL, or an array for each derivative: `outputs` times `components` addresses of the first
+    /// point's; read during the call only.
+    void *const *separate;
 } drr_gradients;
 
 /// Simulation parameters in the caller's memory: a row for each point or for each set, in any
@@ -333,7 +379,7 @@ typedef struct drr_parameters {
     /// with `DRR_UNITS_NORMALIZED`).
     const void *data;
     /// Bytes from one row to the next, may be negative; 0 means that the parameters of a row
-    /// follow one another without gaps, and rows too.
+    /// follow one another without gaps, and rows too; `DRR_STRIDE_SAME` means one row for all.
     int64_t row_stride;
     /// Bytes from one parameter of a row to the next; 0 means the size of one number.
     int64_t parameter_stride;
@@ -354,6 +400,12 @@ extern "C" {
 /// @return UTF-8, never NULL, empty if nothing failed yet; owned by the library, valid until the
 ///         next failing call of this thread
 const char *drr_last_error(void);
+
+/// The operating system's number for why the last failed call *of this thread* failed: `errno`, or
+/// what `GetLastError` gives on Windows. Successful calls leave it as it is.
+///
+/// @return the number, for instance `ENOENT` beside `DRR_ERROR_IO`; 0 if the system had no part in it
+int32_t drr_last_os_error(void);
 
 /// Name of a status, for instance `DRR_ERROR_IO`; `unknown status` for numbers that are none.
 ///
@@ -505,8 +557,7 @@ drr_status drr_sampler_query(const struct drr_sampler *sampler,
 ///
 /// @param sampler  a sampler
 /// @param lattice  the points
-/// @param values   where the results go, point after point with x fastest: packed, `[nz][ny][nx]`
-///                 and then the values of each point
+/// @param values   where the results go; without gaps `[nz][ny][nx][outputs]`
 /// @return as `drr_sampler_query_f32`
 drr_status drr_sampler_query_lattice(const struct drr_sampler *sampler,
                                      const struct drr_lattice *lattice,
@@ -570,6 +621,21 @@ drr_status drr_sampler_query_gradient(const struct drr_sampler *sampler,
                                       const struct drr_gradients *position_gradients,
                                       const struct drr_gradients *parameter_gradients);
 
+/// Values and derivatives at the points of a regular lattice, without an array of coordinates; no
+/// faster than the same points one by one.
+///
+/// @param sampler              a sampler
+/// @param lattice              the points
+/// @param values               NULL, or where the values go
+/// @param position_gradients   NULL, or where the derivatives by the model's coordinates go
+/// @param parameter_gradients  NULL, or where the derivatives by its parameters go
+/// @return as `drr_sampler_query_gradient_f32`
+drr_status drr_sampler_query_lattice_gradient(const struct drr_sampler *sampler,
+                                              const struct drr_lattice *lattice,
+                                              const struct drr_values *values,
+                                              const struct drr_gradients *position_gradients,
+                                              const struct drr_gradients *parameter_gradients);
+
 /// Values at points of which each has parameters of its own: a query of many times, say, or of
 /// particles that carry them.
 ///
@@ -624,8 +690,8 @@ drr_status drr_model_query_f64(const struct drr_model *model,
 /// @param points      where the coordinates are
 /// @param values      where the results of the first set go
 /// @param set_stride  bytes from the results of one set to those of the next, may be negative; 0
-///                    means without gaps (`[sets][points][outputs]`), as those of a set must be
-///                    then (`point_stride` 0)
+///                    means without gaps (`[sets][points][outputs]`, or `[sets][points]` in
+///                    separate arrays), as those of a set must be then (`point_stride` 0)
 /// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, or `DRR_ERROR_OUTSIDE_DOMAIN` by policy, naming
 ///         the first such set or point; on failure nothing is written
 drr_status drr_model_query_sets(const struct drr_model *model,

@@ -28,6 +28,7 @@ pub enum ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     message: String,
+    os_error: Option<i32>,
 }
 
 /// Result of the runtime's functions.
@@ -36,12 +37,17 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of `kind` with a message for people.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), os_error: None }
     }
 
     /// The kind, for programs.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// The system's number for what it refused (`errno`), if it did.
+    pub fn os_error(&self) -> Option<i32> {
+        self.os_error
     }
 
     /// The same error with `context: ` before its message, for instance the file's name.
@@ -73,6 +79,6 @@ impl From<std::io::Error> for Error {
             std::io::ErrorKind::OutOfMemory => ErrorKind::OutOfMemory,
             _ => ErrorKind::Io,
         };
-        Self::new(kind, error.to_string())
+        Self { os_error: error.raw_os_error(), ..Self::new(kind, error.to_string()) }
     }
 }

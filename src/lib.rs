@@ -24,7 +24,7 @@
 //!
 //! `unsafe` stands in four places: mapping a file ([`model`]), viewing its bytes as numbers
 //! ([`model`]), vector instructions ([`cpu`]), and pointers that C callers hand over ([`capi`],
-//! [`sampler::points`]). Each has a `SAFETY:` line that names what it relies on.
+//! [`sampler::points`], [`sampler::results`]). Each has a `SAFETY:` line that names what it relies on.
 
 pub mod capi;
 pub mod cpu;
@@ -35,8 +35,9 @@ pub mod sampler;
 pub use cpu::Kernel;
 pub use error::{Error, ErrorKind, Result};
 pub use model::{Checksums, Model, Storage};
-pub use sampler::gradient::{Gradients, GradientsMut};
-pub use sampler::points::{Points, ValuesMut};
+pub use sampler::gradient::Gradients;
+pub use sampler::points::Points;
+pub use sampler::results::{GradientsMut, ValuesMut};
 pub use sampler::{
     Lattice, OpenOptions, Outside, Parameters, Runtime, Sampler, SamplerOptions, SetValuesMut,
     Units,

@@ -28,6 +28,17 @@ fn the_c_abi_works_as_its_header_says() {
 }
 
 #[test]
+fn layouts_are_read_and_written_as_described() {
+    let program = compile("tests/capi_layouts.c");
+    for kernel in kernels() {
+        program.run(&[], &[], kernel.name());
+    }
+    if has_valgrind() {
+        program.run(&VALGRIND, &[], "scalar");
+    }
+}
+
+#[test]
 fn misuse_of_the_c_abi_is_an_error() {
     let program = compile("tests/capi_misuse.c");
     // What is freed must not be looked at then, not even to find out that it is.

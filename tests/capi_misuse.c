@@ -6,6 +6,7 @@
  */
 #define _POSIX_C_SOURCE 200809L
 
+#include <errno.h>
 #include <math.h>
 
 #include "capi.h"
@@ -314,7 +315,10 @@ static void counts(void) {
 static void contradictory_strides(void) {
     double numbers[2] = {0}, room[8] = {0};
     drr_points points = {sizeof points, DRR_F64, 2, {numbers, numbers, numbers}, {0}};
-    drr_values values = {sizeof values, DRR_F64, room, 0, 2 * sizeof(double)};
+    drr_values values = {.struct_size = sizeof values,
+                         .scalar = DRR_F64,
+                         .data = room,
+                         .value_stride = 2 * sizeof(double)};
     INVALID(drr_sampler_query(the_sampler, &points, &values));
     CHECK(all(room, 8, 0));
     values.value_stride = sizeof(double);
@@ -336,12 +340,21 @@ static void impossible_gradients(void) {
                       {INT64_MIN, 24, 8}, {48, INT64_MAX, 8}, {48, 24, INT64_MIN},
                   };
     for (size_t n = 0; n < sizeof wrong / sizeof wrong[0]; n++) {
-        const drr_gradients gradients = {sizeof gradients, DRR_F64,     room,
-                                         wrong[n][0],      wrong[n][1], wrong[n][2]};
+        const drr_gradients gradients = {.struct_size = sizeof gradients,
+                                         .scalar = DRR_F64,
+                                         .data = room,
+                                         .point_stride = wrong[n][0],
+                                         .value_stride = wrong[n][1],
+                                         .component_stride = wrong[n][2]};
         INVALID(drr_sampler_query_gradient(the_sampler, &points, NULL, &gradients, NULL));
         CHECK(all(room, 200, -7));
     }
-    const drr_gradients good = {sizeof good, DRR_F64, room, 48, 24, 8};
+    const drr_gradients good = {.struct_size = sizeof good,
+                                .scalar = DRR_F64,
+                                .data = room,
+                                .point_stride = 48,
+                                .value_stride = 24,
+                                .component_stride = 8};
     CHECK(drr_sampler_query_gradient(the_sampler, &points, NULL, &good, NULL) == DRR_OK);
     CHECK(room[11] != -7 && all(room + 12, 188, -7));
 }
@@ -392,7 +405,7 @@ static void rows_of_parameters(void) {
         INVALID(drr_model_query_f64(the_model, huge[n], numbers, numbers, room));
     }
     rows.count = 3;
-    const int64_t far[] = {INT64_MAX, INT64_MIN, INT64_MAX / 2};
+    const int64_t far[] = {INT64_MAX, INT64_MIN + 8, INT64_MAX / 2};
     for (int n = 0; n < 3; n++) {
         rows.row_stride = far[n];
         INVALID(drr_model_query(the_model, &rows, NULL, &points, &values));
@@ -515,9 +528,13 @@ static void outside_policies(const drr_model *model) {
 static void files(void) {
     drr_model *model = (drr_model *)&path;
     REFUSED(DRR_ERROR_IO, drr_model_open("no/such/file", NULL, &model));
+    CHECK(drr_last_os_error() == ENOENT);
     CHECK(model == NULL && strstr(drr_last_error(), "no/such/file") != NULL);
     REFUSED(DRR_ERROR_IO, drr_model_open("", NULL, &model));
+    REFUSED(DRR_ERROR_IO, drr_model_open("/", NULL, &model));
+    CHECK(drr_last_os_error() == EISDIR);
     REFUSED(DRR_ERROR_FORMAT, drr_model_open_memory("no model", 8, NULL, &model));
+    CHECK(drr_last_os_error() == 0);
     CHECK(setenv("DRR_CPU", "abacus", 1) == 0);
     REFUSED(DRR_ERROR_UNSUPPORTED, drr_model_open(path, NULL, &model));
     CHECK(strstr(drr_last_error(), "abacus") != NULL && unsetenv("DRR_CPU") == 0);

@@ -6,7 +6,8 @@ mod common;
 use common::gradient::{Answer, ask};
 use common::random::{self, Rng};
 use common::{Baked, bits, kernels};
-use drr::sampler::points::Scalar;
+use drr::sampler::results::{Places, PointStride};
+use drr::sampler::scalar::Scalar;
 use drr::{ErrorKind, Gradients, GradientsMut, Kernel, Points, Sampler, SamplerOptions, ValuesMut};
 
 const POINTS: usize = 200;
@@ -144,7 +145,9 @@ fn the_layout_of_derivatives_does_not_matter() {
                 let base = bytes[first..].as_mut_ptr();
                 // SAFETY: the layouts stay within `bytes`, and their numbers do not overlap.
                 let view = unsafe {
-                    GradientsMut::from_raw(scalar, [POINTS, outputs, dims], base, strides)
+                    let places = Places::Strided(base, [strides[1], strides[2]]);
+                    let by_point = PointStride::Each(strides[0]);
+                    GradientsMut::from_raw(scalar, [POINTS, outputs, dims], places, by_point)
                 };
                 let mut gradients = Gradients { position: Some(view), parameters: None };
                 sampler.query_gradient(&points, None, &mut gradients).expect("a query that fits");

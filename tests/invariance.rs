@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use common::random::{self, Rng};
 use common::{Baked, bits, kernels, query};
-use drr::sampler::points::Scalar;
+use drr::sampler::results::{Places, PointStride};
+use drr::sampler::scalar::Scalar;
 use drr::{Checksums, Kernel, Model, Points, Runtime, Sampler, SamplerOptions, Storage, ValuesMut};
 use half::f16;
 
@@ -262,7 +263,9 @@ fn the_layout_of_values_does_not_matter() {
                 let base = bytes[first..].as_mut_ptr();
                 // SAFETY: the layouts stay within `bytes`, and their numbers do not overlap.
                 let mut values = unsafe {
-                    ValuesMut::from_raw(scalar, POINTS, outputs, base, point_stride, value_stride)
+                    let places = Places::Strided(base, [value_stride, 0]);
+                    let by_point = PointStride::Each(point_stride);
+                    ValuesMut::from_raw(scalar, [POINTS, outputs], places, by_point)
                 };
                 sampler.query(&points, &mut values).expect("a query that fits the model");
                 for (n, value) in expected.iter().enumerate() {

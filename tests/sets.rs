@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use common::random::{self, Rng};
 use common::{Baked, bits, kernels, query};
-use drr::sampler::points::Scalar;
+use drr::sampler::results::{Places, PointStride};
+use drr::sampler::scalar::Scalar;
 use drr::{
     ErrorKind, Kernel, Outside, Parameters, Points, Result, Runtime, Sampler, SamplerOptions,
     SetValuesMut, Units, ValuesMut,
@@ -335,8 +336,9 @@ fn values_are_written_where_they_belong_and_nowhere_else() {
         // SAFETY: the strides keep all values apart, and `bytes` reaches as far on both sides.
         let mut out = unsafe {
             let base = bytes[first as usize..].as_mut_ptr();
-            let one =
-                ValuesMut::from_raw(Scalar::F64, count, *outputs, base, strides[1], strides[2]);
+            let places = Places::Strided(base, [strides[2], 0]);
+            let by_point = PointStride::Each(strides[1]);
+            let one = ValuesMut::from_raw(Scalar::F64, [count, *outputs], places, by_point);
             SetValuesMut::from_raw(sets, one, strides[0])
         };
         runtime.query_sets(&parameters, &options, &points, &mut out).expect("valid");

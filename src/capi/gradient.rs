@@ -2,15 +2,13 @@
 
 #![allow(non_camel_case_types)]
 
-use super::sampler::{
-    count_of, drr_sampler, packed_points, packed_values, point_view, stride, value_view,
-};
-use super::structs::{drr_gradients, drr_points, drr_values, read, required, scalar};
-use super::{check_array, drr_status, handle, status::guard};
+use super::sampler::drr_sampler;
+use super::structs::{drr_gradients, drr_lattice, drr_points, drr_values, read, required};
+use super::views::{self, Rows, packed_gradients, packed_points, packed_values};
+use super::{drr_status, handle, status::guard};
 use crate::model::spec::Spec;
-use crate::sampler::gradient::{Gradients, GradientsMut};
-use crate::sampler::points::Float;
-use crate::{Error, Result};
+use crate::sampler::scalar::Float;
+use crate::{Gradients, Result, ValuesMut};
 
 /// Values and derivatives at `count` points, 32-bit, all arrays without gaps. Arrays that are NULL
 /// are not computed.
@@ -90,27 +88,67 @@ pub unsafe extern "C" fn drr_sampler_query_gradient(
         // SAFETY: the caller's promise, see the comments of the function and the structs.
         unsafe {
             let sampler = &handle(sampler)?.sampler;
-            let Spec { axes, parameters, .. } = sampler.runtime().model().spec();
-            let outputs = sampler.runtime().model().spec().outputs();
-            let points = required(points)?;
-            let count = count_of(points.count);
-            let view = |gradients, name, components| -> Result<Option<GradientsMut<'_>>> {
-                let given = read(gradients)?;
-                given
-                    .map(|given| gradient_view(&given, name, [count, outputs, components]))
-                    .transpose()
-            };
-            let mut gradients = Gradients {
-                position: view(position_gradients, "position_gradients", axes.len())?,
-                parameters: view(parameter_gradients, "parameter_gradients", parameters.len())?,
-            };
-            let values = read(values)?;
-            let mut values =
-                values.map(|values| value_view(&values, count, outputs)).transpose()?;
-            let points = point_view(&points, count, axes.len())?;
+            let spec = sampler.runtime().model().spec();
+            let points = views::points(&required(points)?, spec.axes.len())?;
+            let gradients = [position_gradients, parameter_gradients];
+            let rows = Rows::Points(points.len());
+            let (mut values, mut gradients) = results(spec, rows, values, gradients)?;
             sampler.query_gradient(&points, values.as_mut(), &mut gradients)
         }
     })
+}
+
+/// Values and derivatives at the points of a regular lattice, without an array of coordinates; no
+/// faster than the same points one by one.
+///
+/// @param sampler              a sampler
+/// @param lattice              the points
+/// @param values               NULL, or where the values go
+/// @param position_gradients   NULL, or where the derivatives by the model's coordinates go
+/// @param parameter_gradients  NULL, or where the derivatives by its parameters go
+/// @return as `drr_sampler_query_gradient_f32`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drr_sampler_query_lattice_gradient(
+    sampler: *const drr_sampler,
+    lattice: *const drr_lattice,
+    values: *const drr_values,
+    position_gradients: *const drr_gradients,
+    parameter_gradients: *const drr_gradients,
+) -> drr_status {
+    guard(|| {
+        // SAFETY: the caller's promise, see the comments of the function and the structs.
+        unsafe {
+            let sampler = &handle(sampler)?.sampler;
+            let spec = sampler.runtime().model().spec();
+            let lattice = views::lattice(&required(lattice)?)?;
+            let gradients = [position_gradients, parameter_gradients];
+            let rows = Rows::Lattice(lattice.dims);
+            let (mut values, mut gradients) = results(spec, rows, values, gradients)?;
+            sampler.query_lattice_gradient(&lattice, values.as_mut(), &mut gradients)
+        }
+    })
+}
+
+/// Where everything goes that is wanted.
+unsafe fn results<'a>(
+    spec: &Spec,
+    rows: Rows,
+    values: *const drr_values,
+    [position, parameters]: [*const drr_gradients; 2],
+) -> Result<(Option<ValuesMut<'a>>, Gradients<'a>)> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let view = |gradients, name, components| {
+            let view = |given| views::gradients(&given, name, rows, [spec.outputs(), components]);
+            read(gradients)?.map(view).transpose()
+        };
+        let gradients = Gradients {
+            position: view(position, "position_gradients", spec.axes.len())?,
+            parameters: view(parameters, "parameter_gradients", spec.parameters.len())?,
+        };
+        let view = |values| views::values(&values, rows, spec.outputs());
+        Ok((read(values)?.map(view).transpose()?, gradients))
+    }
 }
 
 unsafe fn query_packed<T: Float>(
@@ -130,62 +168,12 @@ unsafe fn query_packed<T: Float>(
             true => None,
             false => Some(packed_values(count, values, outputs)?),
         };
-        let size = size_of::<T>() as isize;
-        // No slices of the results: they would claim that the caller's memory is initialised.
-        let view = |gradients: *mut T, name, components: usize| -> Result<Option<_>> {
-            if gradients.is_null() {
-                return Ok(None);
-            }
-            let each = outputs * components;
-            check_array(gradients, count.saturating_mul(each as u64), name)?;
-            let shape = [points.len(), outputs, components];
-            let strides = [each, components, 1].map(|numbers| numbers as isize * size);
-            Ok(Some(GradientsMut::from_raw(T::SCALAR, shape, gradients.cast(), strides)))
-        };
+        let shape = |components| [points.len(), outputs, components];
+        let by_parameter = shape(spec.parameters.len());
         let mut gradients = Gradients {
-            position: view(position, "position_gradients", dims)?,
-            parameters: view(parameters, "parameter_gradients", spec.parameters.len())?,
+            position: packed_gradients(position, "position_gradients", shape(dims))?,
+            parameters: packed_gradients(parameters, "parameter_gradients", by_parameter)?,
         };
         sampler.query_gradient(&points, values.as_mut(), &mut gradients)
     }
-}
-
-unsafe fn gradient_view<'a>(
-    gradients: &drr_gradients,
-    name: &str,
-    shape: [usize; 3],
-) -> Result<GradientsMut<'a>> {
-    let scalar = scalar(gradients.scalar)?;
-    let [count, outputs, components] = shape;
-    let each = outputs * components;
-    if gradients.data.is_null() && count > 0 && each > 0 {
-        return Err(Error::argument(format!("{name}.data is NULL, expected {count} points")));
-    }
-    let packed = [each, components, 1].map(|numbers| numbers as i64 * scalar.bytes() as i64);
-    let given = match each {
-        // A model without parameters: nothing is written, wherever that is.
-        0 => [0; 3],
-        _ => [gradients.point_stride, gradients.value_stride, gradients.component_stride],
-    };
-    let fields = ["point_stride", "value_stride", "component_stride"];
-    let mut strides = [0; 3];
-    // Strides that are 0 mean that there are no gaps, which holds only if there are none inside.
-    let mut has_gaps = false;
-    for k in (0..3).rev() {
-        let given = if shape[k] == 1 && given[k] == 0 { packed[k] } else { given[k] };
-        if given == 0 && has_gaps {
-            return Err(Error::argument(format!(
-                "{name}.{} is 0 (no gaps), but {} is {}: give both",
-                fields[k],
-                fields[k + 1],
-                strides[k + 1]
-            )));
-        }
-        let by = if given == 0 { packed[k] } else { given };
-        has_gaps |= by != packed[k];
-        strides[k] = stride(by, shape[k], &format!("{name}.{}", fields[k]))?;
-    }
-    let base = gradients.data.cast();
-    // SAFETY: the caller's promise: writable at these places.
-    Ok(unsafe { GradientsMut::from_raw(scalar, shape, base, strides) })
 }

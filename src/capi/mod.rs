@@ -21,6 +21,7 @@ mod sampler;
 mod sets;
 mod status;
 mod structs;
+mod views;
 
 pub use gradient::*;
 pub use log::*;

@@ -5,7 +5,9 @@
 use std::ffi::{CStr, CString, c_char};
 use std::sync::Arc;
 
-use super::structs::{drr_model_info, drr_open_options, drr_range_info, read, write};
+use super::structs::{
+    drr_model_info, drr_open_options, drr_range_info, drr_transform, read, write,
+};
 use super::{Handle, check_not_null, drr_status, give, handle, slice, status::guard, take_back};
 use crate::model::spec::{Spec, Transform, Value};
 use crate::{Error, OpenOptions, Result, Runtime};
@@ -25,6 +27,26 @@ struct Range {
     unit: CString,
     min: f64,
     max: f64,
+    transform: drr_transform,
+}
+
+impl Range {
+    fn new(name: &str, unit: &str, [min, max]: [f64; 2], transform: drr_transform) -> Result<Self> {
+        Ok(Self { name: c_string(name)?, unit: c_string(unit)?, min, max, transform })
+    }
+
+    /// In physical values.
+    fn of_value(value: &Value) -> Result<Self> {
+        let Value { name, unit, min, max, transform } = value;
+        match transform {
+            Transform::Linear => {
+                Self::new(name, unit, [*min, *max], drr_transform::DRR_TRANSFORM_LINEAR)
+            }
+            Transform::Log => {
+                Self::new(name, unit, [min.exp(), max.exp()], drr_transform::DRR_TRANSFORM_LOG)
+            }
+        }
+    }
 }
 
 impl Handle for drr_model {
@@ -170,23 +192,16 @@ pub unsafe extern "C" fn drr_model_get_value(
 impl drr_model {
     fn new(runtime: Arc<Runtime>) -> Result<Self> {
         let Spec { axes, parameters, values, .. } = runtime.model().spec();
-        let new = |(name, unit, min, max): (&String, &String, f64, f64)| -> Result<Range> {
-            Ok(Range { name: c_string(name)?, unit: c_string(unit)?, min, max })
-        };
+        let linear = drr_transform::DRR_TRANSFORM_LINEAR;
+        let axes = axes.iter().map(|a| Range::new(&a.name, &a.unit, [a.min, a.max], linear));
+        let parameters =
+            parameters.iter().map(|p| Range::new(&p.name, &p.unit, [p.min, p.max], linear));
         Ok(Self {
             kernel: c_string(runtime.kernel().name())?,
             spec_json: c_string(runtime.model().spec_json())?,
-            axes: axes
-                .iter()
-                .map(|a| new((&a.name, &a.unit, a.min, a.max)))
-                .collect::<Result<_>>()?,
-            parameters: (parameters.iter().map(|p| new((&p.name, &p.unit, p.min, p.max))))
-                .collect::<Result<_>>()?,
-            values: (values.iter().map(|v| {
-                let (min, max) = physical(v);
-                new((&v.name, &v.unit, min, max))
-            }))
-            .collect::<Result<_>>()?,
+            axes: axes.collect::<Result<_>>()?,
+            parameters: parameters.collect::<Result<_>>()?,
+            values: values.iter().map(Range::of_value).collect::<Result<_>>()?,
             runtime,
         })
     }
@@ -205,20 +220,13 @@ impl drr_model {
     }
 }
 
-fn physical(value: &Value) -> (f64, f64) {
-    match value.transform {
-        Transform::Linear => (value.min, value.max),
-        Transform::Log => (value.min.exp(), value.max.exp()),
-    }
-}
-
 unsafe fn range(ranges: &[Range], what: &str, index: u32, info: *mut drr_range_info) -> Result<()> {
     let range = ranges.get(index as usize).ok_or_else(|| {
         Error::argument(format!("{what} {index} asked for, the model has {}", ranges.len()))
     })?;
     let value = drr_range_info {
         struct_size: 0,
-        reserved: 0,
+        transform: range.transform as u32,
         name: range.name.as_ptr(),
         unit: range.unit.as_ptr(),
         min: range.min,

@@ -43,6 +43,7 @@ fn entries() -> Vec<(&'static str, drr_status)> {
         drr_sampler_query_f32(null(), 0, null(), null_mut()),
         drr_sampler_query_f64(null(), 0, null(), null_mut()),
         drr_sampler_query_lattice(null(), null(), null()),
+        drr_sampler_query_lattice_gradient(null(), null(), null(), null(), null()),
         drr_sampler_query_gradient(null(), null(), null(), null(), null()),
         drr_sampler_query_gradient_f32(null(), 0, null(), null_mut(), null_mut(), null_mut()),
         drr_sampler_query_gradient_f64(null(), 0, null(), null_mut(), null_mut(), null_mut()),
@@ -51,9 +52,10 @@ fn entries() -> Vec<(&'static str, drr_status)> {
 }
 
 /// Entries of the committed list that return no status and have their own tests.
-const OTHERS: [&str; 6] = [
+const OTHERS: [&str; 7] = [
     "drr_abi_version",
     "drr_last_error",
+    "drr_last_os_error",
     "drr_model_close",
     "drr_sampler_free",
     "drr_status_name",

@@ -2,17 +2,12 @@
 
 #![allow(non_camel_case_types)]
 
-use std::ffi::c_void;
-
 use super::model::drr_model;
-use super::structs::{
-    drr_lattice, drr_points, drr_sampler_options, drr_values, read, required, scalar,
-};
-use super::{
-    Handle, check_array, check_not_null, drr_status, give, handle, slice, status::guard, take_back,
-};
-use crate::sampler::points::{Float, Points, ValuesMut};
-use crate::{Error, Lattice, Result, Sampler, SamplerOptions};
+use super::structs::{drr_lattice, drr_points, drr_sampler_options, drr_values, required};
+use super::views::{self, Rows, packed_points, packed_values, sampler_options};
+use super::{Handle, check_not_null, drr_status, give, handle, slice, status::guard, take_back};
+use crate::sampler::scalar::Float;
+use crate::{Result, Sampler};
 
 /// A model bound to one set of simulation parameters. Cheap to make, immutable: any number of
 /// threads may query it at the same time. Keeps what it needs of its model alive.
@@ -124,10 +119,9 @@ pub unsafe extern "C" fn drr_sampler_query(
         unsafe {
             let sampler = &handle(sampler)?.sampler;
             let spec = sampler.runtime().model().spec();
-            let points = required(points)?;
-            let count = count_of(points.count);
-            let points = point_view(&points, count, spec.axes.len())?;
-            let mut values = value_view(&required(values)?, count, spec.outputs())?;
+            let points = views::points(&required(points)?, spec.axes.len())?;
+            let rows = Rows::Points(points.len());
+            let mut values = views::values(&required(values)?, rows, spec.outputs())?;
             sampler.query(&points, &mut values)
         }
     })
@@ -139,8 +133,7 @@ pub unsafe extern "C" fn drr_sampler_query(
 ///
 /// @param sampler  a sampler
 /// @param lattice  the points
-/// @param values   where the results go, point after point with x fastest: packed, `[nz][ny][nx]`
-///                 and then the values of each point
+/// @param values   where the results go; without gaps `[nz][ny][nx][outputs]`
 /// @return as `drr_sampler_query_f32`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drr_sampler_query_lattice(
@@ -152,28 +145,12 @@ pub unsafe extern "C" fn drr_sampler_query_lattice(
         // SAFETY: the caller's promise, see the comments of the function and the structs.
         unsafe {
             let sampler = &handle(sampler)?.sampler;
-            let drr_lattice { dims, origin, spacing, .. } = required(lattice)?;
-            let values = required(values)?;
-            let dims = dims.map(count_of);
-            let lattice = Lattice { origin, spacing, dims };
-            let count = lattice.points().ok_or_else(|| {
-                Error::argument(format!("lattice.dims is {dims:?}: too many points"))
-            })?;
+            let lattice = views::lattice(&required(lattice)?)?;
             let outputs = sampler.runtime().model().spec().outputs();
-            sampler.query_lattice(&lattice, &mut value_view(&values, count, outputs)?)
+            let rows = Rows::Lattice(lattice.dims);
+            sampler.query_lattice(&lattice, &mut views::values(&required(values)?, rows, outputs)?)
         }
     })
-}
-
-/// How to answer; NULL for the defaults.
-///
-/// # Safety
-/// As for [`read`].
-pub(super) unsafe fn sampler_options(
-    options: *const drr_sampler_options,
-) -> Result<SamplerOptions> {
-    // SAFETY: the caller's promise.
-    unsafe { read(options) }?.map_or(Ok(SamplerOptions::default()), SamplerOptions::try_from)
 }
 
 unsafe fn query_packed<T: Float>(
@@ -189,109 +166,4 @@ unsafe fn query_packed<T: Float>(
         let points = packed_points(count, points, spec.axes.len())?;
         sampler.query(&points, &mut packed_values(count, values, spec.outputs())?)
     }
-}
-
-/// Coordinates without gaps.
-///
-/// # Safety
-/// `points` must be readable for `count * dims` numbers.
-pub(super) unsafe fn packed_points<'a, T: Float + 'a>(
-    count: u64,
-    points: *const T,
-    dims: usize,
-) -> Result<Points<'a>> {
-    // SAFETY: the caller's promise.
-    Points::packed(unsafe { slice(points, count.saturating_mul(dims as u64), "points")? }, dims)
-}
-
-/// Results without gaps. No slice of them: it would claim that the caller's memory is initialised.
-///
-/// # Safety
-/// `values` must be writable for `count * outputs` numbers.
-pub(super) unsafe fn packed_values<'a, T: Float>(
-    count: u64,
-    values: *mut T,
-    outputs: usize,
-) -> Result<ValuesMut<'a>> {
-    check_array(values, count.saturating_mul(outputs as u64), "values")?;
-    let size = size_of::<T>() as isize;
-    let (base, stride) = (values.cast(), size * outputs as isize);
-    // SAFETY: the caller's promise.
-    Ok(unsafe { ValuesMut::from_raw(T::SCALAR, count as usize, outputs, base, stride, size) })
-}
-
-/// Coordinates in a layout from C.
-///
-/// # Safety
-/// The struct must say the truth.
-pub(super) unsafe fn point_view<'a>(
-    points: &drr_points,
-    count: usize,
-    dims: usize,
-) -> Result<Points<'a>> {
-    let scalar = scalar(points.scalar)?;
-    scalar.check_input("coordinates")?;
-    let gapless = points.stride[..dims].iter().all(|&stride| stride == 0);
-    let mut axes = [(std::ptr::null(), 0); 3];
-    for (k, axis) in axes.iter_mut().enumerate().take(dims) {
-        let given = if gapless { scalar.bytes() as i64 } else { points.stride[k] };
-        let stride = stride(given, count, "points.stride")?;
-        check_address(points.axis[k], count, &format!("points.axis[{k}]"), "points")?;
-        *axis = (points.axis[k].cast(), stride);
-    }
-    // SAFETY: the caller's promise: readable at these places.
-    Ok(unsafe { Points::from_raw(scalar, count, dims, axes) })
-}
-
-/// Results in a layout from C.
-///
-/// # Safety
-/// The struct must say the truth.
-pub(super) unsafe fn value_view<'a>(
-    values: &drr_values,
-    count: usize,
-    outputs: usize,
-) -> Result<ValuesMut<'a>> {
-    let scalar = scalar(values.scalar)?;
-    let number = scalar.bytes() as i64;
-    let or = |given: i64, default: i64| if given == 0 { default } else { given };
-    let by_value = or(values.value_stride, number);
-    if values.point_stride == 0 && by_value != number {
-        return Err(Error::argument(format!(
-            "values.point_stride is 0 (no gaps), but values.value_stride is {by_value}: give both"
-        )));
-    }
-    let by_point = or(values.point_stride, number * outputs as i64);
-    let value_stride = stride(by_value, outputs, "values.value_stride")?;
-    let point_stride = stride(by_point, count, "values.point_stride")?;
-    check_address(values.data, count, "values.data", "points")?;
-    let base = values.data.cast();
-    // SAFETY: the caller's promise: writable at these places.
-    Ok(unsafe { ValuesMut::from_raw(scalar, count, outputs, base, point_stride, value_stride) })
-}
-
-/// A stride from C; refused if the last element could not be addressed.
-pub(super) fn stride(given: i64, count: usize, name: &str) -> Result<isize> {
-    let stride = isize::try_from(given).ok();
-    let reach = isize::try_from(count).ok().and_then(|count| stride?.checked_mul(count));
-    stride
-        .filter(|_| reach.is_some())
-        .ok_or_else(|| Error::argument(format!("{name} {given} for {count} elements is too far")))
-}
-
-/// A count from C; those that no memory holds are found by [`stride`].
-pub(super) fn count_of(given: u64) -> usize {
-    usize::try_from(given).unwrap_or(usize::MAX)
-}
-
-pub(super) fn check_address(
-    address: *const c_void,
-    count: usize,
-    name: &str,
-    what: &str,
-) -> Result<()> {
-    if address.is_null() && count > 0 {
-        return Err(Error::argument(format!("{name} is NULL, expected {count} {what}")));
-    }
-    Ok(())
 }

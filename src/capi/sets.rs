@@ -3,17 +3,11 @@
 #![allow(non_camel_case_types)]
 
 use super::model::drr_model;
-use super::sampler::{
-    check_address, count_of, packed_points, packed_values, point_view, sampler_options, stride,
-    value_view,
-};
-use super::structs::{
-    drr_parameters, drr_points, drr_sampler_options, drr_values, required, scalar,
-};
+use super::structs::{drr_parameters, drr_points, drr_sampler_options, drr_values, required};
+use super::views::{self, Rows, packed_points, packed_values, sampler_options};
 use super::{drr_status, handle, slice, status::guard};
-use crate::model::spec::Spec;
-use crate::sampler::points::Float;
-use crate::{Error, Parameters, Result, Runtime, SamplerOptions, SetValuesMut};
+use crate::sampler::scalar::Float;
+use crate::{Parameters, Result, Runtime, SamplerOptions};
 
 /// Values at points of which each has parameters of its own: a query of many times, say, or of
 /// particles that carry them.
@@ -39,11 +33,10 @@ pub unsafe extern "C" fn drr_model_query(
             let runtime = &handle(model)?.runtime;
             let spec = runtime.model().spec();
             let options = sampler_options(options)?;
-            let parameters = parameter_view(&required(parameters)?, spec)?;
-            let points = required(points)?;
-            let count = count_of(points.count);
-            let points = point_view(&points, count, spec.axes.len())?;
-            let mut values = value_view(&required(values)?, count, spec.outputs())?;
+            let parameters = views::parameters(&required(parameters)?, spec.parameters.len())?;
+            let points = views::points(&required(points)?, spec.axes.len())?;
+            let rows = Rows::Points(points.len());
+            let mut values = views::values(&required(values)?, rows, spec.outputs())?;
             runtime.query(&parameters, &options, &points, &mut values)
         }
     })
@@ -99,8 +92,8 @@ pub unsafe extern "C" fn drr_model_query_f64(
 /// @param points      where the coordinates are
 /// @param values      where the results of the first set go
 /// @param set_stride  bytes from the results of one set to those of the next, may be negative; 0
-///                    means without gaps (`[sets][points][outputs]`), as those of a set must be
-///                    then (`point_stride` 0)
+///                    means without gaps (`[sets][points][outputs]`, or `[sets][points]` in
+///                    separate arrays), as those of a set must be then (`point_stride` 0)
 /// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, or `DRR_ERROR_OUTSIDE_DOMAIN` by policy, naming
 ///         the first such set or point; on failure nothing is written
 #[unsafe(no_mangle)]
@@ -118,12 +111,11 @@ pub unsafe extern "C" fn drr_model_query_sets(
             let runtime = &handle(model)?.runtime;
             let spec = runtime.model().spec();
             let options = sampler_options(options)?;
-            let parameters = parameter_view(&required(parameters)?, spec)?;
-            let points = required(points)?;
-            let count = count_of(points.count);
-            let points = point_view(&points, count, spec.axes.len())?;
+            let parameters = views::parameters(&required(parameters)?, spec.parameters.len())?;
+            let points = views::points(&required(points)?, spec.axes.len())?;
+            let (sets, count) = (parameters.rows(), points.len());
             let values = required(values)?;
-            let mut values = set_view(&values, set_stride, parameters.rows(), count, spec)?;
+            let mut values = views::set_values(&values, set_stride, sets, count, spec.outputs())?;
             runtime.query_sets(&parameters, &options, &points, &mut values)
         }
     })
@@ -146,52 +138,5 @@ unsafe fn query_packed<T: Float>(
         let parameters = Parameters::packed(parameters, points.len(), columns)?;
         let mut values = packed_values(count, values, spec.outputs())?;
         runtime.query(&parameters, &SamplerOptions::default(), &points, &mut values)
-    }
-}
-
-unsafe fn parameter_view<'a>(given: &drr_parameters, spec: &Spec) -> Result<Parameters<'a>> {
-    let scalar = scalar(given.scalar)?;
-    scalar.check_input("parameters")?;
-    let (rows, columns) = (count_of(given.count), spec.parameters.len());
-    let number = scalar.bytes() as i64;
-    let by_column = if given.parameter_stride == 0 { number } else { given.parameter_stride };
-    if given.row_stride == 0 && by_column != number {
-        return Err(Error::argument(format!(
-            "parameters.row_stride is 0 (no gaps), but parameters.parameter_stride is {by_column}: \
-             give both"
-        )));
-    }
-    let by_row = if given.row_stride == 0 { number * columns as i64 } else { given.row_stride };
-    let column_stride = stride(by_column, columns, "parameters.parameter_stride")?;
-    let row_stride = stride(by_row, rows, "parameters.row_stride")?;
-    if columns > 0 {
-        check_address(given.data, rows, "parameters.data", "rows")?;
-    }
-    let base = given.data.cast();
-    // SAFETY: the caller's promise: readable at these places.
-    Ok(unsafe { Parameters::from_raw(scalar, rows, columns, base, row_stride, column_stride) })
-}
-
-unsafe fn set_view<'a>(
-    values: &drr_values,
-    set_stride: i64,
-    sets: usize,
-    count: usize,
-    spec: &Spec,
-) -> Result<SetValuesMut<'a>> {
-    if set_stride == 0 && sets > 1 && values.point_stride != 0 {
-        return Err(Error::argument(format!(
-            "set_stride is 0 (no gaps), but values.point_stride is {}: give both",
-            values.point_stride
-        )));
-    }
-    let bytes = scalar(values.scalar)?.bytes() as i64 * spec.outputs() as i64;
-    let gapless = i64::try_from(count).ok().and_then(|count| count.checked_mul(bytes));
-    let by_set = if set_stride == 0 { gapless.unwrap_or(i64::MAX) } else { set_stride };
-    let by_set = stride(by_set, sets, "set_stride")?;
-    // SAFETY: the caller's promise: writable at these places.
-    unsafe {
-        let first = value_view(values, if sets == 0 { 0 } else { count }, spec.outputs())?;
-        Ok(SetValuesMut::from_raw(sets, first, by_set))
     }
 }

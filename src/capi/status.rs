@@ -2,7 +2,7 @@
 
 #![allow(non_camel_case_types)]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -39,6 +39,7 @@ pub const DRR_ABI_VERSION: u32 = 1;
 
 thread_local! {
     static LAST_ERROR: RefCell<CString> = RefCell::default();
+    static LAST_OS_ERROR: Cell<i32> = const { Cell::new(0) };
 }
 
 /// Runs the body of an entry: no panic leaves it, failures are remembered.
@@ -55,7 +56,7 @@ pub(super) fn guard(body: impl FnOnce() -> Result<()>) -> drr_status {
     match result {
         Ok(()) => DRR_OK,
         Err(error) => {
-            remember(&error.to_string());
+            remember(&error);
             status_of(error.kind())
         }
     }
@@ -74,10 +75,11 @@ fn status_of(kind: ErrorKind) -> drr_status {
     }
 }
 
-fn remember(message: &str) {
-    let message = CString::new(message.replace('\0', " ")).unwrap_or_default();
+fn remember(error: &Error) {
+    let message = CString::new(error.to_string().replace('\0', " ")).unwrap_or_default();
     // While a thread ends its storage may be gone; then there is nobody left to ask.
     let _ = LAST_ERROR.try_with(|last| last.replace(message));
+    let _ = LAST_OS_ERROR.try_with(|last| last.set(error.os_error().unwrap_or(0)));
 }
 
 /// Why the last failed call *of this thread* failed: what was given, what was expected, which
@@ -88,6 +90,15 @@ fn remember(message: &str) {
 #[unsafe(no_mangle)]
 pub extern "C" fn drr_last_error() -> *const c_char {
     LAST_ERROR.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
+}
+
+/// The operating system's number for why the last failed call *of this thread* failed: `errno`, or
+/// what `GetLastError` gives on Windows. Successful calls leave it as it is.
+///
+/// @return the number, for instance `ENOENT` beside `DRR_ERROR_IO`; 0 if the system had no part in it
+#[unsafe(no_mangle)]
+pub extern "C" fn drr_last_os_error() -> i32 {
+    LAST_OS_ERROR.try_with(Cell::get).unwrap_or(0)
 }
 
 /// Name of a status, for instance `DRR_ERROR_IO`; `unknown status` for numbers that are none.

@@ -6,7 +6,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use crate::sampler::points::Scalar;
+use crate::sampler::scalar::Scalar;
 use crate::{Checksums, Error, OpenOptions, Outside, Result, SamplerOptions, Storage, Units};
 
 /// Type of the numbers in an array.
@@ -64,6 +64,19 @@ pub enum drr_outside {
     /// `DRR_ERROR_OUTSIDE_DOMAIN`; nothing is written.
     DRR_OUTSIDE_ERROR = 3,
 }
+
+/// How the values of a field were spread for training between their `min` and `max`.
+#[repr(u32)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum drr_transform {
+    /// Evenly: errors are alike everywhere.
+    DRR_TRANSFORM_LINEAR = 0,
+    /// By their logarithms: *relative* errors are alike everywhere.
+    DRR_TRANSFORM_LOG = 1,
+}
+
+/// As a stride of points or parameters: one number, or one row, is that of all.
+pub const DRR_STRIDE_SAME: i64 = i64::MIN;
 
 /// How a file is opened. All zero (but `struct_size`) is the default.
 #[repr(C)]
@@ -123,8 +136,8 @@ pub struct drr_model_info {
 pub struct drr_range_info {
     /// `sizeof(drr_range_info)`, set by the caller.
     pub struct_size: u32,
-    /// Unused, 0.
-    pub reserved: u32,
+    /// A `drr_transform`; `DRR_TRANSFORM_LINEAR` for axes and parameters.
+    pub transform: u32,
     /// Name, for instance `x`.
     pub name: *const c_char,
     /// Unit, empty if none.
@@ -149,8 +162,8 @@ pub struct drr_points {
     pub count: u64,
     /// Addresses of the first point's x, y, z; those beyond the model's axes are ignored.
     pub axis: [*const c_void; 3],
-    /// Bytes from one point to the next, may be negative. All 0 means separate arrays without gaps;
-    /// beside another that is not 0, 0 means the same coordinate for all points (a plane, say).
+    /// Bytes from one point to the next, may be negative; 0 means an array without gaps,
+    /// `DRR_STRIDE_SAME` one coordinate for all points (a plane, say).
     pub stride: [i64; 3],
 }
 
@@ -187,15 +200,19 @@ pub struct drr_parameters {
     /// with `DRR_UNITS_NORMALIZED`).
     pub data: *const c_void,
     /// Bytes from one row to the next, may be negative; 0 means that the parameters of a row
-    /// follow one another without gaps, and rows too.
+    /// follow one another without gaps, and rows too; `DRR_STRIDE_SAME` means one row for all.
     pub row_stride: i64,
     /// Bytes from one parameter of a row to the next; 0 means the size of one number.
     pub parameter_stride: i64,
 }
 
 /// Where results go: any layout. Value `k` of point `i` goes to
-/// `(char *)data + i * point_stride + k * value_stride`, of any alignment. Results must overlap
-/// neither each other nor the points.
+/// `(char *)data + i * point_stride + k * value_stride`, or to `(char *)separate[k] + i *
+/// point_stride`, of any alignment. Results must overlap neither each other nor what is read.
+///
+/// Point (`i`, `j`, `l`) of a lattice goes to `i * point_stride + j * row_stride + l *
+/// plane_stride` from its first, so that it may be a part of a larger array (one with ghost cells,
+/// say) or have its axes in another order.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct drr_values {
@@ -203,19 +220,30 @@ pub struct drr_values {
     pub struct_size: u32,
     /// A `drr_scalar`.
     pub scalar: u32,
-    /// Address of the first point's first value.
+    /// Address of the first point's first value; NULL with `separate`.
     pub data: *mut c_void,
     /// Bytes from one point to the next, may be negative; 0 means that a point's values follow
     /// one another without gaps, and points too.
     pub point_stride: i64,
-    /// Bytes from one value of a point to the next; 0 means the size of one number.
+    /// Bytes from one value of a point to the next; 0 means the size of one number, and is all that
+    /// goes with `separate`.
     pub value_stride: i64,
+    /// Of a lattice, else 0: bytes from one point to its neighbour along y; 0 means that rows follow
+    /// one another without gaps.
+    pub row_stride: i64,
+    /// Of a lattice, else 0: bytes from one point to its neighbour along z; 0 means that planes
+    /// follow one another without gaps.
+    pub plane_stride: i64,
+    /// NULL, or an array for each value: `outputs` addresses of the first point's values; read
+    /// during the call only.
+    pub separate: *const *mut c_void,
 }
 
 /// Where derivatives go: any layout. The derivative of value `k` of point `i` by coordinate or
 /// parameter `c` goes to
-/// `(char *)data + i * point_stride + k * value_stride + c * component_stride`, of any alignment.
-/// Results must overlap neither each other nor the points.
+/// `(char *)data + i * point_stride + k * value_stride + c * component_stride`, or to
+/// `(char *)separate[k * components + c] + i * point_stride`, of any alignment; points of a lattice
+/// as in `drr_values`. Results must overlap neither each other nor what is read.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct drr_gradients {
@@ -223,15 +251,24 @@ pub struct drr_gradients {
     pub struct_size: u32,
     /// A `drr_scalar`.
     pub scalar: u32,
-    /// Address of the first point's first derivative; may be NULL if there are none.
+    /// Address of the first point's first derivative; may be NULL if there are none, and is with
+    /// `separate`.
     pub data: *mut c_void,
     /// Bytes from one point to the next, may be negative; 0 means without gaps.
     pub point_stride: i64,
     /// Bytes from one value of a point to the next; 0 means that a value's derivatives follow one
-    /// another without gaps, and values too.
+    /// another without gaps, and values too; it is all that goes with `separate`.
     pub value_stride: i64,
-    /// Bytes from one derivative of a value to the next; 0 means the size of one number.
+    /// Bytes from one derivative of a value to the next; 0 means the size of one number, and is all
+    /// that goes with `separate`.
     pub component_stride: i64,
+    /// As in `drr_values`.
+    pub row_stride: i64,
+    /// As in `drr_values`.
+    pub plane_stride: i64,
+    /// NULL, or an array for each derivative: `outputs` times `components` addresses of the first
+    /// point's; read during the call only.
+    pub separate: *const *mut c_void,
 }
 
 /// A struct that starts with its size. Fields are only ever added at the end, and without padding
@@ -265,9 +302,9 @@ sized! {
     drr_range_info: 40,
     drr_points: 64,
     drr_lattice: 80,
-    drr_values: 32,
+    drr_values: 56,
     drr_parameters: 40,
-    drr_gradients: 40,
+    drr_gradients: 64,
 }
 
 /// Reads a struct of whatever size the caller knows; NULL is `None`.

@@ -40,7 +40,8 @@ impl Bytes {
     pub fn open(path: &Path, storage: Storage) -> Result<Self> {
         let file = File::open(path)?;
         if file.metadata()?.is_dir() {
-            return Err(Error::new(ErrorKind::Io, "is a directory, expected a baked file"));
+            let error = std::io::Error::from_raw_os_error(libc::EISDIR);
+            return Err(Error::from(error).context("expected a baked file"));
         }
         match storage {
             Storage::Mapped => {

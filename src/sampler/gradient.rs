@@ -1,125 +1,16 @@
-//! Queries for values and derivatives: the caller's units, one-sided choices at the border, and
-//! where the results go. The derivatives themselves are made in [`cpu::gradient`](crate::cpu).
+//! Queries for values and derivatives: the caller's units and one-sided choices at the border. The derivatives themselves are made in [`cpu::gradient`](crate::cpu).
 
-use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::points::{Number, Points, Scalar, ValuesMut};
+use super::points::Points;
 use super::policy::Location;
+use super::results::{GradientsMut, ValuesMut};
 use super::worker::{Bound, Source, denormalize};
-use super::{Runtime, Sampler, Units};
+use super::{Lattice, Runtime, Sampler, Units};
+use crate::Result;
 use crate::cpu::gradient::{Derivatives, Tape};
 use crate::cpu::{Positions, Scratch, TILE};
 use crate::model::spec::{Spec, Transform};
-use crate::{Error, Result};
-
-/// Where derivatives go, in the caller's memory: for each point and each value of the model as
-/// many numbers as there are *components*, that is coordinates or parameters.
-pub struct GradientsMut<'a> {
-    scalar: Scalar,
-    len: usize,
-    outputs: usize,
-    components: usize,
-    base: *mut u8,
-    strides: [isize; 3],
-    memory: PhantomData<&'a mut [u8]>,
-}
-
-// SAFETY: an exclusive view, like `&mut [f32]`; `set` is for disjoint points from several threads.
-unsafe impl Send for GradientsMut<'_> {}
-// SAFETY: as above.
-unsafe impl Sync for GradientsMut<'_> {}
-
-impl<'a> GradientsMut<'a> {
-    /// Derivatives without gaps, `[points][outputs][components]`. With 0 components (a model
-    /// without parameters) the array is empty and there may be any number of points.
-    ///
-    /// # Errors
-    /// `InvalidArgument` if the length is no multiple of `outputs * components`.
-    pub fn packed<T: Number>(
-        gradients: &'a mut [T],
-        outputs: usize,
-        components: usize,
-    ) -> Result<Self> {
-        let each = outputs.checked_mul(components).filter(|_| outputs > 0);
-        if each.is_none_or(|each| !gradients.len().is_multiple_of(each)) {
-            return Err(Error::argument(format!(
-                "room for {} derivatives is no whole number of points with {outputs} times \
-                 {components} each",
-                gradients.len()
-            )));
-        }
-        let len = each.and_then(|each| gradients.len().checked_div(each)).unwrap_or(0);
-        let [point, value, number] = [outputs * components, components, 1];
-        let strides = [point, value, number].map(|numbers| (numbers * size_of::<T>()) as isize);
-        let base = gradients.as_mut_ptr().cast();
-        // SAFETY: `gradients` holds as many numbers per point and is borrowed for 'a.
-        Ok(unsafe { Self::from_raw(T::SCALAR, [len, outputs, components], base, strides) })
-    }
-
-    /// Any layout of `[points, outputs, components]`: the address of the first number, and the
-    /// bytes from point to point, from value to value and from component to component.
-    ///
-    /// # Safety
-    /// For each index (i, k, c) within the shape, `base` plus the sum of index times stride must
-    /// be writable as a number of type `scalar` (of any alignment) for 'a, and no two of them may
-    /// overlap.
-    pub unsafe fn from_raw(
-        scalar: Scalar,
-        [len, outputs, components]: [usize; 3],
-        base: *mut u8,
-        strides: [isize; 3],
-    ) -> Self {
-        Self { scalar, len, outputs, components, base, strides, memory: PhantomData }
-    }
-
-    /// Number of points.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Values per point.
-    pub fn outputs(&self) -> usize {
-        self.outputs
-    }
-
-    /// Derivatives per value.
-    pub fn components(&self) -> usize {
-        self.components
-    }
-
-    /// Writes the derivatives of value `k` at point `i`.
-    ///
-    /// # Safety
-    /// No other thread may write point `i` at the same time.
-    unsafe fn set(&self, i: usize, k: usize, gradient: &[f64]) {
-        assert!(i < self.len && k < self.outputs && gradient.len() == self.components);
-        let offset = i as isize * self.strides[0] + k as isize * self.strides[1];
-        let first = self.base.wrapping_offset(offset);
-        for (c, &number) in gradient.iter().enumerate() {
-            let at = first.wrapping_offset(c as isize * self.strides[2]);
-            // SAFETY: in range by the assertion, so `from_raw`'s condition covers this address.
-            unsafe { self.scalar.write(at, number) };
-        }
-    }
-
-    fn check(&self, what: &str, len: usize, outputs: usize, components: usize) -> Result<()> {
-        let fits = self.len == len || components == 0;
-        if fits && self.outputs == outputs && self.components == components {
-            return Ok(());
-        }
-        Err(Error::argument(format!(
-            "room for derivatives by {what} of {} points, {} values and {} components, expected \
-             {len}, {outputs} and {components}",
-            self.len, self.outputs, self.components
-        )))
-    }
-}
 
 /// The derivatives that a query is to give; those that are `None` cost nothing.
 #[derive(Default)]
@@ -148,26 +39,52 @@ impl Sampler {
         values: Option<&mut ValuesMut<'_>>,
         gradients: &mut Gradients<'_>,
     ) -> Result<()> {
-        let spec = self.runtime.model.spec();
-        let (len, outputs) = (points.len(), spec.outputs());
         self.runtime.check_points(points)?;
+        self.differentiate(&Source::Points(points), values, gradients)
+    }
+
+    /// [`Sampler::query_gradient`] for the points of a lattice, x fastest: no faster and no slower
+    /// than the same points one by one, and bit by bit equal to them.
+    ///
+    /// # Errors
+    /// As [`Sampler::query_lattice`] and [`Sampler::query_gradient`].
+    pub fn query_lattice_gradient(
+        &self,
+        lattice: &Lattice,
+        values: Option<&mut ValuesMut<'_>>,
+        gradients: &mut Gradients<'_>,
+    ) -> Result<()> {
+        lattice.check(self.runtime.model.spec().axes.len())?;
+        self.differentiate(&Source::Lattice(lattice), values, gradients)
+    }
+
+    /// Values and derivatives at the points of `source`, which has as many coordinates as the
+    /// model.
+    fn differentiate(
+        &self,
+        source: &Source<'_>,
+        values: Option<&mut ValuesMut<'_>>,
+        gradients: &mut Gradients<'_>,
+    ) -> Result<()> {
+        let spec = self.runtime.model.spec();
+        let (len, outputs) = (source.len(), spec.outputs());
         if let Some(values) = &values {
             self.runtime.check_room(len, values)?;
         }
         let Gradients { position, parameters } = &*gradients;
         if let Some(position) = position {
-            position.check("position", len, outputs, spec.axes.len())?;
+            position.check("position", [len, outputs, spec.axes.len()])?;
         }
         if let Some(parameters) = parameters {
-            parameters.check("parameters", len, outputs, spec.parameters.len())?;
+            parameters.check("parameters", [len, outputs, spec.parameters.len()])?;
         }
-        self.frame().check_inside(&Source::Points(points), None)?;
-        let parameters = parameters.as_ref().filter(|parameters| parameters.components > 0);
+        self.frame().check_inside(source, None)?;
+        let parameters = parameters.as_ref().filter(|parameters| parameters.components() > 0);
         let out = Out { values: values.as_deref(), position: position.as_ref(), parameters };
         self.runtime.run(len, |range| {
             let mut worker = Worker::new(self, &out)?;
             // SAFETY: ranges of different tasks are disjoint and each is visited once.
-            unsafe { worker.run(points, range) };
+            unsafe { worker.run(source, range) };
             Ok(())
         })
     }
@@ -241,16 +158,16 @@ impl<'a> Worker<'a> {
     ///
     /// # Safety
     /// No other thread may write the same points.
-    unsafe fn run(&mut self, points: &Points<'_>, range: Range<usize>) {
+    unsafe fn run(&mut self, source: &Source<'_>, range: Range<usize>) {
         if !range.is_empty() {
-            self.stage(points, &range);
+            self.stage(source, &range);
         }
         for start in range.clone().step_by(TILE) {
             self.locations.swap(0, 1);
             self.positions.swap(0, 1);
             let next = start + TILE;
             if next < range.end {
-                self.stage(points, &(next..range.end));
+                self.stage(source, &(next..range.end));
             }
             // SAFETY: the caller's promise.
             unsafe { self.evaluate(start..next.min(range.end)) };
@@ -258,10 +175,10 @@ impl<'a> Worker<'a> {
     }
 
     /// Prepares the first tile of `range`.
-    fn stage(&mut self, points: &Points<'_>, range: &Range<usize>) {
+    fn stage(&mut self, source: &Source<'_>, range: &Range<usize>) {
         let Runtime { model, engine, .. } = &*self.sampler.runtime;
         let positions = &mut self.positions[1];
-        points.read(range.start, positions);
+        source.read(range.start, positions);
         positions.len = positions.len.min(range.len());
         self.sampler.normalizer.locate(positions, &mut self.locations[1]);
         engine.stage(model, positions, self.sampler.options.padding(), None, &mut self.scratch);

@@ -1,6 +1,6 @@
 //! Regular lattices of points: volumes and slices without an array of coordinates.
 
-use super::points::ValuesMut;
+use super::results::ValuesMut;
 use super::{Sampler, Source};
 use crate::cpu::{Positions, Run, TILE};
 use crate::{Error, Result};
@@ -21,6 +21,26 @@ impl Lattice {
     pub fn points(&self) -> Option<usize> {
         let count = self.dims.iter().try_fold(1usize, |n, &size| n.checked_mul(size))?;
         isize::try_from(count).is_ok().then_some(count)
+    }
+
+    /// # Errors
+    /// `InvalidArgument` unless it is one for a model of so many axes.
+    pub(super) fn check(&self, axes: usize) -> Result<()> {
+        let Self { dims, origin, spacing } = self;
+        if dims[axes..].iter().any(|&size| size != 1) {
+            return Err(Error::argument(format!(
+                "a lattice of {dims:?} points, the model has {axes} axes: expected 1 on others"
+            )));
+        }
+        if self.points().is_none() {
+            return Err(Error::argument(format!("a lattice of {dims:?} points: too many")));
+        }
+        if origin[..axes].iter().chain(&spacing[..axes]).any(|x| !x.is_finite()) {
+            return Err(Error::argument(format!(
+                "a lattice from {origin:?} in steps of {spacing:?}: expected finite numbers"
+            )));
+        }
+        Ok(())
     }
 
     /// The axis that neighbouring points differ by.
@@ -65,22 +85,7 @@ impl Sampler {
     /// # Errors
     /// As [`Sampler::query`].
     pub fn query_lattice(&self, lattice: &Lattice, values: &mut ValuesMut<'_>) -> Result<()> {
-        let axes = self.runtime().model().spec().axes.len();
-        let Lattice { dims, origin, spacing } = lattice;
-        if dims[axes..].iter().any(|&size| size != 1) {
-            return Err(Error::argument(format!(
-                "a lattice of {dims:?} points, the model has {axes} axes: expected 1 on others"
-            )));
-        }
-        if lattice.points().is_none() {
-            return Err(Error::argument(format!("a lattice of {dims:?} points: too many")));
-        }
-        let numbers = origin[..axes].iter().chain(&spacing[..axes]);
-        if !numbers.clone().all(|x| x.is_finite()) {
-            return Err(Error::argument(format!(
-                "a lattice from {origin:?} in steps of {spacing:?}: expected finite numbers"
-            )));
-        }
+        lattice.check(self.runtime().model().spec().axes.len())?;
         self.answer(&Source::Lattice(lattice), values)
     }
 }

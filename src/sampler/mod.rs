@@ -7,7 +7,8 @@ mod parameters;
 pub mod points;
 mod policy;
 mod pool;
-mod scalar;
+pub mod results;
+pub mod scalar;
 mod sets;
 mod worker;
 
@@ -21,9 +22,10 @@ use crate::{Error, Result};
 pub use lattice::Lattice;
 pub use parameters::Parameters;
 use parameters::{Ranges, check_count};
-use points::{Points, ValuesMut};
+use points::Points;
 use policy::Normalizer;
 use pool::Pool;
+use results::ValuesMut;
 pub use sets::SetValuesMut;
 use worker::{Asked, Bound, Frame, Source, Workers};
 

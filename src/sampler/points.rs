@@ -1,12 +1,10 @@
-//! Views of the caller's arrays: points to read, values to write; any layout, f32 or f64, values
-//! also f16.
+//! Views of the points in the caller's arrays: any layout, f32 or f64.
 
 use std::marker::PhantomData;
 
+use super::scalar::{Float, Scalar};
 use crate::cpu::{Positions, TILE};
 use crate::{Error, Result};
-
-pub use super::scalar::{Float, Number, Scalar};
 
 /// Coordinates of `len` points in the caller's memory, one base and stride per axis.
 #[derive(Clone, Copy)]
@@ -122,97 +120,6 @@ impl<'a> Points<'a> {
     }
 }
 
-/// Where the results of a query go, in the caller's memory.
-pub struct ValuesMut<'a> {
-    scalar: Scalar,
-    len: usize,
-    outputs: usize,
-    base: *mut u8,
-    point_stride: isize,
-    value_stride: isize,
-    memory: PhantomData<&'a mut [u8]>,
-}
-
-// SAFETY: an exclusive view, like `&mut [f32]`; `set` is for disjoint points from several threads.
-unsafe impl Send for ValuesMut<'_> {}
-// SAFETY: as above.
-unsafe impl Sync for ValuesMut<'_> {}
-
-impl<'a> ValuesMut<'a> {
-    /// Values one point after the other, `[points][outputs]`.
-    ///
-    /// # Errors
-    /// `InvalidArgument` if the length is no multiple of `outputs`.
-    pub fn packed<T: Number>(values: &'a mut [T], outputs: usize) -> Result<Self> {
-        if outputs == 0 || !values.len().is_multiple_of(outputs) {
-            return Err(Error::argument(format!(
-                "room for {} values is no whole number of points with {outputs} each",
-                values.len()
-            )));
-        }
-        let size = size_of::<T>() as isize;
-        let (len, base) = (values.len() / outputs, values.as_mut_ptr().cast());
-        // SAFETY: `values` holds `outputs` numbers per point and is borrowed for 'a.
-        Ok(unsafe { Self::from_raw(T::SCALAR, len, outputs, base, size * outputs as isize, size) })
-    }
-
-    /// Any layout: address of the first value, bytes from point to point and from value to value.
-    ///
-    /// # Safety
-    /// For each `i < len` and `k < outputs`, `base + i * point_stride + k * value_stride` must be
-    /// writable as a number of type `scalar` (of any alignment) for 'a, and no two of them may
-    /// overlap.
-    pub unsafe fn from_raw(
-        scalar: Scalar,
-        len: usize,
-        outputs: usize,
-        base: *mut u8,
-        point_stride: isize,
-        value_stride: isize,
-    ) -> Self {
-        let memory = PhantomData;
-        Self { scalar, len, outputs, base, point_stride, value_stride, memory }
-    }
-
-    /// Number of points.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Values per point.
-    pub fn outputs(&self) -> usize {
-        self.outputs
-    }
-
-    /// The same view, `bytes` further on.
-    ///
-    /// # Safety
-    /// What [`ValuesMut::from_raw`] asks for must hold there too, as long as the view is used.
-    pub(super) unsafe fn shifted(&self, bytes: isize) -> Self {
-        Self { base: self.base.wrapping_offset(bytes), ..*self }
-    }
-
-    /// Writes the values of point `i`.
-    ///
-    /// # Safety
-    /// No other thread may write point `i` at the same time.
-    #[inline]
-    pub(super) unsafe fn set(&self, i: usize, values: &[f64]) {
-        assert!(i < self.len && values.len() == self.outputs);
-        let point = self.base.wrapping_offset(i as isize * self.point_stride);
-        for (k, &value) in values.iter().enumerate() {
-            let at = point.wrapping_offset(k as isize * self.value_stride);
-            // SAFETY: in range by the assertion, so `from_raw`'s condition covers this address.
-            unsafe { self.scalar.write(at, value) };
-        }
-    }
-}
-
 fn check_dims(dims: usize) -> Result<()> {
     if (1..=3).contains(&dims) {
         return Ok(());
@@ -249,6 +156,5 @@ mod tests {
         assert!(Points::packed(&[0.0f32; 5], 3).is_err());
         assert!(Points::packed(&[0.0f32; 4], 4).is_err());
         assert!(Points::separate(&[&[0.0f32; 2][..], &[0.0; 3]]).is_err());
-        assert!(ValuesMut::packed(&mut [0.0f32; 5], 2).is_err());
     }
 }

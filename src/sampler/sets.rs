@@ -6,8 +6,10 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::parameters::{Parameters, Ranges};
-use super::points::{Number, Points, ValuesMut};
+use super::points::Points;
 use super::policy::{Location, Normalizer};
+use super::results::ValuesMut;
+use super::scalar::Number;
 use super::worker::{Asked, Bound, Frame, Source, Worker, range_size};
 use super::{Outside, Runtime, SamplerOptions};
 use crate::cpu::{Positions, TILE};

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use super::parameters::{Parameters, Ranges};
-use super::points::{Points, ValuesMut};
+use super::points::Points;
 use super::policy::{Location, Normalizer};
 use super::pool::Pool;
+use super::results::ValuesMut;
 use super::{Lattice, Runtime, SamplerOptions, Units};
 use crate::cpu::{Binding, Positions, Run, Scratch, TILE};
 use crate::model::Model;

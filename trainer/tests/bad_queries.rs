@@ -40,7 +40,7 @@ fn what_is_no_baked_file_is_refused_by_every_verb() {
     let scratch = Scratch::small();
     let cases = [
         ("absent", "No such file"),
-        ("ens", "is a directory"),
+        ("ens", "Is a directory"),
         ("ens/m0.raw", "not a complete safetensors file of 840 bytes"),
     ];
     for (name, text) in cases {

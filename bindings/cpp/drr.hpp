@@ -87,13 +87,18 @@ inline const char *version() noexcept { return drr_version(); }
 /// Why a call failed. `what()` says what was given and what was expected, in UTF-8.
 class Error : public std::runtime_error {
   public:
-    Error(Status status, const std::string &message)
-        : std::runtime_error(message), status_(status) {}
+    Error(Status status, const std::string &message, int os_error = 0)
+        : std::runtime_error(message), status_(status), os_error_(os_error) {}
 
     Status status() const noexcept { return status_; }
 
+    /// The operating system's number for what it refused: `errno`, or what `GetLastError` gives on
+    /// Windows. 0 if it had no part in the failure.
+    int os_error() const noexcept { return os_error_; }
+
   private:
     Status status_;
+    int os_error_;
 };
 
 /// A value or the reason why there is none, as `std::expected` has it.
@@ -219,6 +224,14 @@ enum class Outside : std::uint32_t {
     error = DRR_OUTSIDE_ERROR,
 };
 
+/// How the values of a field were spread for training between `min` and `max`.
+enum class Transform : std::uint32_t {
+    /// Evenly: errors are alike everywhere.
+    linear = DRR_TRANSFORM_LINEAR,
+    /// By their logarithms: relative errors are alike everywhere.
+    log = DRR_TRANSFORM_LOG,
+};
+
 /// How a file is opened.
 struct OpenOptions {
     Storage storage = Storage::mapped;
@@ -267,6 +280,8 @@ struct Range {
     double min = 0;
     /// Largest physical value.
     double max = 0;
+    /// Linear for axes and parameters.
+    Transform transform = Transform::linear;
 };
 
 /// A regular lattice of points: `origin[k] + i * spacing[k]` for i from 0 to below `dims[k]` on
@@ -293,7 +308,7 @@ template <class T> Fallible<T> failed(const Error &error) {
 }
 
 template <class T> Fallible<T> failed(drr_status status) {
-    return failed<T>(Error(static_cast<Status>(status), drr_last_error()));
+    return failed<T>(Error(static_cast<Status>(status), drr_last_error(), drr_last_os_error()));
 }
 
 inline Error invalid(const std::string &message) {
@@ -318,11 +333,12 @@ inline Problem is_open(const void *handle, const char *name) {
 }
 
 /// Whether an array without gaps has the shape that a call needs.
-inline Problem has_shape(const char *name, std::uint64_t size,
-                         std::initializer_list<std::uint64_t> shape) {
+inline Problem has_shape(const char *name, std::uint64_t size, const std::uint64_t *shape,
+                         std::size_t rank) {
     std::uint64_t rest = size;
     bool has_zero = false, divides = true;
-    for (const std::uint64_t extent : shape) {
+    for (std::size_t n = 0; n < rank; n++) {
+        const std::uint64_t extent = shape[n];
         has_zero |= extent == 0;
         divides = divides && extent != 0 && rest % extent == 0;
         rest = divides ? rest / extent : rest;
@@ -330,9 +346,14 @@ inline Problem has_shape(const char *name, std::uint64_t size,
     if (has_zero ? size == 0 : divides && rest == 1)
         return std::nullopt;
     std::string text = std::string(name) + " has " + std::to_string(size) + " numbers, expected ";
-    for (const std::uint64_t extent : shape)
-        text += '[' + std::to_string(extent) + ']';
+    for (std::size_t n = 0; n < rank; n++)
+        text += '[' + std::to_string(shape[n]) + ']';
     return invalid(text);
+}
+
+inline Problem has_shape(const char *name, std::uint64_t size,
+                         std::initializer_list<std::uint64_t> shape) {
+    return has_shape(name, size, shape.begin(), shape.size());
 }
 
 /// A struct of the C interface, zero but for its size.
@@ -359,6 +380,11 @@ template <class T> constexpr std::uint32_t scalar() {
 template <class T> constexpr std::uint32_t input_scalar() {
     static_assert(!std::is_same_v<T, Half>, "drr::Half is for results only");
     return scalar<std::remove_const_t<T>>();
+}
+
+/// What is a distance here has a sign of its own for none in C, where 0 is short for no gaps.
+inline std::int64_t input_stride(std::ptrdiff_t stride) {
+    return stride == 0 ? DRR_STRIDE_SAME : stride;
 }
 
 /// What arrays of arrays consist of.
@@ -444,8 +470,9 @@ class Points {
     }
 
     /// `count` points, the first of which has its coordinates at `first`, x first, as many as the
-    /// model has. `stride` is the distance from one point to the next in bytes; may be negative,
-    /// not 0. For members of a struct: `strided(n, {&p->x, &p->y, &p->z}, sizeof *p)`.
+    /// model has. `stride` is the distance from one point to the next in bytes; may be negative, or
+    /// 0 if all are the same. For members of a struct: `strided(n, {&p->x, &p->y, &p->z}, sizeof
+    /// *p)`.
     template <class T>
     static Points strided(std::uint64_t count, std::initializer_list<const T *> first,
                           std::ptrdiff_t stride) {
@@ -458,13 +485,12 @@ class Points {
             if (k == 3)
                 break;
             points.raw_.axis[k] = address;
-            points.raw_.stride[k++] = stride;
+            points.raw_.stride[k++] = detail::input_stride(stride);
         }
         return points;
     }
 
-    /// The same with a distance per axis: 0 is the same coordinate for all points (a plane, say);
-    /// one of them must be other than 0.
+    /// The same with a distance per axis: 0 is the same coordinate for all points (a plane, say).
     template <class T>
     static Points strided(std::uint64_t count, std::initializer_list<const T *> first,
                           std::initializer_list<std::ptrdiff_t> strides) {
@@ -473,7 +499,7 @@ class Points {
         std::size_t k = 0;
         for (const std::ptrdiff_t stride : strides)
             if (k < 3)
-                points.raw_.stride[k++] = stride;
+                points.raw_.stride[k++] = detail::input_stride(stride);
         return points;
     }
 
@@ -525,7 +551,7 @@ class Parameters {
     }
 
     /// `rows` rows from `first` on. Strides are in bytes, from one row to the next (may be
-    /// negative, not 0) and from one parameter to the next.
+    /// negative, or 0 if all are the same) and from one parameter to the next.
     template <class T>
     static Parameters strided(std::uint64_t rows, const T *first, std::ptrdiff_t row_stride,
                               std::ptrdiff_t parameter_stride = sizeof(T)) {
@@ -533,7 +559,7 @@ class Parameters {
         parameters.raw_.scalar = detail::input_scalar<T>();
         parameters.raw_.count = rows;
         parameters.raw_.data = first;
-        parameters.raw_.row_stride = row_stride;
+        parameters.raw_.row_stride = detail::input_stride(row_stride);
         parameters.raw_.parameter_stride = parameter_stride;
         return parameters;
     }
@@ -562,91 +588,209 @@ class Parameters {
     std::optional<std::uint64_t> size_; // of an array without gaps
 };
 
+namespace detail {
+
+/// What `Values` and `Gradients` have in common: results in the caller's memory.
+template <class Raw> class Results {
+  public:
+    /// NULL if they are not wanted.
+    const Raw *get(Raw &room) const noexcept {
+        room = raw_;
+        if (given_ > 0)
+            room.separate = separate_.data();
+        return wanted_ ? &room : nullptr;
+    }
+
+    /// What is wrong with these for results of the shape `[points..., outputs, ...]`: so many
+    /// points, and so many numbers each.
+    Problem problem(const char *name, std::initializer_list<std::uint64_t> points,
+                    std::initializer_list<std::uint64_t> numbers) const {
+        if (uneven_)
+            return invalid(std::string(name) + ": the separate arrays differ in size");
+        std::uint64_t each = 1;
+        for (const std::uint64_t extent : numbers)
+            each *= extent;
+        if (given_ > 0 && given_ != each)
+            return invalid(std::string(name) + " has " + std::to_string(given_) +
+                           " separate arrays, expected " + std::to_string(each));
+        if (!size_)
+            return std::nullopt;
+        std::array<std::uint64_t, 6> shape{};
+        std::size_t n = 0;
+        for (const std::uint64_t extent : points)
+            shape[n++] = extent;
+        if (given_ == 0)
+            for (const std::uint64_t extent : numbers)
+                shape[n++] = extent;
+        return has_shape(name, *size_, shape.data(), n);
+    }
+
+  protected:
+    Results() = default;
+
+    template <class Array> explicit Results(std::in_place_t, Array &array) : wanted_(true) {
+        raw_.scalar = scalar<Number<Array>>();
+        raw_.data = writable(array);
+        size_ = flat_size(array);
+    }
+
+    template <class T> Results(T *first, std::ptrdiff_t point_stride) : wanted_(true) {
+        raw_.scalar = scalar<T>();
+        raw_.data = first;
+        raw_.point_stride = point_stride;
+    }
+
+    template <class T>
+    Results(std::initializer_list<T *> firsts, std::ptrdiff_t point_stride) : wanted_(true) {
+        raw_.scalar = scalar<T>();
+        raw_.point_stride = point_stride;
+        for (T *first : firsts) {
+            if (given_ < separate_.size())
+                separate_[given_] = first;
+            ++given_;
+        }
+        uneven_ = given_ > separate_.size();
+    }
+
+    void set_lattice(const std::array<std::ptrdiff_t, 3> &strides) {
+        raw_.point_stride = strides[0];
+        raw_.row_stride = strides[1];
+        raw_.plane_stride = strides[2];
+    }
+
+    Raw raw_ = sized<Raw>();
+    std::optional<std::uint64_t> size_; // of each array without gaps
+    std::array<void *, 32> separate_{};
+    std::size_t given_ = 0; // separate arrays
+    bool uneven_ = false, wanted_ = false;
+};
+
+} // namespace detail
+
 /// Where results go: `float`, `double` or `Half`, in any layout. They must overlap neither each
-/// other nor the points. Does not own them.
-class Values {
+/// other nor the points. Does not own them. All strides are in bytes and may be negative, but not
+/// 0.
+class Values : private detail::Results<drr_values> {
   public:
     /// Results that are not wanted.
     Values() = default;
 
     /// `[count][outputs]` without gaps.
-    template <class Array, class = detail::Element<Array>> Values(Array &&packed) {
-        raw_.scalar = detail::scalar<detail::Number<Array>>();
-        raw_.data = detail::writable(packed);
-        size_ = detail::flat_size(packed);
-        wanted_ = true;
+    template <class Array, class = detail::Element<Array>>
+    Values(Array &&packed) : Results(std::in_place, packed) {}
+
+    /// An array without gaps per value of a point, all of the same size and type; 2 to 32.
+    template <class First, class... Others>
+    static Values separate(First &&first, Others &&...others) {
+        static_assert(sizeof...(Others) < 32, "drr.hpp takes up to 32 separate arrays");
+        using Number = detail::Number<First>;
+        static_assert((std::is_same_v<Number, detail::Number<Others>> && ...),
+                      "all values have the same type");
+        const auto begin = [](auto &array) {
+            return static_cast<Number *>(detail::writable(array));
+        };
+        Values values({begin(first), begin(others)...}, sizeof(Number));
+        values.size_ = detail::flat_size(first);
+        values.uneven_ = (... || (detail::flat_size(others) != *values.size_));
+        return values;
     }
 
-    /// From `first` on. Strides are in bytes, from one point to the next (may be negative, not 0)
-    /// and from one value of a point to the next. For a member of a struct:
-    /// `strided(&p->energy, sizeof *p)`; for `[outputs][count]`:
-    /// `strided(values, sizeof(double), count * sizeof(double))`.
+    /// From `first` on, with the distance from one point to the next and from one value of a point
+    /// to the next. For a member of a struct: `strided(&p->energy, sizeof *p)`; for
+    /// `[outputs][count]`: `strided(values, sizeof(double), count * sizeof(double))`.
     template <class T>
     static Values strided(T *first, std::ptrdiff_t point_stride,
                           std::ptrdiff_t value_stride = sizeof(T)) {
-        Values values;
-        values.raw_.scalar = detail::scalar<T>();
-        values.raw_.data = first;
-        values.raw_.point_stride = point_stride;
+        Values values(first, point_stride);
         values.raw_.value_stride = value_stride;
-        values.wanted_ = true;
+        return values;
+    }
+
+    /// The same for separate arrays: where the first point's values go, one address per value of
+    /// the model (up to 32).
+    template <class T>
+    static Values strided(std::initializer_list<T *> firsts, std::ptrdiff_t point_stride) {
+        return Values(firsts, point_stride);
+    }
+
+    /// Results of a lattice as a part of a larger array (one with ghost cells, say): the distance
+    /// from one point to its neighbour along x, y and z, and from one value of a point to the next.
+    template <class T>
+    static Values lattice(T *first, const std::array<std::ptrdiff_t, 3> &strides,
+                          std::ptrdiff_t value_stride = sizeof(T)) {
+        Values values = strided(first, 0, value_stride);
+        values.set_lattice(strides);
+        return values;
+    }
+
+    /// The same for separate arrays.
+    template <class T>
+    static Values lattice(std::initializer_list<T *> firsts,
+                          const std::array<std::ptrdiff_t, 3> &strides) {
+        Values values(firsts, 0);
+        values.set_lattice(strides);
         return values;
     }
 
   private:
     friend class Model;
     friend class Sampler;
-
-    detail::Problem problem(std::initializer_list<std::uint64_t> shape) const {
-        return size_ ? detail::has_shape("values", *size_, shape) : std::nullopt;
-    }
-
-    drr_values raw_ = detail::sized<drr_values>();
-    std::optional<std::uint64_t> size_; // of an array without gaps
-    bool wanted_ = false;
+    using Results::Results;
 };
 
 /// Where derivatives go: `float`, `double` or `Half`, in any layout. They must overlap neither each
-/// other nor the points. Does not own them.
-class Gradients {
+/// other nor the points. Does not own them. All strides are in bytes and may be negative, but not
+/// 0. The *components* of a derivative are the model's axes or its parameters.
+class Gradients : private detail::Results<drr_gradients> {
   public:
     /// Derivatives that are not wanted.
     Gradients() = default;
 
-    /// `[count][outputs][components]` without gaps; the components are the model's axes or its
-    /// parameters.
-    template <class Array, class = detail::Element<Array>> Gradients(Array &&packed) {
-        raw_.scalar = detail::scalar<detail::Number<Array>>();
-        raw_.data = detail::writable(packed);
-        size_ = detail::flat_size(packed);
-        wanted_ = true;
-    }
+    /// `[count][outputs][components]` without gaps.
+    template <class Array, class = detail::Element<Array>>
+    Gradients(Array &&packed) : Results(std::in_place, packed) {}
 
-    /// From `first` on. Strides are in bytes: from one point to the next (may be negative, not 0),
-    /// from one value of a point to the next, and from one derivative of a value to the next.
+    /// From `first` on, with the distance from one point to the next, from one value of a point to
+    /// the next, and from one derivative of a value to the next.
     template <class T>
     static Gradients strided(T *first, std::ptrdiff_t point_stride, std::ptrdiff_t value_stride,
                              std::ptrdiff_t component_stride = sizeof(T)) {
-        Gradients gradients;
-        gradients.raw_.scalar = detail::scalar<T>();
-        gradients.raw_.data = first;
-        gradients.raw_.point_stride = point_stride;
+        Gradients gradients(first, point_stride);
         gradients.raw_.value_stride = value_stride;
         gradients.raw_.component_stride = component_stride;
-        gradients.wanted_ = true;
+        return gradients;
+    }
+
+    /// Separate arrays: where the first point's derivatives go, `[outputs][components]` addresses
+    /// (up to 32).
+    template <class T>
+    static Gradients strided(std::initializer_list<T *> firsts, std::ptrdiff_t point_stride) {
+        return Gradients(firsts, point_stride);
+    }
+
+    /// Derivatives on a lattice as a part of a larger array: the distance from one point to its
+    /// neighbour along x, y and z, and the others as above.
+    template <class T>
+    static Gradients lattice(T *first, const std::array<std::ptrdiff_t, 3> &strides,
+                             std::ptrdiff_t value_stride,
+                             std::ptrdiff_t component_stride = sizeof(T)) {
+        Gradients gradients = strided(first, 0, value_stride, component_stride);
+        gradients.set_lattice(strides);
+        return gradients;
+    }
+
+    /// The same for separate arrays.
+    template <class T>
+    static Gradients lattice(std::initializer_list<T *> firsts,
+                             const std::array<std::ptrdiff_t, 3> &strides) {
+        Gradients gradients(firsts, 0);
+        gradients.set_lattice(strides);
         return gradients;
     }
 
   private:
     friend class Sampler;
-
-    detail::Problem problem(const char *name, std::initializer_list<std::uint64_t> shape) const {
-        return size_ ? detail::has_shape(name, *size_, shape) : std::nullopt;
-    }
-
-    drr_gradients raw_ = detail::sized<drr_gradients>();
-    std::optional<std::uint64_t> size_; // of an array without gaps
-    bool wanted_ = false;
+    using Results::Results;
 };
 
 /// A model bound to one set of simulation parameters; `Model::sampler` makes it. Cheap to make,
@@ -666,9 +810,10 @@ class Sampler {
     /// first such point; then nothing is written.
     Fallible<void> query(const Points &points, const Values &values) const {
         const drr_points from = points.raw(dims_);
+        drr_values to;
         return detail::checked(
-            {is_open(), points.problem(dims_), values.problem({from.count, outputs_})},
-            [&] { return drr_sampler_query(get(), &from, &values.raw_); });
+            {is_open(), points.problem(dims_), values.problem("values", {from.count}, {outputs_})},
+            [&] { return drr_sampler_query(get(), &from, values.get(to)); });
     }
 
     /// Values at the points of a regular lattice, without an array of coordinates. Faster than the
@@ -679,16 +824,12 @@ class Sampler {
     ///
     /// Fails as `query`.
     Fallible<void> query_lattice(const Lattice &lattice, const Values &values) const {
-        auto raw = detail::sized<drr_lattice>();
-        for (std::size_t k = 0; k < 3; k++) {
-            raw.dims[k] = lattice.dims[k];
-            raw.origin[k] = lattice.origin[k];
-            raw.spacing[k] = lattice.spacing[k];
-        }
+        const drr_lattice raw = raw_lattice(lattice);
         const auto &[nx, ny, nz] = lattice.dims;
-        return detail::checked({is_open(), values.problem({nz, ny, nx, outputs_})}, [&] {
-            return drr_sampler_query_lattice(get(), &raw, &values.raw_);
-        });
+        drr_values to;
+        return detail::checked(
+            {is_open(), values.problem("values", {nz, ny, nx}, {outputs_})},
+            [&] { return drr_sampler_query_lattice(get(), &raw, values.get(to)); });
     }
 
     /// Values and derivatives; `{}` for what is not wanted. Values are those of `query`, bit by
@@ -705,17 +846,46 @@ class Sampler {
                                   const Gradients &by_position,
                                   const Gradients &by_parameters = {}) const {
         const drr_points from = points.raw(dims_);
-        const std::uint64_t count = from.count;
+        const auto count = from.count;
+        drr_values to;
+        drr_gradients position, parameter;
         return detail::checked(
-            {is_open(), points.problem(dims_), values.problem({count, outputs_}),
-             by_position.problem("by_position", {count, outputs_, dims_}),
-             by_parameters.problem("by_parameters", {count, outputs_, parameters_})},
+            {is_open(), points.problem(dims_), values.problem("values", {count}, {outputs_}),
+             by_position.problem("by_position", {count}, {outputs_, dims_}),
+             by_parameters.problem("by_parameters", {count}, {outputs_, parameters_})},
             [&] {
-                const auto wanted = [](const auto &array) {
-                    return array.wanted_ ? &array.raw_ : nullptr;
-                };
-                return drr_sampler_query_gradient(get(), &from, wanted(values), wanted(by_position),
-                                                  wanted(by_parameters));
+                return drr_sampler_query_gradient(get(), &from, values.get(to),
+                                                  by_position.get(position),
+                                                  by_parameters.get(parameter));
+            });
+    }
+
+    /// Values and derivatives at the points of a regular lattice; bit by bit those of
+    /// `query_gradient` at these points, and no faster.
+    ///
+    /// @param lattice        the points
+    /// @param values         receives values, `[nz][ny][nx][outputs]` if without gaps
+    /// @param by_position    receives the derivatives by each coordinate,
+    ///                       `[nz][ny][nx][outputs][dims]`
+    /// @param by_parameters  receives the derivatives by each parameter,
+    ///                       `[nz][ny][nx][outputs][parameters]`
+    ///
+    /// Fails as `query_gradient`.
+    Fallible<void> query_lattice_gradient(const Lattice &lattice, const Values &values,
+                                          const Gradients &by_position,
+                                          const Gradients &by_parameters = {}) const {
+        const drr_lattice raw = raw_lattice(lattice);
+        const auto &[nx, ny, nz] = lattice.dims;
+        drr_values to;
+        drr_gradients position, parameter;
+        return detail::checked(
+            {is_open(), values.problem("values", {nz, ny, nx}, {outputs_}),
+             by_position.problem("by_position", {nz, ny, nx}, {outputs_, dims_}),
+             by_parameters.problem("by_parameters", {nz, ny, nx}, {outputs_, parameters_})},
+            [&] {
+                return drr_sampler_query_lattice_gradient(get(), &raw, values.get(to),
+                                                          by_position.get(position),
+                                                          by_parameters.get(parameter));
             });
     }
 
@@ -736,6 +906,16 @@ class Sampler {
     };
 
     detail::Problem is_open() const { return detail::is_open(get(), "sampler"); }
+
+    static drr_lattice raw_lattice(const Lattice &lattice) {
+        auto raw = detail::sized<drr_lattice>();
+        for (std::size_t k = 0; k < 3; k++) {
+            raw.dims[k] = lattice.dims[k];
+            raw.origin[k] = lattice.origin[k];
+            raw.spacing[k] = lattice.spacing[k];
+        }
+        return raw;
+    }
 
     std::unique_ptr<drr_sampler, Free> handle_;
     std::uint32_t dims_ = 0, parameters_ = 0, outputs_ = 0;
@@ -835,10 +1015,11 @@ class Model {
         const drr_points from = points.raw(info_.dims);
         const drr_parameters rows = parameters.raw(info_.parameters, from.count);
         const drr_sampler_options raw = detail::raw(options);
+        drr_values to;
         return detail::checked(
             {is_open(), parameters.problem(info_.parameters), points.problem(info_.dims),
-             values.problem({from.count, info_.outputs})},
-            [&] { return drr_model_query(get(), &rows, &raw, &from, &values.raw_); });
+             values.problem("values", {from.count}, {info_.outputs})},
+            [&] { return drr_model_query(get(), &rows, &raw, &from, values.get(to)); });
     }
 
     /// Values at the same points for many sets of parameters, bit by bit those of a sampler for
@@ -858,11 +1039,12 @@ class Model {
         const drr_points from = points.raw(info_.dims);
         const drr_parameters rows = parameters.raw(info_.parameters, 0);
         const drr_sampler_options raw = detail::raw(options);
+        drr_values to;
         return detail::checked(
             {is_open(), parameters.problem(info_.parameters), points.problem(info_.dims),
-             values.problem({rows.count, from.count, info_.outputs})},
+             values.problem("values", {rows.count, from.count}, {info_.outputs})},
             [&] {
-                return drr_model_query_sets(get(), &rows, &raw, &from, &values.raw_, set_stride);
+                return drr_model_query_sets(get(), &rows, &raw, &from, values.get(to), set_stride);
             });
     }
 
@@ -911,7 +1093,8 @@ class Model {
         auto info = detail::sized<drr_range_info>();
         if (const drr_status status = get_range(get(), index, &info); status != DRR_OK)
             return detail::failed<Range>(status);
-        return Range{info.name, info.unit, info.min, info.max};
+        return Range{info.name, info.unit, info.min, info.max,
+                     static_cast<Transform>(info.transform)};
     }
 
     detail::Problem is_open() const { return detail::is_open(get(), "model"); }

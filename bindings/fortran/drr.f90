@@ -15,7 +15,7 @@ module drr_c
   end type
 
   type, bind(c) :: c_range_info
-    integer(c_int32_t) :: struct_size = 40, reserved = 0
+    integer(c_int32_t) :: struct_size = 40, transform = 0
     type(c_ptr) :: name = c_null_ptr, unit = c_null_ptr
     real(c_double) :: min = 0, max = 0
   end type
@@ -32,9 +32,10 @@ module drr_c
   end type
 
   type, bind(c) :: c_values
-    integer(c_int32_t) :: struct_size = 32, scalar = 0
+    integer(c_int32_t) :: struct_size = 56, scalar = 0
     type(c_ptr) :: data = c_null_ptr
-    integer(c_int64_t) :: point_stride = 0, value_stride = 0
+    integer(c_int64_t) :: point_stride = 0, value_stride = 0, row_stride = 0, plane_stride = 0
+    type(c_ptr) :: separate = c_null_ptr
   end type
 
   type, bind(c) :: c_lattice
@@ -44,9 +45,11 @@ module drr_c
   end type
 
   type, bind(c) :: c_gradients
-    integer(c_int32_t) :: struct_size = 40, scalar = 0
+    integer(c_int32_t) :: struct_size = 64, scalar = 0
     type(c_ptr) :: data = c_null_ptr
     integer(c_int64_t) :: point_stride = 0, value_stride = 0, component_stride = 0
+    integer(c_int64_t) :: row_stride = 0, plane_stride = 0
+    type(c_ptr) :: separate = c_null_ptr
   end type
 
   type, bind(c) :: c_parameters
@@ -60,6 +63,11 @@ module drr_c
     function c_last_error() bind(c, name='drr_last_error') result(answer)
       import :: c_ptr
       type(c_ptr) :: answer
+    end function
+
+    function c_last_os_error() bind(c, name='drr_last_os_error') result(answer)
+      import :: c_int32_t
+      integer(c_int32_t) :: answer
     end function
 
     function c_status_name(status) bind(c, name='drr_status_name') result(answer)
@@ -167,6 +175,15 @@ module drr_c
       integer(c_int32_t) :: answer
     end function
 
+    function c_sampler_query_lattice_gradient(sampler, lattice, values, by_position, &
+        by_parameters) bind(c, name='drr_sampler_query_lattice_gradient') result(answer)
+      import :: c_int32_t, c_lattice, c_ptr
+      type(c_ptr), value :: sampler
+      type(c_lattice), intent(in) :: lattice
+      type(c_ptr), value :: values, by_position, by_parameters
+      integer(c_int32_t) :: answer
+    end function
+
     function c_model_query(model, parameters, options, points, values) &
         bind(c, name='drr_model_query') result(answer)
       import :: c_int32_t, c_parameters, c_points, c_ptr, c_sampler_options, c_values
@@ -229,7 +246,7 @@ module drr
   implicit none
   private
 
-  public :: drr_model, drr_sampler, drr_range, drr_version, drr_status_name
+  public :: drr_model, drr_sampler, drr_range, drr_version, drr_status_name, drr_last_os_error
 
   !> Results of calls, see `drr_status` in drr.h.
   integer, parameter, public :: DRR_OK = 0, DRR_ERROR_INVALID_ARGUMENT = 1, DRR_ERROR_IO = 2, &
@@ -247,6 +264,10 @@ module drr
   integer, parameter, public :: DRR_OUTSIDE_CLAMP = 0, DRR_OUTSIDE_ZEROS = 1, &
       DRR_OUTSIDE_NAN = 2, DRR_OUTSIDE_ERROR = 3
 
+  !> How the values of a field were spread for training: evenly, so that errors are alike everywhere,
+  !> or by their logarithms, so that relative errors are.
+  integer, parameter, public :: DRR_TRANSFORM_LINEAR = 0, DRR_TRANSFORM_LOG = 1
+
   integer(c_int32_t), parameter :: F32 = 0, F64 = 1, ABI_VERSION = 1
   integer, parameter :: LINE = 120 ! of what a message says that is made here
 
@@ -256,6 +277,7 @@ module drr
     character(len=:), allocatable :: unit  !< empty if none
     real(real64) :: min = 0                !< smallest physical value
     real(real64) :: max = 0                !< largest physical value
+    integer :: transform = DRR_TRANSFORM_LINEAR !< of a value, else linear
   end type
 
   ! What models and samplers have in common: a handle of the library and their model's counts.
@@ -322,8 +344,8 @@ module drr
     !> origin + [i - 1, j - 1, k - 1] * spacing. Equal to `query` up to rounding, but sooner.
     !>     call sampler%query_lattice(origin, spacing, values, status, message)
     !> origin(dims), spacing(dims) of kind real64; values(nx, ny, nz) or (outputs, nx, ny, nz),
-    !> where axes that the model lacks have extent 1. Of `values` no section of rows or planes: one
-    !> distance must lead from each point to the next, in memory order.
+    !> where axes that the model lacks have extent 1. `values` may be a part of a larger array, one
+    !> with ghost cells for instance.
     generic :: query_lattice => query_lattice_3_f32, query_lattice_4_f32, query_lattice_3_f64, &
         query_lattice_4_f64
     !> Values and derivatives; each array of results is optional.
@@ -333,6 +355,19 @@ module drr
     !> Units and where derivatives jump: docs/derivatives.md.
     generic :: query_gradient => query_gradient_f32, query_gradient_f64, &
         query_gradient_xyz_f32, query_gradient_xyz_f64
+    !> The same on a lattice as in `query_lattice`, where values are not optional.
+    !>     call sampler%query_lattice_gradient(origin, spacing, values, by_position, &
+    !>                                         by_parameters, status, message)
+    !> values(outputs, nx, ny, nz), by_position(dims, outputs, nx, ny, nz),
+    !> by_parameters(parameters, outputs, nx, ny, nz).
+    generic :: query_lattice_gradient => query_lattice_gradient_f32, query_lattice_gradient_f64
+    !> Values of a vector field in an array for each component, where the model has two or three
+    !> outputs.
+    !>     call sampler%query_components(xyz, u, v, w, status, message)      ! or u, v alone
+    !>     call sampler%query_components(x, y, z, u, v, w, status, message)
+    !> u(n), v(n), w(n), whose elements all have the same distance.
+    generic :: query_components => query_components_f32, query_components_f64, &
+        query_components_xyz_f32, query_components_xyz_f64
     procedure, private :: query_1_f32, query_2_f32, query_1_f64, query_2_f64
     procedure, private :: query_xyz_1_f32, query_xyz_2_f32, query_xyz_1_f64, query_xyz_2_f64
     procedure, private :: query_xy_1_f32, query_xy_2_f32, query_xy_1_f64, query_xy_2_f64
@@ -340,14 +375,17 @@ module drr
         query_lattice_4_f64
     procedure, private :: query_gradient_f32, query_gradient_f64
     procedure, private :: query_gradient_xyz_f32, query_gradient_xyz_f64
+    procedure, private :: query_lattice_gradient_f32, query_lattice_gradient_f64
+    procedure, private :: query_components_f32, query_components_f64
+    procedure, private :: query_components_xyz_f32, query_components_xyz_f64
   end type
 
-  ! Where an array is: the extents and the distances in bytes of up to four dimensions.
+  ! Where an array is: the extents and the distances in bytes of up to five dimensions.
   type :: view
     logical :: wanted = .false.
     type(c_ptr) :: data = c_null_ptr
     integer(c_int32_t) :: scalar = F64
-    integer(c_int64_t) :: extent(4) = 1, stride(4) = 0
+    integer(c_int64_t) :: extent(5) = 1, stride(5) = 0
   end type
 
   ! Where coordinates are, how many a point has, and whether all points have them.
@@ -358,8 +396,8 @@ module drr
   end type
 
   interface view_of
-    procedure view_1_f32, view_2_f32, view_3_f32, view_4_f32
-    procedure view_1_f64, view_2_f64, view_3_f64, view_4_f64
+    procedure view_1_f32, view_2_f32, view_3_f32, view_4_f32, view_5_f32
+    procedure view_1_f64, view_2_f64, view_3_f64, view_4_f64, view_5_f64
   end interface
 
 contains
@@ -368,6 +406,12 @@ contains
   function drr_version() result(version)
     character(len=:), allocatable :: version
     version = text_at(c_version())
+  end function
+
+  !> The operating system's number (errno) for why the last failed call of this thread failed; 0 if
+  !> the system had no part in it.
+  integer function drr_last_os_error()
+    drr_last_os_error = int(c_last_os_error())
   end function
 
   !> Name of a status, for instance DRR_ERROR_IO.
@@ -588,6 +632,7 @@ contains
       range%unit = text_at(info%unit)
       range%min = info%min
       range%max = info%max
+      range%transform = int(info%transform)
     end if
     call finish(code, wrong, status, message)
   end subroutine
@@ -715,8 +760,8 @@ contains
     type(view), intent(in) :: given
     type(view) :: v
     v = given
-    v%extent(2:4) = given%extent(1:3)
-    v%stride(2:4) = given%stride(1:3)
+    v%extent(2:5) = given%extent(1:4)
+    v%stride(2:5) = given%stride(1:4)
     v%extent(1) = 1
     v%stride(1) = number(given)
   end function
@@ -800,41 +845,119 @@ contains
     character(len=*), intent(inout), optional :: message
     character(len=LINE) :: wrong
     type(c_lattice) :: lattice
+    integer(c_int32_t) :: code
+
+    wrong = ''
+    call expect_lattice(wrong, self, origin, spacing)
+    if (wrong == '') call expect(wrong, 'outputs in values(outputs, nx, ny, nz)', &
+        values%extent(1), self%outputs_)
+    code = DRR_ERROR_INVALID_ARGUMENT
+    if (wrong == '') then
+      lattice = lattice_of(origin, spacing, values%extent(2:4))
+      code = c_sampler_query_lattice(self%handle, lattice, on_lattice(values_at(values), values))
+    end if
+    call finish(code, wrong, status, message)
+  end subroutine
+
+  pure subroutine expect_lattice(wrong, self, origin, spacing)
+    character(len=*), intent(inout) :: wrong
+    class(drr_sampler), intent(in) :: self
+    real(real64), intent(in) :: origin(:), spacing(:)
+    call expect_open(wrong, self, 'sampler')
+    if (wrong /= '') return
+    call expect(wrong, 'size of origin', size(origin, kind=c_int64_t), self%dims_)
+    call expect(wrong, 'size of spacing', size(spacing, kind=c_int64_t), self%dims_)
+  end subroutine
+
+  pure type(c_lattice) function lattice_of(origin, spacing, extent) result(lattice)
+    real(real64), intent(in) :: origin(:), spacing(:)
+    integer(c_int64_t), intent(in) :: extent(3)
+    integer :: k
+    lattice%dims = extent
+    do k = 1, size(origin)
+      lattice%origin(k) = origin(k)
+      lattice%spacing(k) = spacing(k)
+    end do
+  end function
+
+  ! The strides of rows and planes beside those of points.
+  pure type(c_values) function on_lattice(given, v) result(values)
+    type(c_values), intent(in) :: given
+    type(view), intent(in) :: v
+    values = given
+    values%row_stride = v%stride(3)
+    values%plane_stride = v%stride(4)
+  end function
+
+  pure type(c_gradients) function gradients_on_lattice(v) result(gradients)
+    type(view), intent(in) :: v
+    gradients = gradients_at(v)
+    gradients%row_stride = v%stride(4)
+    gradients%plane_stride = v%stride(5)
+  end function
+
+  subroutine ask_lattice_gradient(self, origin, spacing, values, by_position, by_parameters, &
+      status, message)
+    class(drr_sampler), intent(in) :: self
+    real(real64), intent(in) :: origin(:), spacing(:)
+    type(view), intent(in) :: values, by_position, by_parameters
+    integer, intent(out), optional :: status
+    character(len=*), intent(inout), optional :: message
+    character(len=LINE) :: wrong
+    type(c_values), target :: to
+    type(c_gradients), target :: position, parameters
+    integer(c_int32_t) :: code
+
+    wrong = ''
+    call expect_lattice(wrong, self, origin, spacing)
+    if (wrong == '') then
+      call expect(wrong, 'outputs in values(outputs, nx, ny, nz)', values%extent(1), &
+          self%outputs_)
+      call expect_gradients(wrong, 'by_position', by_position, self%dims_, self%outputs_, &
+          values%extent(2:4))
+      call expect_gradients(wrong, 'by_parameters', by_parameters, self%parameters_, &
+          self%outputs_, values%extent(2:4))
+    end if
+    to = on_lattice(values_at(values), values)
+    position = gradients_on_lattice(by_position)
+    parameters = gradients_on_lattice(by_parameters)
+    code = DRR_ERROR_INVALID_ARGUMENT
+    if (wrong == '') code = c_sampler_query_lattice_gradient(self%handle, &
+        lattice_of(origin, spacing, values%extent(2:4)), c_loc(to), &
+        if_wanted(by_position, c_loc(position)), if_wanted(by_parameters, c_loc(parameters)))
+    call finish(code, wrong, status, message)
+  end subroutine
+
+  ! Values in an array for each.
+  subroutine ask_components(self, points, values, status, message)
+    class(drr_sampler), intent(in) :: self
+    type(places), intent(in) :: points
+    type(view), intent(in) :: values(:)
+    integer, intent(out), optional :: status
+    character(len=*), intent(inout), optional :: message
+    character(len=LINE) :: wrong
+    type(c_ptr), target :: firsts(size(values))
     type(c_values) :: to
     integer(c_int32_t) :: code
-    integer(c_int64_t) :: next
     integer :: k
 
     wrong = ''
     call expect_open(wrong, self, 'sampler')
-    if (wrong == '') then
-      call expect(wrong, 'size of origin', size(origin, kind=c_int64_t), self%dims_)
-      call expect(wrong, 'size of spacing', size(spacing, kind=c_int64_t), self%dims_)
-      call expect(wrong, 'outputs in values(outputs, nx, ny, nz)', values%extent(1), &
-          self%outputs_)
-    end if
-    to = values_at(values)
-    next = 0
-    do k = 1, 3
-      lattice%dims(k) = values%extent(k + 1)
-      if (values%extent(k + 1) > 1) then
-        if (next == 0) then
-          next = values%stride(k + 1)
-          to%point_stride = next
-        end if
-        if (wrong == '' .and. values%stride(k + 1) /= next) &
-          wrong = 'values is a section with gaps between rows or planes'
-        next = next*values%extent(k + 1)
-      end if
+    call expect_points(wrong, self, points)
+    if (wrong == '') call expect(wrong, 'the number of arrays of values', &
+        size(values, kind=c_int64_t), self%outputs_)
+    do k = 1, size(values)
+      if (wrong == '') call expect(wrong, 'the size of an array of values', values(k)%extent(1), &
+          points%raw%count)
+      if (wrong == '' .and. values(k)%stride(1) /= values(1)%stride(1)) &
+        wrong = 'u, v and w are sections with different strides'
+      firsts(k) = values(k)%data
     end do
+    to%scalar = values(1)%scalar
+    to%point_stride = values(1)%stride(1)
+    to%separate = c_loc(firsts)
     code = DRR_ERROR_INVALID_ARGUMENT
-    if (wrong == '') then
-      do k = 1, size(origin)
-        lattice%origin(k) = origin(k)
-        lattice%spacing(k) = spacing(k)
-      end do
-      code = c_sampler_query_lattice(self%handle, lattice, to)
-    end if
+    if (wrong == '') code = c_sampler_query(self%handle, points%raw, to)
     call finish(code, wrong, status, message)
   end subroutine
 
@@ -847,6 +970,7 @@ contains
     character(len=LINE) :: wrong
     type(c_values), target :: to
     type(c_gradients), target :: position, parameters
+    integer(c_int64_t) :: extent(3)
     integer(c_int32_t) :: code
 
     wrong = ''
@@ -854,10 +978,11 @@ contains
     call expect_points(wrong, self, points)
     if (values%wanted) call expect_values(wrong, self, values, points%raw%count)
     if (wrong == '') then
-      call expect_gradients(wrong, 'by_position', by_position, &
-          self%dims_, self%outputs_, points%raw%count)
-      call expect_gradients(wrong, 'by_parameters', by_parameters, &
-          self%parameters_, self%outputs_, points%raw%count)
+      extent = 1
+      extent(1) = points%raw%count
+      call expect_gradients(wrong, 'by_position', by_position, self%dims_, self%outputs_, extent)
+      call expect_gradients(wrong, 'by_parameters', by_parameters, self%parameters_, &
+          self%outputs_, extent)
     end if
     to = values_at(values)
     position = gradients_at(by_position)
@@ -869,15 +994,18 @@ contains
     call finish(code, wrong, status, message)
   end subroutine
 
-  pure subroutine expect_gradients(wrong, name, v, components, outputs, count)
+  pure subroutine expect_gradients(wrong, name, v, components, outputs, extent)
     character(len=*), intent(inout) :: wrong
     character(len=*), intent(in) :: name
     type(view), intent(in) :: v
-    integer(c_int64_t), intent(in) :: components, outputs, count
+    integer(c_int64_t), intent(in) :: components, outputs, extent(3)
+    integer :: k
     if (.not. v%wanted) return
     call expect(wrong, 'the first extent of '//name, v%extent(1), components)
     call expect(wrong, 'outputs in '//name, v%extent(2), outputs)
-    call expect(wrong, 'n in '//name, v%extent(3), count)
+    do k = 1, 3
+      call expect(wrong, 'the extent of points in '//name, v%extent(2 + k), extent(k))
+    end do
   end subroutine
 
   pure type(c_ptr) function if_wanted(v, pointer)
@@ -1029,6 +1157,52 @@ contains
         parameters, status, message)
   end subroutine
 
+  subroutine query_lattice_gradient_f32(self, origin, spacing, values, by_position, &
+      by_parameters, status, message)
+    class(drr_sampler), intent(in) :: self
+    real(real64), intent(in) :: origin(:), spacing(:)
+    real(real32), intent(inout), target :: values(:, :, :, :)
+    real(real32), intent(inout), target, optional :: by_position(:, :, :, :, :)
+    real(real32), intent(inout), target, optional :: by_parameters(:, :, :, :, :)
+    integer, intent(out), optional :: status
+    character(len=*), intent(inout), optional :: message
+    type(view) :: position, parameters
+    if (present(by_position)) position = view_of(by_position)
+    if (present(by_parameters)) parameters = view_of(by_parameters)
+    call ask_lattice_gradient(self, origin, spacing, view_of(values), position, parameters, &
+        status, message)
+  end subroutine
+
+  subroutine query_components_f32(self, xyz, u, v, w, status, message)
+    class(drr_sampler), intent(in) :: self
+    real(real32), intent(in), target :: xyz(:, :)
+    real(real32), intent(inout), target :: u(:), v(:)
+    real(real32), intent(inout), target, optional :: w(:)
+    integer, intent(out), optional :: status
+    character(len=*), intent(inout), optional :: message
+    type(view) :: values(3)
+    values(1) = view_of(u)
+    values(2) = view_of(v)
+    if (present(w)) values(3) = view_of(w)
+    call ask_components(self, interleaved(view_of(xyz)), values(:merge(3, 2, present(w))), &
+        status, message)
+  end subroutine
+
+  subroutine query_components_xyz_f32(self, x, y, z, u, v, w, status, message)
+    class(drr_sampler), intent(in) :: self
+    real(real32), intent(in), target :: x(:), y(:), z(:)
+    real(real32), intent(inout), target :: u(:), v(:)
+    real(real32), intent(inout), target, optional :: w(:)
+    integer, intent(out), optional :: status
+    character(len=*), intent(inout), optional :: message
+    type(view) :: values(3)
+    values(1) = view_of(u)
+    values(2) = view_of(v)
+    if (present(w)) values(3) = view_of(w)
+    call ask_components(self, separate(view_of(x), view_of(y), view_of(z)), &
+        values(:merge(3, 2, present(w))), status, message)
+  end subroutine
+
   subroutine query_own_1_f32(self, parameters, xyz, values, units, outside, outside_parameters, &
       status, message)
     class(drr_model), intent(in) :: self
@@ -1109,6 +1283,20 @@ contains
     if (size(a, 2) > 1) v%stride(2) = address(c_loc(a(1, 2, 1, 1))) - address(v%data)
     if (size(a, 3) > 1) v%stride(3) = address(c_loc(a(1, 1, 2, 1))) - address(v%data)
     if (size(a, 4) > 1) v%stride(4) = address(c_loc(a(1, 1, 1, 2))) - address(v%data)
+  end function
+
+  function view_5_f32(a) result(v)
+    real(real32), intent(in), target :: a(:, :, :, :, :)
+    type(view) :: v
+    v = new_view(F32)
+    v%extent(:5) = shape(a, c_int64_t)
+    if (size(a) == 0) return
+    v%data = c_loc(a(1, 1, 1, 1, 1))
+    if (size(a, 1) > 1) v%stride(1) = address(c_loc(a(2, 1, 1, 1, 1))) - address(v%data)
+    if (size(a, 2) > 1) v%stride(2) = address(c_loc(a(1, 2, 1, 1, 1))) - address(v%data)
+    if (size(a, 3) > 1) v%stride(3) = address(c_loc(a(1, 1, 2, 1, 1))) - address(v%data)
+    if (size(a, 4) > 1) v%stride(4) = address(c_loc(a(1, 1, 1, 2, 1))) - address(v%data)
+    if (size(a, 5) > 1) v%stride(5) = address(c_loc(a(1, 1, 1, 1, 2))) - address(v%data)
   end function
 
   subroutine query_1_f64(self, xyz, values, status, message)
@@ -1217,6 +1405,52 @@ contains
         parameters, status, message)
   end subroutine
 
+  subroutine query_lattice_gradient_f64(self, origin, spacing, values, by_position, &
+      by_parameters, status, message)
+    class(drr_sampler), intent(in) :: self
+    real(real64), intent(in) :: origin(:), spacing(:)
+    real(real64), intent(inout), target :: values(:, :, :, :)
+    real(real64), intent(inout), target, optional :: by_position(:, :, :, :, :)
+    real(real64), intent(inout), target, optional :: by_parameters(:, :, :, :, :)
+    integer, intent(out), optional :: status
+    character(len=*), intent(inout), optional :: message
+    type(view) :: position, parameters
+    if (present(by_position)) position = view_of(by_position)
+    if (present(by_parameters)) parameters = view_of(by_parameters)
+    call ask_lattice_gradient(self, origin, spacing, view_of(values), position, parameters, &
+        status, message)
+  end subroutine
+
+  subroutine query_components_f64(self, xyz, u, v, w, status, message)
+    class(drr_sampler), intent(in) :: self
+    real(real64), intent(in), target :: xyz(:, :)
+    real(real64), intent(inout), target :: u(:), v(:)
+    real(real64), intent(inout), target, optional :: w(:)
+    integer, intent(out), optional :: status
+    character(len=*), intent(inout), optional :: message
+    type(view) :: values(3)
+    values(1) = view_of(u)
+    values(2) = view_of(v)
+    if (present(w)) values(3) = view_of(w)
+    call ask_components(self, interleaved(view_of(xyz)), values(:merge(3, 2, present(w))), &
+        status, message)
+  end subroutine
+
+  subroutine query_components_xyz_f64(self, x, y, z, u, v, w, status, message)
+    class(drr_sampler), intent(in) :: self
+    real(real64), intent(in), target :: x(:), y(:), z(:)
+    real(real64), intent(inout), target :: u(:), v(:)
+    real(real64), intent(inout), target, optional :: w(:)
+    integer, intent(out), optional :: status
+    character(len=*), intent(inout), optional :: message
+    type(view) :: values(3)
+    values(1) = view_of(u)
+    values(2) = view_of(v)
+    if (present(w)) values(3) = view_of(w)
+    call ask_components(self, separate(view_of(x), view_of(y), view_of(z)), &
+        values(:merge(3, 2, present(w))), status, message)
+  end subroutine
+
   subroutine query_own_1_f64(self, parameters, xyz, values, units, outside, outside_parameters, &
       status, message)
     class(drr_model), intent(in) :: self
@@ -1297,5 +1531,19 @@ contains
     if (size(a, 2) > 1) v%stride(2) = address(c_loc(a(1, 2, 1, 1))) - address(v%data)
     if (size(a, 3) > 1) v%stride(3) = address(c_loc(a(1, 1, 2, 1))) - address(v%data)
     if (size(a, 4) > 1) v%stride(4) = address(c_loc(a(1, 1, 1, 2))) - address(v%data)
+  end function
+
+  function view_5_f64(a) result(v)
+    real(real64), intent(in), target :: a(:, :, :, :, :)
+    type(view) :: v
+    v = new_view(F64)
+    v%extent(:5) = shape(a, c_int64_t)
+    if (size(a) == 0) return
+    v%data = c_loc(a(1, 1, 1, 1, 1))
+    if (size(a, 1) > 1) v%stride(1) = address(c_loc(a(2, 1, 1, 1, 1))) - address(v%data)
+    if (size(a, 2) > 1) v%stride(2) = address(c_loc(a(1, 2, 1, 1, 1))) - address(v%data)
+    if (size(a, 3) > 1) v%stride(3) = address(c_loc(a(1, 1, 2, 1, 1))) - address(v%data)
+    if (size(a, 4) > 1) v%stride(4) = address(c_loc(a(1, 1, 1, 2, 1))) - address(v%data)
+    if (size(a, 5) > 1) v%stride(5) = address(c_loc(a(1, 1, 1, 1, 2))) - address(v%data)
   end function
 end module drr

@@ -6,6 +6,7 @@
 // difference.
 #include "drr.hpp"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -118,6 +119,8 @@ static void descriptions(const drr::Model &model) {
     CHECK(taken(model.value(0)).min == -1 && taken(model.value(1)).unit == "K");
     INVALID(model.axis(3));
     INVALID(model.parameter(2));
+    CHECK(taken(model.value(0)).transform == drr::Transform::linear);
+    CHECK(taken(model.value(1)).transform == drr::Transform::log);
     INVALID(model.value(2));
     CHECK(std::strcmp(drr::status_name(drr::Status::io), "DRR_ERROR_IO") == 0);
     CHECK(std::strcmp(drr::version(), drr_version()) == 0);
@@ -204,6 +207,11 @@ static void arrays_with_gaps(const drr::Sampler &sampler, const Expected &expect
                                             {3 * sizeof(double), 3 * sizeof(double), 0}),
                        backwards));
     CHECK(flat == backwards && !equal(flat, expected));
+
+    // The same point for all.
+    DONE(sampler.query(drr::Points::strided(count, {last, last + 1, last + 2}, 0), flat));
+    CHECK(std::memcmp(&flat[outputs], &expected.values[(count - 1) * outputs],
+                      outputs * sizeof(double)) == 0);
 }
 
 static void halves(const drr::Sampler &sampler, const Expected &expected) {
@@ -261,6 +269,60 @@ static void lattices(const drr::Sampler &sampler) {
     DONE(sampler.query_lattice({{5, 0, 2}, {}, {}}, values));
 }
 
+/// Results in arrays of their own, and in the inner cells of larger ones.
+static void parts_and_separate_arrays(const drr::Sampler &sampler, const Expected &expected) {
+    std::vector<float> u(count), v(count);
+    DONE(sampler.query(expected.points, drr::Values::separate(u, v)));
+    std::vector<std::array<double, 2>> wide(count);
+    DONE(sampler.query(expected.points,
+                       drr::Values::strided({&wide[0][1], &wide[0][0]}, sizeof wide[0])));
+    static double slopes[outputs * dims][count];
+    DONE(sampler.query_gradient(
+        expected.points, drr::Values::separate(u, v),
+        drr::Gradients::strided({slopes[5], slopes[4], slopes[3], slopes[2], slopes[1], slopes[0]},
+                                sizeof(double))));
+    for (std::size_t i = 0; i < count; i++) {
+        const double *values = expected.values + i * outputs;
+        CHECK(u[i] == static_cast<float>(values[0]) && v[i] == static_cast<float>(values[1]));
+        CHECK(wide[i][1] == values[0] && wide[i][0] == values[1]);
+        for (std::size_t n = 0; n < outputs * dims; n++)
+            CHECK(slopes[5 - n][i] == expected.by_position[i * outputs * dims + n]);
+    }
+    v.pop_back();
+    INVALID(sampler.query(expected.points, drr::Values::separate(u, v)));
+    INVALID(sampler.query(expected.points, drr::Values::separate(v, v)));
+    v.push_back(0);
+    INVALID(sampler.query(expected.points, drr::Values::separate(u, v, v)));
+    INVALID(sampler.query(expected.points, drr::Values::strided({u.data()}, sizeof(float))));
+
+    const drr::Lattice lattice{{5, 3, 2}, {0.1, 0.2, 0.3}, {0.05, 0.1, 0.2}};
+    static double packed[2][3][5][outputs], ghosts[4][5][7][outputs], by[2][3][5][outputs][dims];
+    static double turned[outputs][5][3][2], parts[outputs * dims][4][5][7];
+    DONE(sampler.query_lattice(lattice, drr::Span(&packed[0][0][0][0], 30 * outputs)));
+    DONE(sampler.query_lattice(
+        lattice, drr::Values::lattice(ghosts[1][1][1], {sizeof ghosts[0][0][0], sizeof ghosts[0][0],
+                                                        sizeof ghosts[0]})));
+    DONE(sampler.query_lattice(
+        lattice, drr::Values::lattice({&turned[0][0][0][0], &turned[1][0][0][0]},
+                                      {sizeof turned[0][0], sizeof turned[0][0][0], 8})));
+    DONE(sampler.query_lattice_gradient(lattice, {}, by));
+    DONE(sampler.query_lattice_gradient(
+        lattice, {},
+        drr::Gradients::lattice(&parts[0][1][1][1], {8, sizeof parts[0][0][0], sizeof parts[0][0]},
+                                dims * sizeof parts[0], sizeof parts[0])));
+    for (std::size_t i = 0; i < 30; i++) {
+        const std::size_t x = i % 5, y = i / 5 % 3, z = i / 15;
+        for (std::size_t k = 0; k < outputs; k++) {
+            CHECK(ghosts[z + 1][y + 1][x + 1][k] == packed[z][y][x][k]);
+            CHECK(turned[k][x][y][z] == packed[z][y][x][k]);
+            for (std::size_t c = 0; c < dims; c++)
+                CHECK(parts[k * dims + c][z + 1][y + 1][x + 1] == by[z][y][x][k][c]);
+        }
+    }
+    CHECK(ghosts[1][1][0][0] == 0 && ghosts[1][1][6][0] == 0 && ghosts[1][4][1][0] == 0);
+    INVALID(sampler.query(expected.points, drr::Values::lattice(ghosts[1][1][1], {16, 112, 560})));
+}
+
 static void many_parameters(const drr::Model &model, const Expected &expected) {
     constexpr std::size_t sets = 5;
     std::vector<double> rows(2 * count), values(count * outputs), c_values(count * outputs);
@@ -283,6 +345,11 @@ static void many_parameters(const drr::Model &model, const Expected &expected) {
                      drr::Values::strided(p.energy, sizeof p)));
     for (std::size_t i = 0; i < count; i++)
         CHECK(particles[i].energy[1] == static_cast<float>(values[2 * i + 1]));
+    std::vector<double> of_one(values), again(values);
+    DONE(model.query(drr::Parameters::strided(count, &rows[2], 0), expected.points, of_one));
+    DONE(taken(model.sampler({rows[2], rows[3]})).query(expected.points, again));
+    for (std::size_t i = 0; i < again.size(); i++)
+        CHECK(std::fabs(of_one[i] - again[i]) <= 1e-5 * (1 + std::fabs(again[i])));
     INVALID(model.query(drr::Span(rows.data(), 2 * count - 1), expected.points, values));
     INVALID(model.query(drr::Span(rows.data(), 2 * count - 2), expected.points, values));
 
@@ -338,7 +405,8 @@ static void options(const std::string &path) {
 static void mistakes(const drr::Model &model, const drr::Sampler &sampler) {
     const drr::Error missing = REFUSED(io, drr::Model::open("no-such-file"));
     CHECK(std::strstr(missing.what(), "no-such-file") != nullptr);
-    REFUSED(format, drr::Model::open_memory("no model", 8));
+    CHECK(missing.os_error() == ENOENT);
+    CHECK(REFUSED(format, drr::Model::open_memory("no model", 8)).os_error() == 0);
     INVALID(model.sampler({0.5}));
     INVALID(model.sampler({0.5, 0.5, 0.5}));
     INVALID(model.sampler({}));
@@ -474,6 +542,7 @@ int main(int argument_count, char **arguments) {
     halves(sampler, *expected);
     gradients(sampler, *expected);
     lattices(sampler);
+    parts_and_separate_arrays(sampler, *expected);
     many_parameters(model, *expected);
     options(path);
     mistakes(model, sampler);

@@ -124,6 +124,7 @@ program bindings
   call arrays_without_gaps()
   call arrays_with_gaps()
   if (wish == 'components') call components()
+  call vectors()
   call few_points()
   call gradients()
   call lattices()
@@ -159,6 +160,7 @@ contains
     call model%get_parameter(2, range)
     call check(range%name == 'q' .and. len(range%unit) == 0, 'parameter')
     call model%get_value(2, range, status, message)
+    call check(range%transform == DRR_TRANSFORM_LOG, 'transform')
     call check(range%unit == 'K' .and. status == DRR_OK .and. message == '', 'value')
     call model%get_axis(4, range, status, message)
     call invalid(status, message, 'axis 4')
@@ -217,6 +219,29 @@ contains
     call check(all(found == values), 'components')
   end subroutine
 
+  ! One array per value; the second model has one value, so that it has no vector.
+  subroutine vectors()
+    real(real64) :: u(n), v(n), wide(2, n)
+    real(real32) :: xyz32(dims, n), u32(n), v32(n)
+    integer :: status
+    character(len=256) :: message
+    call sampler%query_components(xyz, u, v)
+    call check(all(u == values(1, :)) .and. all(v == values(2, :)), 'u and v')
+    u = 0
+    call sampler%query_components(xyz(1, :), xyz(2, :), xyz(3, :), wide(2, :), wide(1, n:1:-1), &
+        status=status, message=message)
+    call invalid(status, message, 'u and v with different strides')
+    call sampler%query_components(xyz(1, :), xyz(2, :), xyz(3, :), wide(2, :), wide(1, :))
+    call check(all(wide(2, :) == values(1, :)) .and. all(wide(1, :) == values(2, :)), 'sections')
+    xyz32 = real(xyz, real32)
+    call sampler%query_components(xyz32, u32, v32)
+    call check(all(v32 == real(values(2, :), real32)), 'u and v in 32 bits')
+    call sampler%query_components(xyz, u, v, wide(1, :), status, message)
+    call invalid(status, message, 'three components of two')
+    call sampler%query_components(xyz, u, v(:n - 1), status=status, message=message)
+    call invalid(status, message, 'too short an array')
+  end subroutine
+
   subroutine few_points()
     real(real64) :: found(outputs, 1), none(dims, 0), nowhere(outputs, 0), x(0)
     call sampler%query(xyz(:, 5:5), found)
@@ -258,7 +283,9 @@ contains
     real(real64), parameter :: origin(3) = [0.1d0, 0.2d0, 0.3d0]
     real(real64), parameter :: spacing(3) = [0.05d0, 0.1d0, 0.2d0]
     real(real64) :: points(dims, 30), expected(outputs, 30), found(outputs, 5, 3, 2)
-    real(real64) :: wide(2*outputs, 5, 3, 2), ghosts(outputs, 7, 3, 2)
+    real(real64) :: wide(2*outputs, 5, 3, 2), ghosts(outputs, 7, 5, 4)
+    real(real64) :: position(dims, outputs, 30), wide_by(dims, outputs, 5, 3, 3)
+    real(real64) :: parameter(2, outputs, 30), by(2, outputs, 5, 3, 2)
     real(real32) :: plane(outputs, 1, 3, 2)
     integer :: i, j, k, p, status
     character(len=256) :: message
@@ -278,8 +305,23 @@ contains
     call check(all(wide(::2, :, :, :) == found), 'lattice in a section')
     call sampler%query_lattice(origin, spacing, plane)
     call check(all(abs(plane(:, 1, :, :) - found(:, 1, :, :)) < 1e-5), 'plane')
-    call sampler%query_lattice(origin, spacing, ghosts(:, 2:6, :, :), status, message)
-    call invalid(status, message, 'lattice with gaps between rows')
+    ghosts = -7
+    call sampler%query_lattice(origin, spacing, ghosts(:, 2:6, 4:2:-1, 2:3))
+    call check(all(ghosts(:, 2:6, 4:2:-1, 2:3) == found), 'lattice among ghost cells')
+    call check(count(ghosts == -7) == size(ghosts) - size(found), 'ghost cells')
+    call sampler%query_gradient(points, expected, position)
+    call sampler%query_lattice_gradient(origin, spacing, found, wide_by(:, :, :, :, 3:1:-2), by)
+    call check(all(reshape(found, [outputs, 30]) == expected), 'values of lattice gradients')
+    call check(all(reshape(wide_by(:, :, :, :, 3:1:-2), shape(position)) == position), &
+        'lattice gradients')
+    call sampler%query_gradient(points, by_parameters=parameter)
+    call check(all(reshape(by, shape(parameter)) == parameter), 'lattice gradients by parameters')
+    call sampler%query_lattice_gradient(origin, spacing, found, by(:, :, :, :, :), &
+        status=status, message=message)
+    call invalid(status, message, 'lattice gradients of too few components')
+    call sampler%query_lattice_gradient(origin, spacing, found, wide_by, status=status, &
+        message=message)
+    call invalid(status, message, 'gradients of another lattice')
     call sampler%query_lattice(origin(:2), spacing, found, status, message)
     call invalid(status, message, 'lattice of two axes')
     call sampler%query_lattice(origin, spacing, found(1, :, :, :), status, message)
@@ -370,6 +412,7 @@ contains
     x = 0.5d0
     call other%open('no-such-file', status=status, message=message)
     call check(status == DRR_ERROR_IO .and. index(message, 'no-such-file') > 0, 'missing file')
+    call check(drr_last_os_error() == 2, 'ENOENT')
     call none%create(model, [0.5d0], status=status, message=message)
     call invalid(status, message, 'too few parameters')
     call none%create(model, [0.5d0, 0.5d0, 0.5d0], status=status, message=message)

@@ -6,16 +6,20 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use common::gradient::{Answer, ask};
 use common::programs::{is_installed, library, root, silent};
 use common::{Baked, Rng, query};
-use drr::SamplerOptions;
 use drr::cpu::{KERNEL_VARIABLE, Kernel};
 use drr::model::GridPrecision;
+use drr::{Gradients, GradientsMut, Lattice, Sampler, SamplerOptions, ValuesMut};
 use serde_json::json;
 use tempfile::TempDir;
 
 /// As the C# test has it.
 const MODEL: &str = "modèle-数-𝛼.drr.safetensors";
+
+/// What the C ABI is.
+const LISTS: [&str; 3] = ["include/drr.h", "tests/struct_layout.txt", "tests/exported_symbols.txt"];
 
 const WARNINGS: [&str; 4] = ["-unsafe", "-langversion:7", "-warn:4", "-warnaserror"];
 
@@ -50,7 +54,25 @@ fn model() -> Baked {
     Baked::write(spec.expect("a description"), GridPrecision::F16, &mut Rng::new(1))
 }
 
-/// A folder with a model, points inside its domain, and the values there.
+/// As the C# test has it.
+const LATTICE: Lattice =
+    Lattice { origin: [0.5, -0.75, 5.9], spacing: [2.25, 1.125, -0.25], dims: [5, 4, 3] };
+
+/// Values on the lattice by the query for them alone, and derivatives.
+fn on_the_lattice(sampler: &Sampler) -> Answer {
+    let count = 5 * 4 * 3;
+    let [mut values, mut position, mut parameters] = [2, 6, 4].map(|each| vec![0.0; count * each]);
+    let mut to = ValuesMut::packed(&mut values, 2).expect("whole points");
+    sampler.query_lattice(&LATTICE, &mut to).expect("values");
+    let mut gradients = Gradients {
+        position: Some(GradientsMut::packed(&mut position, 2, 3).expect("whole points")),
+        parameters: Some(GradientsMut::packed(&mut parameters, 2, 2).expect("whole points")),
+    };
+    sampler.query_lattice_gradient(&LATTICE, None, &mut gradients).expect("derivatives");
+    Answer { values, position, parameters }
+}
+
+/// A folder with a model, points inside its domain, and what is to be found there and on a lattice.
 fn folder(kernel: Kernel) -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (baked, mut rng) = (model(), Rng::new(2));
@@ -58,8 +80,12 @@ fn folder(kernel: Kernel) -> TempDir {
     let points: Vec<f64> =
         (0..200).flat_map(|_| ranges.map(|(min, max)| rng.uniform(min, max))).collect();
     let sampler = baked.sampler(kernel, &[0.3, 0.8], &SamplerOptions::default());
-    let numbers = [points.as_slice(), &query(&sampler, &points)].concat();
-    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    let (at_points, on_lattice) = (ask(&sampler, &points), on_the_lattice(&sampler));
+    assert_eq!(at_points.values, query(&sampler, &points));
+    let answers = [at_points, on_lattice];
+    let numbers = answers.iter().flat_map(|a| [&a.values, &a.position, &a.parameters]);
+    let numbers = std::iter::once(&points).chain(numbers).flatten();
+    let bytes: Vec<u8> = numbers.flat_map(|number| number.to_le_bytes()).collect();
     std::fs::write(folder.path().join("expected"), bytes).expect("room for a file");
     std::fs::write(folder.path().join(MODEL), baked.bytes).expect("room for a file");
     folder
@@ -101,13 +127,13 @@ fn the_binding_does_what_its_comments_say() {
     if !has_mono() {
         return;
     }
-    let layout = root().join("tests/struct_layout.txt");
     for (kernel, flags) in
         [(Kernel::Scalar, [].as_slice()), (Kernel::best(), &["-define:DRR_SPAN"])]
     {
         let folder = folder(kernel);
         let program = compile(&folder, "tests/csharp/*.cs", flags);
-        let output = run(&program, kernel, &[folder.path(), &layout]);
+        let [header, layout, symbols] = LISTS.map(|list| root().join(list));
+        let output = run(&program, kernel, &[folder.path(), &header, &layout, &symbols]);
         silent(&output, kernel.name());
     }
 }
@@ -119,21 +145,46 @@ fn the_test_itself_finds_mistakes() {
     }
     let folder = folder(Kernel::Scalar);
     let program = compile(&folder, "tests/csharp/*.cs", &[]);
-    let layout = std::fs::read_to_string(root().join("tests/struct_layout.txt")).expect("layouts");
-    let wrong = folder.path().join("layout");
-    let last = layout.replace("    32 8 parameter_stride\n", "    24 8 parameter_stride\n");
-    assert_ne!(last, layout);
-    std::fs::write(&wrong, last).expect("room for a file");
+    let changed = |list: &str, from: &str, to: &str| {
+        let text = std::fs::read_to_string(root().join(list)).expect(list);
+        let wrong = text.replace(from, to);
+        assert_ne!(wrong, text);
+        let path = folder.path().join(Path::new(list).file_name().expect("a name"));
+        std::fs::write(&path, wrong).expect("room for a file");
+        path
+    };
+    let header = changed(LISTS[0], "DRR_OUTSIDE_NAN = 2", "DRR_OUTSIDE_NAN = 1");
+    let layout = changed(LISTS[1], "    32 8 parameter_stride\n", "    24 8 parameter_stride\n");
+    let symbols = changed(LISTS[2], "drr_version\n", "drr_version\ndrr_wersion\n");
     let expected = folder.path().join("expected");
     let mut bytes = std::fs::read(&expected).expect("points and values");
-    *bytes.last_mut().expect("a value") ^= 1;
+    // The last value, derivatives by position and parameter, and the same on the lattice.
+    for numbers in [3 + 2, 3 + 2 + 6, 3 + 2 + 6 + 4] {
+        bytes[numbers * 200 * 8 - 8] ^= 1;
+    }
+    for numbers in [2, 2 + 6, 2 + 6 + 4] {
+        bytes[15 * 200 * 8 + numbers * 60 * 8 - 8] ^= 1;
+    }
     std::fs::write(expected, bytes).expect("room for a file");
 
-    let output = run(&program, Kernel::Scalar, &[folder.path(), &wrong]);
+    let output = run(&program, Kernel::Scalar, &[folder.path(), &header, &layout, &symbols]);
     let text = text(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    for test in ["layouts: ", "values: ", "threads: "] {
-        assert!(text.lines().any(|line| line.starts_with(test)), "{test}{text}");
+    for test in [
+        "enums",
+        "layouts",
+        "symbols",
+        "values",
+        "arrays",
+        "separate",
+        "lattice",
+        "lattice gradient",
+        "within",
+        "gradient",
+        "threads",
+    ] {
+        let start = format!("{test}: ");
+        assert!(text.lines().any(|line| line.starts_with(&start)), "{test}\n{text}");
     }
 }
 

@@ -9,6 +9,24 @@ namespace Drr
         /// <exception cref="DllNotFoundException">The library is not where the runtime looks for
         /// it; see the README.</exception>
         public static string Version => Native.Text(Native.drr_version());
+
+        /// <summary>Name of a status in C, for instance <c>DRR_ERROR_IO</c>.</summary>
+        /// <param name="status">Any number; <c>unknown status</c> for those that are none.</param>
+        public static string StatusName(Status status)
+        {
+            return Native.Text(Native.drr_status_name(status));
+        }
+    }
+
+    /// <summary>
+    /// How the values of a field were spread for training between their smallest and largest.
+    /// </summary>
+    public enum ValueTransform : uint
+    {
+        /// <summary>Evenly: errors are alike everywhere.</summary>
+        Linear = 0,
+        /// <summary>By their logarithms: relative errors are alike everywhere.</summary>
+        Log = 1,
     }
 
     /// <summary>One axis, parameter or value of a model. Immutable, outlives the model.</summary>
@@ -20,6 +38,7 @@ namespace Drr
             Unit = Native.Text(range.Unit);
             Min = range.Min;
             Max = range.Max;
+            Transform = range.Transform;
         }
 
         /// <summary>Name, for instance <c>x</c>.</summary>
@@ -36,6 +55,9 @@ namespace Drr
 
         /// <summary>Largest physical value.</summary>
         public double Max { get; }
+
+        /// <summary>How values were spread for training; linear for axes and parameters.</summary>
+        public ValueTransform Transform { get; }
 
         /// <summary>For instance <c>x [cm] 0 to 10</c>.</summary>
         public override string ToString()

@@ -14,6 +14,16 @@ namespace Drr
         F16 = 2,
     }
 
+    /// <summary>Strides that are no number of bytes.</summary>
+    public static class Stride
+    {
+        /// <summary>
+        /// Of <see cref="Points"/> and <see cref="ParameterRows"/>: one coordinate, or one row, is
+        /// that of all.
+        /// </summary>
+        public const long Same = long.MinValue;
+    }
+
     /// <summary>
     /// Points in the caller's memory, in any layout: coordinate k of point i is at
     /// <c>Axis[k] + i * Stride[k]</c>, of any alignment.
@@ -37,8 +47,8 @@ namespace Drr
         /// <summary>Address of the first point's z; ignored if the model has fewer axes.</summary>
         public IntPtr AxisZ;
         /// <summary>
-        /// Bytes from one x to the next, may be negative. All strides 0 means separate arrays
-        /// without gaps; beside another that is not 0, 0 means the same coordinate for all points.
+        /// Bytes from one x to the next, may be negative; 0 means an array without gaps,
+        /// <see cref="Stride.Same"/> one x for all points.
         /// </summary>
         public long StrideX;
         /// <summary>Bytes from one y to the next.</summary>
@@ -52,12 +62,13 @@ namespace Drr
         /// <param name="count">Number of points.</param>
         /// <param name="stride">
         /// Bytes from one point to the next: 12 for three floats without gaps, the size of a vertex
-        /// if the position is a part of it. Not 0.
+        /// if the position is a part of it, <see cref="Stride.Same"/> if all points are the first.
+        /// Not 0.
         /// </param>
         public static Points Records(Scalar scalar, IntPtr first, long count, long stride)
         {
             // Past the model's axes the addresses are not read.
-            long number = scalar == Scalar.F64 ? sizeof(double) : sizeof(float);
+            long number = Shape.Bytes(scalar);
             return new Points
             {
                 Scalar = scalar,
@@ -85,16 +96,24 @@ namespace Drr
 
     /// <summary>
     /// Where results go, in any layout: value k of point i to
-    /// <c>Data + i * PointStride + k * ValueStride</c>, of any alignment. Results must overlap
-    /// neither each other nor the points. Addresses are as in <see cref="Points"/>.
+    /// <c>Data + i * PointStride + k * ValueStride</c>, or to
+    /// <c>Separate[k] + i * PointStride</c>, of any alignment. Results must overlap neither each
+    /// other nor the points. Addresses are as in <see cref="Points"/>.
     /// </summary>
+    /// <remarks>
+    /// Point (i, j, l) of a lattice goes to
+    /// <c>i * PointStride + j * RowStride + l * PlaneStride</c> from its first, so that it may be a
+    /// part of a larger array (one with ghost cells, say) or have its axes in another order.
+    /// </remarks>
     [StructLayout(LayoutKind.Sequential)]
     public struct Values
     {
         internal uint StructSize;
         /// <summary>Type of the results.</summary>
         public Scalar Scalar;
-        /// <summary>Address of the first point's first value.</summary>
+        /// <summary>
+        /// Address of the first point's first value; null with <see cref="Separate"/>.
+        /// </summary>
         public IntPtr Data;
         /// <summary>
         /// Bytes from one point to the next, may be negative; 0 means that a point's values follow
@@ -102,15 +121,32 @@ namespace Drr
         /// </summary>
         public long PointStride;
         /// <summary>
-        /// Bytes from one value of a point to the next; 0 means the size of one number.
+        /// Bytes from one value of a point to the next; 0 means the size of one number, and is all
+        /// that goes with <see cref="Separate"/>.
         /// </summary>
         public long ValueStride;
+        /// <summary>
+        /// Of a lattice, else 0: bytes from one point to its neighbour along y; 0 means that rows
+        /// follow one another without gaps.
+        /// </summary>
+        public long RowStride;
+        /// <summary>
+        /// Of a lattice, else 0: bytes from one point to its neighbour along z; 0 means that planes
+        /// follow one another without gaps.
+        /// </summary>
+        public long PlaneStride;
+        /// <summary>
+        /// Null, or an array for each value: address of as many addresses as the model has values,
+        /// each of the first point's; read during the call only.
+        /// </summary>
+        public IntPtr Separate;
     }
 
     /// <summary>
     /// Where derivatives go, in any layout: that of value k of point i by coordinate or parameter c
-    /// to <c>Data + i * PointStride + k * ValueStride + c * ComponentStride</c>, of any alignment.
-    /// Results must overlap neither each other nor the points.
+    /// to <c>Data + i * PointStride + k * ValueStride + c * ComponentStride</c>, or to
+    /// <c>Separate[k * components + c] + i * PointStride</c>, of any alignment; points of a lattice
+    /// as in <see cref="Values"/>. Results must overlap neither each other nor the points.
     /// </summary>
     [StructLayout(LayoutKind.Sequential)]
     public struct Gradients
@@ -118,7 +154,9 @@ namespace Drr
         internal uint StructSize;
         /// <summary>Type of the results.</summary>
         public Scalar Scalar;
-        /// <summary>Address of the first point's first derivative.</summary>
+        /// <summary>
+        /// Address of the first point's first derivative; null with <see cref="Separate"/>.
+        /// </summary>
         public IntPtr Data;
         /// <summary>
         /// Bytes from one point to the next, may be negative; 0 means without gaps.
@@ -126,13 +164,24 @@ namespace Drr
         public long PointStride;
         /// <summary>
         /// Bytes from one value of a point to the next; 0 means that a value's derivatives follow
-        /// one another without gaps, and values too.
+        /// one another without gaps, and values too; it is all that goes with
+        /// <see cref="Separate"/>.
         /// </summary>
         public long ValueStride;
         /// <summary>
-        /// Bytes from one derivative of a value to the next; 0 means the size of one number.
+        /// Bytes from one derivative of a value to the next; 0 means the size of one number, and is
+        /// all that goes with <see cref="Separate"/>.
         /// </summary>
         public long ComponentStride;
+        /// <summary>As in <see cref="Values"/>.</summary>
+        public long RowStride;
+        /// <summary>As in <see cref="Values"/>.</summary>
+        public long PlaneStride;
+        /// <summary>
+        /// Null, or an array for each derivative: address of values times components addresses, each
+        /// of the first point's; read during the call only.
+        /// </summary>
+        public IntPtr Separate;
     }
 
     /// <summary>
@@ -155,7 +204,8 @@ namespace Drr
         public IntPtr Data;
         /// <summary>
         /// Bytes from one row to the next, may be negative; 0 means that the parameters of a row
-        /// follow one another without gaps, and rows too.
+        /// follow one another without gaps, and rows too; <see cref="Stride.Same"/> means one row
+        /// for all.
         /// </summary>
         public long RowStride;
         /// <summary>
@@ -192,5 +242,46 @@ namespace Drr
         public double SpacingY;
         /// <summary>Distance of neighbouring points along z.</summary>
         public double SpacingZ;
+    }
+
+    /// <summary>
+    /// The array of a larger lattice that results of a lattice go to, and where: one with ghost
+    /// cells, say. What is not of the lattice is left as it is. <c>default</c> is the lattice's own
+    /// array.
+    /// </summary>
+    public struct Within
+    {
+        /// <summary>Points along x that the array has room for.</summary>
+        public long DimsX;
+        /// <summary>Points along y.</summary>
+        public long DimsY;
+        /// <summary>Points along z.</summary>
+        public long DimsZ;
+        /// <summary>Index along x of the lattice's first point.</summary>
+        public long X;
+        /// <summary>Index along y.</summary>
+        public long Y;
+        /// <summary>Index along z.</summary>
+        public long Z;
+
+        internal bool IsOwn => (DimsX | DimsY | DimsZ | X | Y | Z) == 0;
+
+        /// <summary>An array with layers of ghost cells around the lattice's own.</summary>
+        /// <param name="lattice">The points.</param>
+        /// <param name="x">Ghost cells on either side along x.</param>
+        /// <param name="y">The same along y.</param>
+        /// <param name="z">The same along z.</param>
+        public static Within Ghosts(Lattice lattice, long x, long y = 0, long z = 0)
+        {
+            return new Within
+            {
+                DimsX = lattice.DimsX + 2 * x,
+                DimsY = lattice.DimsY + 2 * y,
+                DimsZ = lattice.DimsZ + 2 * z,
+                X = x,
+                Y = y,
+                Z = z,
+            };
+        }
     }
 }

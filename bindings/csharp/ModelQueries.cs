@@ -10,7 +10,9 @@ namespace Drr
         /// of particles that carry them.
         /// </summary>
         /// <param name="points"><c>[count][dims]</c>, x first.</param>
-        /// <param name="parameters"><c>[count][parameters]</c>, in the model's order and units.
+        /// <param name="parameters">
+        /// <c>[count][parameters]</c>, in the model's order and units; or <c>[parameters]</c>: one
+        /// row for all points.
         /// </param>
         /// <param name="values">Receives <c>[count][outputs]</c>.</param>
         /// <param name="options">How points and parameters are taken.</param>
@@ -25,7 +27,7 @@ namespace Drr
         {
             long count = Lengths(points, parameters, values, false);
             fixed (float* p = points, q = parameters, v = values)
-                Query(Scalar.F32, count, p, q, v, options);
+                Query(Scalar.F32, count, p, parameters.LongLength, q, v, options);
         }
 
         /// <summary>The same for 64-bit arrays.</summary>
@@ -36,7 +38,7 @@ namespace Drr
         {
             long count = Lengths(points, parameters, values, false);
             fixed (double* p = points, q = parameters, v = values)
-                Query(Scalar.F64, count, p, q, v, options);
+                Query(Scalar.F64, count, p, parameters.LongLength, q, v, options);
         }
 
         /// <summary>The same for points, parameters and results in any layout.</summary>
@@ -133,22 +135,27 @@ namespace Drr
             if (sets)
                 rows = Shape.Rows(parameters, Parameters.Count, nameof(parameters));
             else
-                Shape.Expect(parameters, count * Parameters.Count, nameof(parameters));
+                Shape.ExpectOrSame(parameters, count, Parameters.Count, nameof(parameters));
             Shape.Expect(values, rows * count * Values.Count, nameof(values));
             return count;
         }
 
         private void Query(
-            Scalar scalar, long count, void* points, void* parameters, void* values,
-            SamplerOptions options)
+            Scalar scalar, long count, void* points, long parameterNumbers, void* parameters,
+            void* values, SamplerOptions options)
         {
-            int number = scalar == Scalar.F64 ? sizeof(double) : sizeof(float);
+            long number = Shape.Bytes(scalar);
             long bytes = count * Values.Count * number;
             Shape.Apart(values, bytes, points, count * Axes.Count * number);
-            Shape.Apart(values, bytes, parameters, count * Parameters.Count * number);
+            Shape.Apart(values, bytes, parameters, parameterNumbers * number);
+            long stride = Shape.ExpectOrSame(
+                parameterNumbers, count, Parameters.Count, nameof(parameters));
             Query(
                 Points.Records(scalar, (IntPtr)points, count, Axes.Count * number),
-                new ParameterRows { Scalar = scalar, Count = count, Data = (IntPtr)parameters },
+                new ParameterRows
+                {
+                    Scalar = scalar, Count = count, Data = (IntPtr)parameters, RowStride = stride,
+                },
                 new Values { Scalar = scalar, Data = (IntPtr)values },
                 options);
         }
@@ -157,7 +164,7 @@ namespace Drr
             Scalar scalar, long count, void* points, long parameterNumbers, void* parameters,
             void* values, SamplerOptions options)
         {
-            int number = scalar == Scalar.F64 ? sizeof(double) : sizeof(float);
+            long number = Shape.Bytes(scalar);
             long sets = Shape.Rows(parameterNumbers, Parameters.Count, nameof(parameters));
             long bytes = sets * count * Values.Count * number;
             Shape.Apart(values, bytes, points, count * Axes.Count * number);

@@ -41,7 +41,7 @@ namespace Drr
         public static void Check(Status status)
         {
             if (status != Status.Ok)
-                throw new DrrException(status, Text(drr_last_error()));
+                throw new DrrException(status, Text(drr_last_error()), drr_last_os_error());
         }
 
         /// <summary>Throws if the library is not the one that the structs are for.</summary>
@@ -56,6 +56,12 @@ namespace Drr
 
         [DllImport(Name, CallingConvention = CallingConvention.Cdecl)]
         private static extern IntPtr drr_last_error();
+
+        [DllImport(Name, CallingConvention = CallingConvention.Cdecl)]
+        private static extern int drr_last_os_error();
+
+        [DllImport(Name, CallingConvention = CallingConvention.Cdecl)]
+        public static extern IntPtr drr_status_name(Status status);
 
         [DllImport(Name, CallingConvention = CallingConvention.Cdecl)]
         public static extern IntPtr drr_version();
@@ -137,6 +143,15 @@ namespace Drr
         public static extern Status drr_sampler_query_gradient(
             SamplerHandle sampler, Points* points, Values* values, Gradients* positionGradients,
             Gradients* parameterGradients);
+
+        [DllImport(Name, CallingConvention = CallingConvention.Cdecl)]
+        public static extern Status drr_sampler_query_lattice_gradient(
+            SamplerHandle sampler, Lattice* lattice, Values* values, Gradients* positionGradients,
+            Gradients* parameterGradients);
+
+        [DllImport(Name, CallingConvention = CallingConvention.Cdecl)]
+        public static extern Status drr_set_log_callback(
+            Log.Callback callback, LogLevel level, IntPtr userData);
     }
 
     internal sealed class ModelHandle : SafeHandle
@@ -188,7 +203,7 @@ namespace Drr
     internal struct NativeRange
     {
         public uint StructSize;
-        public uint Reserved;
+        public ValueTransform Transform;
         public IntPtr Name;
         public IntPtr Unit;
         public double Min;

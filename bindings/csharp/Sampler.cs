@@ -81,25 +81,28 @@ namespace Drr
             Native.Check(Native.drr_sampler_query_f64(handle, given, points, values));
         }
 
-        /// <summary>Values at points that are an array per coordinate.</summary>
-        /// <param name="x"><c>[count]</c></param>
-        /// <param name="y"><c>[count]</c>; null if the model has one axis.</param>
-        /// <param name="z"><c>[count]</c>; null if the model has fewer than three.</param>
+        /// <summary>
+        /// Values at points that are an array per coordinate. One number in an array is the
+        /// coordinate of all points.
+        /// </summary>
+        /// <param name="x"><c>[count]</c> or <c>[1]</c></param>
+        /// <param name="y">The same; null if the model has one axis.</param>
+        /// <param name="z">The same; null if the model has fewer than three.</param>
         /// <param name="values">Receives <c>[count][outputs]</c>.</param>
         /// <inheritdoc cref="Query(float[], float[])"/>
         public void Query(float[] x, float[] y, float[] z, float[] values)
         {
-            long count = Lengths(x, y, z, values);
+            Points points = Axes(Scalar.F32, PointsOf(values), x, y, z);
             fixed (float* px = x, py = y, pz = z, v = values)
-                Separate(Scalar.F32, count, px, py, pz, v);
+                Query(At(points, px, py, pz), v);
         }
 
         /// <inheritdoc cref="Query(float[], float[], float[], float[])"/>
         public void Query(double[] x, double[] y, double[] z, double[] values)
         {
-            long count = Lengths(x, y, z, values);
+            Points points = Axes(Scalar.F64, PointsOf(values), x, y, z);
             fixed (double* px = x, py = y, pz = z, v = values)
-                Separate(Scalar.F64, count, px, py, pz, v);
+                Query(At(points, px, py, pz), v);
         }
 
         /// <summary>Values at points in any layout: parts of larger records, say.</summary>
@@ -118,47 +121,6 @@ namespace Drr
             Native.Check(Native.drr_sampler_query(handle, &points, &values));
         }
 
-        /// <summary>
-        /// Values at the points of a regular lattice: faster than the same points one by one, and
-        /// equal to them up to rounding.
-        /// </summary>
-        /// <param name="lattice">The points.</param>
-        /// <param name="values">Receives <c>[z][y][x][outputs]</c>: x is the fastest.</param>
-        /// <exception cref="ArgumentException">The length does not fit.</exception>
-        /// <exception cref="DrrException">
-        /// <see cref="Status.InvalidArgument"/>: more than 1 point along an axis that the model
-        /// lacks; <see cref="Status.OutsideDomain"/> by the options; nothing is written then.
-        /// </exception>
-        /// <exception cref="ObjectDisposedException">The sampler was disposed.</exception>
-        public void QueryLattice(Lattice lattice, float[] values)
-        {
-            long length = Shape.Length(values, nameof(values));
-            Shape.Expect(length, Shape.Numbers(lattice, Outputs), nameof(values));
-            fixed (float* v = values)
-                QueryLattice(lattice, new Values { Scalar = Scalar.F32, Data = (IntPtr)v });
-        }
-
-        /// <inheritdoc cref="QueryLattice(Lattice, float[])"/>
-        public void QueryLattice(Lattice lattice, double[] values)
-        {
-            long length = Shape.Length(values, nameof(values));
-            Shape.Expect(length, Shape.Numbers(lattice, Outputs), nameof(values));
-            fixed (double* v = values)
-                QueryLattice(lattice, new Values { Scalar = Scalar.F64, Data = (IntPtr)v });
-        }
-
-        /// <summary>The same with results in any layout.</summary>
-        /// <param name="lattice">The points.</param>
-        /// <param name="values">Where the results go, point after point, x the fastest.</param>
-        /// <inheritdoc cref="QueryLattice(Lattice, float[])"/>
-        public void QueryLattice(Lattice lattice, Values values)
-        {
-            Shape.Count(lattice);
-            lattice.StructSize = (uint)sizeof(Lattice);
-            values.StructSize = (uint)sizeof(Values);
-            Native.Check(Native.drr_sampler_query_lattice(handle, &lattice, &values));
-        }
-
         /// <summary>Frees the sampler.</summary>
         public void Dispose()
         {
@@ -170,26 +132,45 @@ namespace Drr
             return Shape.Rows(Shape.Length(points, nameof(points)), Dims, nameof(points));
         }
 
-        private long Lengths(Array x, Array y, Array z, Array values)
+        /// <summary>Points that an array without gaps has values for.</summary>
+        private long PointsOf(Array values)
         {
-            long count = Shape.Length(x, nameof(x));
-            if (Dims > 1)
-                Shape.Expect(Shape.Length(y, nameof(y)), count, nameof(y));
-            if (Dims > 2)
-                Shape.Expect(Shape.Length(z, nameof(z)), count, nameof(z));
-            Shape.Expect(Shape.Length(values, nameof(values)), count * Outputs, nameof(values));
-            return count;
+            return Shape.Rows(Shape.Length(values, nameof(values)), Outputs, nameof(values));
         }
 
-        private void Separate(Scalar scalar, long count, void* x, void* y, void* z, void* values)
+        /// <summary>Points that are an array per coordinate, whose places are not known yet.
+        /// </summary>
+        private Points Axes(Scalar scalar, long count, Array x, Array y, Array z)
         {
-            long bytes = count * (scalar == Scalar.F64 ? sizeof(double) : sizeof(float));
-            Shape.Apart(x, bytes, values, bytes * Outputs);
-            Shape.Apart(y, Dims > 1 ? bytes : 0, values, bytes * Outputs);
-            Shape.Apart(z, Dims > 2 ? bytes : 0, values, bytes * Outputs);
-            Query(
-                Points.Separate(scalar, (IntPtr)x, (IntPtr)y, (IntPtr)z, count),
-                new Values { Scalar = scalar, Data = (IntPtr)values });
+            return new Points
+            {
+                Scalar = scalar,
+                Count = count,
+                StrideX = Along(x, count, nameof(x)),
+                StrideY = Dims > 1 ? Along(y, count, nameof(y)) : 0,
+                StrideZ = Dims > 2 ? Along(z, count, nameof(z)) : 0,
+            };
+        }
+
+        private static long Along(Array axis, long count, string name)
+        {
+            return Shape.ExpectOrSame(Shape.Length(axis, name), count, 1, name);
+        }
+
+        private static Points At(Points points, void* x, void* y, void* z)
+        {
+            points.AxisX = (IntPtr)x;
+            points.AxisY = (IntPtr)y;
+            points.AxisZ = (IntPtr)z;
+            return points;
+        }
+
+        private void Query(Points points, void* values)
+        {
+            // Whole arrays are the same or do not overlap.
+            if (points.Count > 0)
+                Shape.Apart(points, Dims, (IntPtr)values);
+            Query(points, new Values { Scalar = points.Scalar, Data = (IntPtr)values });
         }
     }
 }

@@ -118,12 +118,18 @@ namespace Drr
             Array points, Array values, Array positionGradients, Array parameterGradients)
         {
             long count = Rows(points);
+            ExpectResults(count, values, positionGradients, parameterGradients);
+            return count;
+        }
+
+        private void ExpectResults(
+            long count, Array values, Array positionGradients, Array parameterGradients)
+        {
             long numbers = count * Outputs;
             Shape.ExpectOrNull(values, numbers, nameof(values));
             Shape.ExpectOrNull(positionGradients, numbers * Dims, nameof(positionGradients));
             Shape.ExpectOrNull(
                 parameterGradients, numbers * Parameters, nameof(parameterGradients));
-            return count;
         }
 
         private void Apart(long row, void* points, void* values, void* position, void* parameters)

@@ -27,20 +27,65 @@ namespace Drr
                 Query(count, p, v);
         }
 
-        /// <inheritdoc cref="QueryLattice(Lattice, float[])"/>
-        public void QueryLattice(Lattice lattice, Span<float> values)
+        /// <inheritdoc cref="QueryLattice(Lattice, float[], Within)"/>
+        public void QueryLattice(
+            Lattice lattice, Span<float> values, Within within = default(Within))
         {
-            Shape.Expect(values.Length, Shape.Numbers(lattice, Outputs), nameof(values));
+            Places to = Fit(lattice, within);
+            Shape.Expect(values.Length, to.Count * Outputs, nameof(values));
             fixed (float* v = &MemoryMarshal.GetReference(values))
-                QueryLattice(lattice, new Values { Scalar = Scalar.F32, Data = (IntPtr)v });
+                QueryLattice(lattice, to.Values(Scalar.F32, v, Outputs));
         }
 
-        /// <inheritdoc cref="QueryLattice(Lattice, double[])"/>
-        public void QueryLattice(Lattice lattice, Span<double> values)
+        /// <inheritdoc cref="QueryLattice(Lattice, float[], Within)"/>
+        public void QueryLattice(
+            Lattice lattice, Span<double> values, Within within = default(Within))
         {
-            Shape.Expect(values.Length, Shape.Numbers(lattice, Outputs), nameof(values));
+            Places to = Fit(lattice, within);
+            Shape.Expect(values.Length, to.Count * Outputs, nameof(values));
             fixed (double* v = &MemoryMarshal.GetReference(values))
-                QueryLattice(lattice, new Values { Scalar = Scalar.F64, Data = (IntPtr)v });
+                QueryLattice(lattice, to.Values(Scalar.F64, v, Outputs));
+        }
+
+        /// <summary>The same for spans; those that are empty are not computed.</summary>
+        /// <inheritdoc cref="QueryLatticeGradient(Lattice, float[], float[], float[], Within)"/>
+        public void QueryLatticeGradient(
+            Lattice lattice, Span<float> values, Span<float> positionGradients,
+            Span<float> parameterGradients = default(Span<float>), Within within = default(Within))
+        {
+            Places to = Fit(lattice, within);
+            ExpectResults(
+                to.Count, values.Length, positionGradients.Length, parameterGradients.Length);
+            fixed (float* v = &MemoryMarshal.GetReference(values))
+            fixed (float* g = &MemoryMarshal.GetReference(positionGradients))
+            fixed (float* h = &MemoryMarshal.GetReference(parameterGradients))
+                QueryLatticeGradient(
+                    lattice,
+                    to,
+                    Scalar.F32,
+                    values.IsEmpty ? null : v,
+                    positionGradients.IsEmpty ? null : g,
+                    parameterGradients.IsEmpty ? null : h);
+        }
+
+        /// <inheritdoc cref="QueryLatticeGradient(Lattice, Span{float}, Span{float}, Span{float}, Within)"/>
+        public void QueryLatticeGradient(
+            Lattice lattice, Span<double> values, Span<double> positionGradients,
+            Span<double> parameterGradients = default(Span<double>), Within within = default(Within))
+        {
+            Places to = Fit(lattice, within);
+            ExpectResults(
+                to.Count, values.Length, positionGradients.Length, parameterGradients.Length);
+            fixed (double* v = &MemoryMarshal.GetReference(values))
+            fixed (double* g = &MemoryMarshal.GetReference(positionGradients))
+            fixed (double* h = &MemoryMarshal.GetReference(parameterGradients))
+                QueryLatticeGradient(
+                    lattice,
+                    to,
+                    Scalar.F64,
+                    values.IsEmpty ? null : v,
+                    positionGradients.IsEmpty ? null : g,
+                    parameterGradients.IsEmpty ? null : h);
         }
 
         /// <summary>The same for spans; those that are empty are not computed.</summary>
@@ -85,6 +130,12 @@ namespace Drr
         private long GradientRows(long points, long values, long position, long parameters)
         {
             long count = Shape.Rows(points, Dims, nameof(points));
+            ExpectResults(count, values, position, parameters);
+            return count;
+        }
+
+        private void ExpectResults(long count, long values, long position, long parameters)
+        {
             long numbers = count * Outputs;
             if (values > 0)
                 Shape.Expect(values, numbers, nameof(values));
@@ -92,7 +143,6 @@ namespace Drr
                 Shape.Expect(position, numbers * Dims, "positionGradients");
             if (parameters > 0)
                 Shape.Expect(parameters, numbers * Parameters, "parameterGradients");
-            return count;
         }
     }
 
@@ -115,7 +165,7 @@ namespace Drr
             fixed (float* p = &MemoryMarshal.GetReference(points))
             fixed (float* q = &MemoryMarshal.GetReference(parameters))
             fixed (float* v = &MemoryMarshal.GetReference(values))
-                Query(Scalar.F32, count, p, q, v, options);
+                Query(Scalar.F32, count, p, parameters.Length, q, v, options);
         }
 
         /// <inheritdoc cref="Query(double[], double[], double[], SamplerOptions)"/>
@@ -127,7 +177,7 @@ namespace Drr
             fixed (double* p = &MemoryMarshal.GetReference(points))
             fixed (double* q = &MemoryMarshal.GetReference(parameters))
             fixed (double* v = &MemoryMarshal.GetReference(values))
-                Query(Scalar.F64, count, p, q, v, options);
+                Query(Scalar.F64, count, p, parameters.Length, q, v, options);
         }
 
         /// <inheritdoc cref="QuerySets(float[], float[], float[], SamplerOptions)"/>

@@ -36,12 +36,20 @@ namespace Drr
     public sealed class DrrException : Exception
     {
         /// <summary>Makes an exception; the library's own come from its calls.</summary>
-        public DrrException(Status status, string message) : base(message)
+        public DrrException(Status status, string message, int osError = 0) : base(message)
         {
             Status = status;
+            OsError = osError;
         }
 
         /// <summary>What kind of failure it is.</summary>
         public Status Status { get; }
+
+        /// <summary>
+        /// The operating system's number for what it refused: <c>errno</c>, or what
+        /// <c>GetLastError</c> gives on Windows; 0 if it had no part in the failure. 2 is a file
+        /// that does not exist, on either.
+        /// </summary>
+        public int OsError { get; }
     }
 }

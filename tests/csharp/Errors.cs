@@ -11,6 +11,10 @@ namespace Drr
         {
             string missing = Path.Combine(Path.GetDirectoryName(path), "fehlt-ß-無");
             Check(Refused(Status.Io, () => Model.Open(missing)).Contains("fehlt-ß-無"));
+            var none = (DrrException)Catch(() => Model.Open(missing));
+            Check(none.OsError == 2, "ENOENT is not " + none.OsError);
+            var other = (DrrException)Catch(() => Model.Open(new byte[100]));
+            Check(other.OsError == 0, "" + other.OsError);
             Throws<ArgumentNullException>(() => Model.Open((string)null));
             Throws<ArgumentException>(() => Model.Open(path + "\0x"));
             Check(Catch(() => Model.Open("\ud800")) is ArgumentException);

@@ -29,6 +29,9 @@ namespace Drr
             Throws<ObjectDisposedException>(() => sampler.QueryGradient(at, values, null));
             Throws<ObjectDisposedException>(() => sampler.QueryLattice(
                 new Lattice { DimsX = 1, DimsY = 1, DimsZ = 1 }, values));
+            Throws<ObjectDisposedException>(() => sampler.QueryLatticeGradient(
+                new Lattice { DimsX = 1, DimsY = 1, DimsZ = 1 }, values, null));
+            Throws<ObjectDisposedException>(() => sampler.Query(at, Arrays(2, 1)));
         }
 
         /// <summary>Runs a job in several threads at once; what they throw is thrown here.</summary>
@@ -153,11 +156,22 @@ namespace Drr
             using (Sampler sampler = model.CreateSampler(At))
             {
                 Lattice lattice = model.DomainLattice(1);
+                Within within = Within.Ghosts(lattice, 1, 1, 1);
+                double[] larger = new double[54];
+                double[] x = { at[0] }, y = { at[1] }, z = { at[2] };
+                double[][] apart = Arrays(2, 1), slopes = Arrays(6, 1);
                 Action[] calls =
                 {
                     () => sampler.Query(at, values),
                     () => sampler.QueryLattice(lattice, values),
                     () => sampler.QueryGradient(at, values, gradient),
+                    () => sampler.Query(x, y, z, values),
+                    () => sampler.Query(at, apart),
+                    () => sampler.QueryGradient(at, apart, slopes),
+                    () => sampler.QueryLattice(lattice, larger, within),
+                    () => sampler.QueryLattice(lattice, apart),
+                    () => sampler.QueryLatticeGradient(lattice, values, gradient),
+                    () => sampler.QueryLatticeGradient(lattice, apart, slopes),
                     () => model.Query(at, At, values),
                     () => model.QuerySets(at, At, values),
                 };

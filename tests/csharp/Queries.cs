@@ -16,6 +16,8 @@ namespace Drr
                 double[] position = new double[6 * count], parameter = new double[4 * count];
                 sampler.QueryGradient(points, values, position, parameter);
                 Same(values, expected);
+                Same(position, atPoints.Position);
+                Same(parameter, atPoints.Parameters);
                 var alone = new double[4 * count];
                 sampler.QueryGradient(points, null, null, alone);
                 Same(alone, parameter);
@@ -163,6 +165,29 @@ namespace Drr
                 var wanted = new double[6 * count];
                 sampler.QueryGradient(points, null, wanted);
                 Same(position, wanted);
+                Lattice lattice = FiveByFourByThree;
+                double[] on = new double[121], by = new double[361], of = new double[241];
+                sampler.QueryLattice(lattice, on.AsSpan(1));
+                Same(on.Skip(1).ToArray(), onLattice.Values);
+                sampler.QueryLatticeGradient(
+                    lattice, default(Span<double>), by.AsSpan(1), of.AsSpan(1));
+                Same(by.Skip(1).ToArray(), onLattice.Position);
+                Same(of.Skip(1).ToArray(), onLattice.Parameters);
+                var slopes = new float[360];
+                sampler.QueryLatticeGradient(lattice, default(Span<float>), slopes.AsSpan());
+                Same(Wide(slopes), Wide(Narrow(onLattice.Position)));
+                Within ghosts = Within.Ghosts(lattice, 0, 0, 1);
+                var floats = new float[200];
+                sampler.QueryLattice(lattice, floats.AsSpan(), ghosts);
+                Same(Wide(floats.Skip(40).Take(120).ToArray()), Wide(Narrow(onLattice.Values)));
+                Throws<ArgumentException>(
+                    () => sampler.QueryLattice(lattice, floats.AsSpan(1), ghosts));
+                Throws<ArgumentException>(() => sampler.QueryLatticeGradient(
+                    lattice, by.AsSpan(0, 120), by.AsSpan(1)));
+                model.QuerySets(some, At.AsSpan(), values.AsSpan(1));
+                Same(values.Skip(1).ToArray(), expected);
+                model.Query(some, At.AsSpan(), values.AsSpan(1));
+                Close(values.Skip(1).ToArray(), expected, 1e-4);
                 model.QuerySets(some, At.AsSpan(), values.AsSpan(1));
                 Same(values.Skip(1).ToArray(), expected);
                 sampler.Query(default(ReadOnlySpan<float>), default(Span<float>));

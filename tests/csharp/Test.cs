@@ -9,7 +9,8 @@ namespace Drr
 {
     /// <summary>
     /// The C# binding does what its comments say. Arguments: a folder with a model and what Rust
-    /// says of it, and tests/struct_layout.txt. Prints what fails, and nothing else.
+    /// says of it, include/drr.h, tests/struct_layout.txt, tests/exported_symbols.txt. Prints what
+    /// fails, and nothing else.
     /// </summary>
     internal static unsafe partial class Test
     {
@@ -18,22 +19,40 @@ namespace Drr
         private static readonly double[] At = { 0.3, 0.8 };
         private static string path;
         private static double[] points, expected;
+        private static Answer atPoints, onLattice;
         private static int failures;
+
+        /// <summary>What Rust finds, without gaps.</summary>
+        private struct Answer
+        {
+            public double[] Values, Position, Parameters;
+        }
 
         private static int Main(string[] arguments)
         {
             path = Path.Combine(arguments[0], ModelName);
             ReadExpected(Path.Combine(arguments[0], "expected"));
-            Run("layouts", () => Layouts(arguments[1]));
+            Run("enums", () => Enums(arguments[1]));
+            Run("layouts", () => Layouts(arguments[2]));
+            Run("symbols", () => Symbols(arguments[3]));
+            Run("callbacks", Callbacks);
             Run("description", Description);
             Run("values", ValuesAreThoseOfRust);
             Run("arrays", ArraysOfAnyLayout);
+            Run("separate", ResultsInSeparateArrays);
+            Run("one for all", OneForAll);
             Run("lattice", LatticesAreTheirPoints);
+            Run("lattice gradient", LatticeGradients);
+            Run("within", PartsOfLargerLattices);
             Run("gradient", GradientsAreFiniteDifferences);
             Run("sets", ParametersOfTheirOwnAndSets);
             Run("options", Options);
             Run("spans", Spans);
             Run("errors", Errors);
+            Run("messages", Messages);
+            Run("bad handlers", BadHandlers);
+            Run("messages of threads", MessagesOfThreads);
+            Run("unloaded", UnloadedHandlers);
             Run("arguments", WrongArguments);
             Run("disposed", Disposed);
             Run("threads", Threads);
@@ -110,15 +129,27 @@ namespace Drr
         private static double[] Part(double[] a, int first, int step) =>
             a.Where((_, i) => i % step == first).ToArray();
 
-        /// <summary>Points and values in 64 bits, written by the Rust half of this test.</summary>
+        /// <summary>Points and answers in 64 bits, written by the Rust half of this test.</summary>
         private static void ReadExpected(string name)
         {
             byte[] bytes = File.ReadAllBytes(name);
             var numbers = new double[bytes.Length / 8];
             Buffer.BlockCopy(bytes, 0, numbers, 0, bytes.Length);
-            int count = numbers.Length / 5;
-            points = numbers.Take(3 * count).ToArray();
-            expected = numbers.Skip(3 * count).ToArray();
+            int read = 0;
+            Func<int, double[]> next = count =>
+            {
+                read += count;
+                return numbers.Skip(read - count).Take(count).ToArray();
+            };
+            Func<int, Answer> answer = count => new Answer
+            {
+                Values = next(2 * count), Position = next(6 * count), Parameters = next(4 * count),
+            };
+            points = next(3 * 200);
+            atPoints = answer(200);
+            onLattice = answer(60);
+            expected = atPoints.Values;
+            Check(read == numbers.Length);
         }
 
         private static double[] Query(Sampler sampler, double[] at)
@@ -126,57 +157,6 @@ namespace Drr
             var values = new double[at.Length / 3 * 2];
             sampler.Query(at, values);
             return values;
-        }
-
-        private static void Layouts(string list)
-        {
-            var types = new Dictionary<string, Type>
-            {
-                { "drr_open_options", typeof(OpenOptions) },
-                { "drr_model_info", typeof(ModelInfo) },
-                { "drr_range_info", typeof(NativeRange) },
-                { "drr_sampler_options", typeof(SamplerOptions) },
-                { "drr_points", typeof(Points) },
-                { "drr_values", typeof(Values) },
-                { "drr_lattice", typeof(Lattice) },
-                { "drr_gradients", typeof(Gradients) },
-                { "drr_parameters", typeof(ParameterRows) },
-            };
-            const System.Reflection.BindingFlags all = System.Reflection.BindingFlags.Instance
-                | System.Reflection.BindingFlags.Public | System.Reflection.BindingFlags.NonPublic;
-            Type type = null;
-            int fields = 0, seen = 0;
-            foreach (string line in File.ReadAllLines(list))
-            {
-                string[] words = line.Split(new[] { ' ' }, StringSplitOptions.RemoveEmptyEntries);
-                if (words.Length == 2)
-                {
-                    Check(type == null || type.GetFields(all).Length == fields, type + " is longer");
-                    type = types[words[0]];
-                    fields = 0;
-                    seen++;
-                    Check(Marshal.SizeOf(type) == int.Parse(words[1]), line);
-                    continue;
-                }
-                // An array in C is a field for each of x, y, z.
-                string name = string.Concat(
-                    words[2].Split('_').Select(word => char.ToUpper(word[0]) + word.Substring(1)));
-                int offset = int.Parse(words[0]), size = int.Parse(words[1]);
-                string[] axes = size == 24 ? new[] { "X", "Y", "Z" } : new[] { "" };
-                for (int i = 0; i < axes.Length; i++, fields++)
-                {
-                    var field = type.GetField(name + axes[i], all);
-                    Check(field != null, type + " has no " + name + axes[i]);
-                    int at = (int)Marshal.OffsetOf(type, field.Name);
-                    Check(at == offset + i * 8, type + "." + field.Name + " is at " + at);
-                    Type number = field.FieldType;
-                    number = number.IsEnum ? Enum.GetUnderlyingType(number) : number;
-                    Check(Marshal.SizeOf(number) == size / axes.Length, type + "." + field.Name);
-                }
-            }
-            Check(seen == types.Count && type.GetFields(all).Length == fields, "structs are missing");
-            // As C# itself sees them, not only its marshaller.
-            Check(sizeof(Points) == 64 && sizeof(Lattice) == 80 && sizeof(ModelInfo) == 48);
         }
 
         private static void Description()
@@ -190,6 +170,9 @@ namespace Drr
             Check(string.Join(" ", model.Parameters.Select(p => p.Name)) == "p größe");
             Check(string.Join(" ", model.Values.Select(v => v.Name + v.Unit)) == "温度m³ v𝛼");
             Check(model.Values[1].Unit == "" && model.Values[0].Min == -1 && model.Values[0].Max == 2);
+            Check(model.Values[0].Transform == ValueTransform.Linear);
+            Check(model.Values[1].Transform == ValueTransform.Log);
+            Check(model.Axes[0].Transform == ValueTransform.Linear);
             Check(model.Axes[1].Min == -1 && model.Axes[1].Max == 3);
             Check(model.Axes[1].ToString() == "y [cm] -1 to 3", model.Axes[1].ToString());
             Check(model.SpecJson.StartsWith("{") && model.SpecJson.Contains("温度"));
@@ -276,7 +259,7 @@ namespace Drr
                             Scalar = Scalar.F64, Count = count,
                             AxisX = (IntPtr)(p + count - 1), StrideX = -8,
                             AxisY = (IntPtr)(q + count - 1), StrideY = -8,
-                            AxisZ = (IntPtr)(&height),
+                            AxisZ = (IntPtr)(&height), StrideZ = Stride.Same,
                         },
                         new Values { Scalar = Scalar.F64, Data = (IntPtr)v });
                 double[] backwards = new double[2 * count];
@@ -305,40 +288,6 @@ namespace Drr
                 ? fraction * Math.Pow(2, -24)
                 : (1024 + fraction) * Math.Pow(2, exponent - 25);
             return bits >> 15 == 1 ? -size : size;
-        }
-
-        private static void LatticesAreTheirPoints()
-        {
-            using (Model model = Model.Open(path))
-            using (Sampler sampler = model.CreateSampler(At))
-            {
-                Lattice lattice = model.DomainLattice(5, 4, 1);
-                Check(lattice.OriginY == -1 && lattice.SpacingX == 2.5 && lattice.OriginZ == 5.5);
-                lattice.DimsZ = 3;
-                lattice.SpacingZ = -0.25;
-                var at = new double[60 * 3];
-                for (int i = 0; i < 60; i++)
-                {
-                    at[3 * i] = lattice.OriginX + i % 5 * lattice.SpacingX;
-                    at[3 * i + 1] = lattice.OriginY + i / 5 % 4 * lattice.SpacingY;
-                    at[3 * i + 2] = lattice.OriginZ + i / 20 * lattice.SpacingZ;
-                }
-                double[] values = new double[120], wanted = Query(sampler, at);
-                sampler.QueryLattice(lattice, values);
-                Close(values, wanted, 1e-4);
-                var floats = new float[120];
-                sampler.QueryLattice(lattice, floats);
-                Close(Wide(floats), wanted, 1e-4);
-                // Values apart: all the first, then all the second.
-                var apart = new double[120];
-                fixed (double* v = apart)
-                    sampler.QueryLattice(lattice, new Values
-                    {
-                        Scalar = Scalar.F64, Data = (IntPtr)v, PointStride = 8, ValueStride = 480,
-                    });
-                Same(apart.Take(60).ToArray(), Part(values, 0, 2));
-                Same(apart.Skip(60).ToArray(), Part(values, 1, 2));
-            }
         }
     }
 }

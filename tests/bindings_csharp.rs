@@ -113,6 +113,8 @@ fn run(program: &Path, kernel: Kernel, arguments: &[&Path]) -> Output {
         .arg(program)
         .args(arguments)
         .env("LD_LIBRARY_PATH", library())
+        // Allocations are counted by how often this is full.
+        .env("MONO_GC_PARAMS", "nursery-size=512k")
         .env(KERNEL_VARIABLE, kernel.name())
         .output();
     output.expect("mono")

@@ -150,10 +150,10 @@ namespace Drr
         }
 
         /// <summary>Points that arrays have values for: as many as the first.</summary>
-        private static long PointsOf(Array[] values)
+        private long PointsOf(Array[] values)
         {
-            Shape.Length(values, nameof(values));
-            return values.Length > 0 ? Shape.Length(values[0], nameof(values)) : 0;
+            Shape.ExpectArrays(values, Outputs, nameof(values));
+            return Shape.Length(values[0], nameof(values));
         }
 
         private void Query(Points points, Array[] values)

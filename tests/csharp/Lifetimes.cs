@@ -132,6 +132,27 @@ namespace Drr
             held.Dispose();
         }
 
+        private static void ArraysAreHeldDuringCallsOnly()
+        {
+            var arrays = new WeakReference[20];
+            using (Model model = Model.Open(path))
+            using (Sampler sampler = model.CreateSampler(At))
+                InThreads(1, n =>
+                {
+                    for (int i = 0; i < arrays.Length; i++)
+                    {
+                        // Half of the calls fail when some arrays are held already.
+                        double[][] values = { new double[1], new double[1 + i % 2] };
+                        Exception error = Catch(() => sampler.Query(new double[3], values));
+                        Check((error == null) == (i % 2 == 0), "" + error);
+                        arrays[i] = new WeakReference(values[0]);
+                    }
+                });
+            Collect();
+            int held = arrays.Count(array => array.IsAlive);
+            Check(held <= 3, held + " arrays are held");
+        }
+
         private static void CollectorDuringCalls()
         {
             bool done = false;
@@ -179,9 +200,9 @@ namespace Drr
                 {
                     calls[k]();
                     GC.Collect();
-                    // The smallest object has 16 bytes: these would fill the nursery of 4 MiB.
+                    // The smallest object has 16 bytes: these would fill the nursery of 512 KiB.
                     int before = GC.CollectionCount(0);
-                    for (int i = 0; i < 300000; i++)
+                    for (int i = 0; i < 40000; i++)
                         calls[k]();
                     Check(GC.CollectionCount(0) == before, "call " + k);
                 }

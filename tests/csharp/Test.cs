@@ -58,6 +58,7 @@ namespace Drr
             Run("threads", Threads);
             Run("disposing", DisposedWhileInUse);
             Run("dropped", DroppedObjectsAreClosed);
+            Run("held arrays", ArraysAreHeldDuringCallsOnly);
             Run("collector", CollectorDuringCalls);
             Run("allocation", QueriesAllocateNothing);
             return failures > 0 ? 1 : 0;

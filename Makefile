@@ -12,7 +12,7 @@ C_SOURCES = $(shell find bindings examples tests -name '*.[ch]' -o -name '*.[ch]
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build install wheel demo bench test unit test-aarch64 test-asan test-python \
+.PHONY: help setup build install wheel demo bench test packages unit test-aarch64 test-asan test-miri test-python \
 	header lint docs clean
 
 help: ## list these targets
@@ -42,12 +42,17 @@ bench: .libtorch ## measure queries against competitors and the machine's limit 
 	$(CARGO) bench -p drr-train --bench cpu_query -- --python $(PYTHON) \
 		$(if $(QUICK),--quick) $(MODEL:%=--model %) $(BENCH)
 
-test: ## check everything: setup, lint, docs, unit, test-python
-	@for step in setup lint docs unit test-python; do \
+TESTS = setup packages lint docs unit test-python
+test: ## check everything: set-up, formats and lints, documentation, tests in all languages
+	@for step in $(TESTS); do \
 		echo "make test: $$step"; \
 		$(MAKE) --no-print-directory $$step || { echo "make test: FAILED in $$step"; exit 1; }; \
 	done
-	@echo "make test: PASSED (setup, lint, docs, unit, test-python)"
+	@$(PYTHON) tools/packages.py
+	@echo "make test: PASSED ($(TESTS))"
+
+packages: ## name the programs that tests lack here; where CI is set, install them
+	@$(PYTHON) tools/packages.py $(if $(CI),--install)
 
 unit: .libtorch ## run the tests of the library, the trainer and the tools
 	$(CARGO) test --workspace
@@ -65,6 +70,13 @@ test-asan: ## run the C and C++ tests with AddressSanitizer in the library, and 
 		--target $(ASAN) --target-dir target/asan
 	DRR_ASAN_LIBRARY=$(CURDIR)/target/asan/$(ASAN)/release/libdrr.a \
 		$(CARGO) test --test capi --test bindings_cpp
+
+test-miri: ## run tests of the C ABI and of the arrays in it under Miri, where that is installed
+	@if $(CARGO) miri --version >/dev/null 2>&1; then \
+		DRR_CPU=scalar MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) miri test --lib capi:: && \
+		DRR_CPU=scalar MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) miri test --lib sampler:: && \
+		DRR_CPU=scalar MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) miri test --test capi_from_rust; \
+	else echo "skipped: Miri (rustup component add miri, of a nightly toolchain)"; fi
 
 wheel: ## build the Python wheel, target/python/wheel (fetches setuptools)
 	@PYTHON=$(PYTHON) CARGO=$(CARGO) bash tools/test_python.sh

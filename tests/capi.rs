@@ -16,26 +16,29 @@ fn compile(source: &str) -> Program {
     Program::compile("cc", &flags, &[source])
 }
 
-#[test]
-fn the_c_abi_works_as_its_header_says() {
-    let program = compile("tests/capi_use.c");
+/// Every kernel alone, the simplest one under valgrind.
+fn run(program: &Program, arguments: &[&str]) {
     for kernel in kernels() {
-        program.run(&[], &[], kernel.name());
+        program.run(&[], arguments, kernel.name());
     }
     if has_valgrind() {
-        program.run(&VALGRIND, &[], "scalar");
+        program.run(&VALGRIND, arguments, "scalar");
     }
 }
 
 #[test]
+fn the_c_abi_works_as_its_header_says() {
+    run(&compile("tests/capi_use.c"), &[]);
+}
+
+#[test]
 fn layouts_are_read_and_written_as_described() {
-    let program = compile("tests/capi_layouts.c");
-    for kernel in kernels() {
-        program.run(&[], &[], kernel.name());
-    }
-    if has_valgrind() {
-        program.run(&VALGRIND, &[], "scalar");
-    }
+    run(&compile("tests/capi_layouts.c"), &[]);
+}
+
+#[test]
+fn impossible_arguments_are_errors() {
+    run(&compile("tests/capi_arguments.c"), &[]);
 }
 
 #[test]
@@ -48,6 +51,30 @@ fn misuse_of_the_c_abi_is_an_error() {
     }
     if has_valgrind() {
         program.run(&VALGRIND, &["checked"], "scalar");
+    }
+}
+
+#[test]
+fn many_threads_share_a_model_and_a_sampler() {
+    let program = compile("tests/capi_threads.c");
+    for kernel in kernels() {
+        program.run(&[], &[], kernel.name());
+    }
+    if has_valgrind() {
+        program.run(&VALGRIND, &["4", "2"], "scalar");
+    }
+}
+
+#[test]
+fn what_comes_and_goes_leaves_nothing_behind() {
+    let program = compile("tests/capi_often.c");
+    let kernel = kernels().last().expect("a kernel").name();
+    // AddressSanitizer keeps what was freed for a while.
+    if !is_sanitized() {
+        program.run(&[], &[], kernel);
+    }
+    if has_valgrind() {
+        program.run(&VALGRIND, &["20", "checked"], "scalar");
     }
 }
 

@@ -1,9 +1,8 @@
-/* The C ABI used as its header says: every layout, several threads, every lifetime.
+/* The C ABI used as its header says: every kind of query, every lifetime.
  *
  * usage: capi_use MODEL
  */
 #include <math.h>
-#include <pthread.h>
 
 #include "capi.h"
 
@@ -302,59 +301,6 @@ static void memory_is_copied(void) {
     drr_sampler_free(sampler);
 }
 
-static void *fail_in_thread(void *unused) {
-    drr_model *model = NULL;
-    CHECK(strcmp(drr_last_error(), "") == 0);
-    REFUSED(DRR_ERROR_IO, drr_model_open("of-the-thread", NULL, &model));
-    CHECK(strstr(drr_last_error(), "of-the-thread") != NULL);
-    return unused;
-}
-
-static void reasons_belong_to_threads(void) {
-    drr_model *model = NULL;
-    REFUSED(DRR_ERROR_IO, drr_model_open("of-the-main-thread", NULL, &model));
-    pthread_t threads[2];
-    for (int n = 0; n < 2; n++) {
-        CHECK(pthread_create(&threads[n], NULL, fail_in_thread, NULL) == 0);
-    }
-    for (int n = 0; n < 2; n++) {
-        CHECK(pthread_join(threads[n], NULL) == 0);
-    }
-    CHECK(strstr(drr_last_error(), "of-the-main-thread") != NULL);
-}
-
-static double expected_values[POINTS][OUTPUTS];
-
-static void *query_again(void *sampler) {
-    double points[POINTS][DIMS], values[POINTS][OUTPUTS];
-    fill_points(points);
-    for (int n = 0; n < 20; n++) {
-        memset(values, 0, sizeof values);
-        CHECK(drr_sampler_query_f64(sampler, POINTS, points[0], values[0]) == DRR_OK);
-        CHECK(memcmp(values, expected_values, sizeof values) == 0);
-    }
-    return NULL;
-}
-
-static void threads_agree(const drr_sampler *sampler) {
-    double points[POINTS][DIMS];
-    fill_points(points);
-    CHECK(drr_sampler_query_f64(sampler, POINTS, points[0], expected_values[0]) == DRR_OK);
-    for (uint32_t pool = 1; pool <= 2; pool++) {
-        drr_model *model = opened(pool);
-        drr_sampler *shared = bound(model);
-        pthread_t threads[4];
-        for (int n = 0; n < 4; n++) {
-            CHECK(pthread_create(&threads[n], NULL, query_again, shared) == 0);
-        }
-        for (int n = 0; n < 4; n++) {
-            CHECK(pthread_join(threads[n], NULL) == 0);
-        }
-        drr_sampler_free(shared);
-        drr_model_close(model);
-    }
-}
-
 typedef struct {
     int messages;
     uint32_t level;
@@ -406,8 +352,6 @@ int main(int count, char **arguments) {
     points_have_parameters_of_their_own(model);
     sets_share_points(model);
     results_may_have_16_bits(sampler);
-    reasons_belong_to_threads();
-    threads_agree(sampler);
     drr_model_close(model);
     layouts_agree(sampler); /* outlives its model */
     drr_sampler_free(sampler);

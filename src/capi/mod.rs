@@ -116,16 +116,22 @@ fn check_array<T>(pointer: *const T, count: u64, name: &str) -> Result<usize> {
         .ok()
         .filter(|count| count.checked_mul(size_of::<T>()).is_some_and(|n| n <= isize::MAX as usize))
         .ok_or_else(|| Error::argument(format!("{name} has {count} elements: too many")))?;
-    if count > 0 && (pointer.is_null() || !pointer.is_aligned()) {
-        let what = if pointer.is_null() { "NULL" } else { "not aligned to its type" };
-        return Err(Error::argument(format!("{name} is {what}, expected {count} elements")));
+    if count > 0 {
+        check_pointer(pointer, name)?;
     }
     Ok(count)
 }
 
-fn check_not_null<T>(pointer: *const T, name: &str) -> Result<()> {
+/// Whether something of its type can be at `pointer`.
+fn check_pointer<T>(pointer: *const T, name: &str) -> Result<()> {
     if pointer.is_null() {
         return Err(Error::argument(format!("{name} is NULL")));
+    }
+    if !pointer.is_aligned() {
+        let alignment = align_of::<T>();
+        return Err(Error::argument(format!(
+            "{name} is {pointer:p}, expected a multiple of {alignment}, as its type has it"
+        )));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::structs::{
     drr_model_info, drr_open_options, drr_range_info, drr_transform, read, write,
 };
-use super::{Handle, check_not_null, drr_status, give, handle, slice, status::guard, take_back};
+use super::{Handle, check_pointer, drr_status, give, handle, slice, status::guard, take_back};
 use crate::model::spec::{Spec, Transform, Value};
 use crate::{Error, OpenOptions, Result, Runtime};
 
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn drr_model_open(
         // SAFETY: the caller's promise, see the comment of the function.
         unsafe {
             clear(model)?;
-            check_not_null(path, "path")?;
+            check_pointer(path, "path")?;
             let path = os_path(CStr::from_ptr(path))?;
             give(model, drr_model::new(Runtime::open(path, &open_options(options)?)?)?);
         }
@@ -237,7 +237,7 @@ unsafe fn range(ranges: &[Range], what: &str, index: u32, info: *mut drr_range_i
 }
 
 unsafe fn clear(model: *mut *mut drr_model) -> Result<()> {
-    check_not_null(model, "model")?;
+    check_pointer(model, "model")?;
     // SAFETY: the caller's promise: writable.
     unsafe { model.write(std::ptr::null_mut()) };
     Ok(())

@@ -5,7 +5,7 @@
 use super::model::drr_model;
 use super::structs::{drr_lattice, drr_points, drr_sampler_options, drr_values, required};
 use super::views::{self, Rows, packed_points, packed_values, sampler_options};
-use super::{Handle, check_not_null, drr_status, give, handle, slice, status::guard, take_back};
+use super::{Handle, check_pointer, drr_status, give, handle, slice, status::guard, take_back};
 use crate::sampler::scalar::Float;
 use crate::{Result, Sampler};
 
@@ -41,7 +41,7 @@ pub unsafe extern "C" fn drr_sampler_create(
     guard(|| {
         // SAFETY: the caller's promise, see the comment of the function.
         unsafe {
-            check_not_null(sampler, "sampler")?;
+            check_pointer(sampler, "sampler")?;
             sampler.write(std::ptr::null_mut());
             let options = sampler_options(options)?;
             let parameters = slice(parameters, count, "parameters")?;

@@ -349,7 +349,6 @@ pub(super) unsafe fn required<T: Sized32>(pointer: *const T) -> Result<T> {
 /// # Safety
 /// `pointer` must be NULL or writable for as many bytes as its `struct_size` says.
 pub(super) unsafe fn write<T: Sized32>(pointer: *mut T, value: T) -> Result<()> {
-    super::check_not_null(pointer, T::NAME)?;
     // SAFETY: the caller's promise.
     let given = unsafe { checked_size(pointer)? };
     // SAFETY: stays within both structs and leaves `struct_size` alone.
@@ -363,9 +362,7 @@ pub(super) unsafe fn write<T: Sized32>(pointer: *mut T, value: T) -> Result<()> 
 }
 
 unsafe fn checked_size<T: Sized32>(pointer: *const T) -> Result<usize> {
-    if !pointer.is_aligned() {
-        return Err(Error::argument(format!("{} is not aligned to its type", T::NAME)));
-    }
+    super::check_pointer(pointer, T::NAME)?;
     // SAFETY: the caller's promise: at least `struct_size` itself is there.
     let size = unsafe { pointer.cast::<u32>().read() } as usize;
     if (T::FIRST_SIZE..=4096).contains(&size) {

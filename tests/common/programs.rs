@@ -147,7 +147,7 @@ fn axis(name: &str) -> serde_json::Value {
 }
 
 /// The model that the programs expect.
-fn model() -> Baked {
+pub fn model() -> Baked {
     let value = |unit, transform| {
         let (min, max) = (-1.0, 2.0);
         json!({"name": "v", "unit": unit, "min": min, "max": max, "transform": transform})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from typing import Callable, Optional
+from typing import Callable, NoReturn, Optional, TypeVar
 
 from ._errors import ArgumentError
+
+Self = TypeVar("Self", bound="Closable")
 
 
 class Handle:
@@ -16,7 +18,7 @@ class Handle:
     waits for them by itself.
     """
 
-    def __init__(self, pointer: ctypes.c_void_p, free: Callable[[int], None]):
+    def __init__(self, pointer: ctypes.c_void_p, free: Callable[[int], None]) -> None:
         self.pointer: int = pointer.value or 0
         finalizer = weakref.finalize(self, free, self.pointer)
         # When Python exits, threads may still be inside the library; the system frees everything.
@@ -43,14 +45,14 @@ class Closable:
         """Free what the library holds, at the end of calls that run; again is fine."""
         self._handle = None
 
-    def __enter__(self):
+    def __enter__(self: Self) -> Self:
         self._live()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __reduce__(self):
+    def __reduce__(self) -> NoReturn:
         raise TypeError(
             f"a {type(self).__name__} cannot be copied or pickled: open the file in each process"
         )

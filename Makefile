@@ -69,7 +69,7 @@ test-asan: ## run the C and C++ tests with AddressSanitizer in the library, and 
 wheel: ## build the Python wheel, target/python/wheel (fetches setuptools)
 	@PYTHON=$(PYTHON) CARGO=$(CARGO) bash tools/test_python.sh
 
-test-python: ## build the Python wheel and test it in a fresh environment (fetches numpy)
+test-python: ## build the Python wheel and test it in a fresh environment (fetches numpy, xarray, mypy)
 	@PYTHON=$(PYTHON) CARGO=$(CARGO) bash tools/test_python.sh test
 
 header: ## write include/drr.h and the list of its layouts anew from the Rust sources

@@ -2,6 +2,7 @@
 
 import copy
 import ctypes
+import errno
 import gc
 import os
 import pathlib
@@ -18,7 +19,7 @@ import models
 import numpy as np
 
 import drr
-from drr import _library
+from drr import _errors, _library
 
 
 class Opening(unittest.TestCase):
@@ -40,7 +41,11 @@ class Opening(unittest.TestCase):
             sampler = model.at(models.PARAMETERS, outside="nan")
             self.assertEqual(sampler.parameters, {"time": 1.3, "speed": 17.0})
             self.assertEqual((sampler.units, sampler.outside), ("physical", "nan"))
-            self.assertIn("time=1.3", repr(sampler))
+            self.assertEqual(
+                repr(sampler),
+                "<drr.Sampler energy, density over x, y, z at time=1.3, speed=17; physical units, "
+                "outside 'nan'>",
+            )
         self.assertIn("closed", repr(model))
         self.assertEqual(model.axes[0].name, "x")
 
@@ -60,8 +65,19 @@ class Opening(unittest.TestCase):
     def test_failures(self):
         with self.assertRaisesRegex(drr.FileError, "nowhere") as caught:
             drr.open("nowhere")
-        self.assertIsInstance(caught.exception, OSError)
-        self.assertEqual(caught.exception.status, 2)
+        error = caught.exception
+        self.assertIsInstance(error, FileNotFoundError)
+        self.assertEqual((error.status, error.errno), (2, errno.ENOENT))
+        self.assertEqual(error.filename, "nowhere")
+        with tempfile.TemporaryDirectory() as folder:
+            with self.assertRaises(drr.FileError) as caught:
+                drr.open(folder)
+            self.assertNotIsInstance(caught.exception, FileNotFoundError)
+            self.assertGreater(caught.exception.errno, 0)
+            file = pathlib.Path(folder) / "file"
+            file.touch()
+            with self.assertRaises(NotADirectoryError):
+                drr.open(file / "more")
         content = models.content()
         broken = bytearray(content)
         broken[-1] ^= 1
@@ -79,6 +95,30 @@ class Opening(unittest.TestCase):
                 drr.open(models.file(), **options)
         with self.assertRaisesRegex(drr.ArgumentError, "NUL"):
             drr.open("a\0b")
+
+    def test_errors_of_the_system_are_pythons(self):
+        for number, kind in ((errno.ENOENT, FileNotFoundError), (errno.EACCES, PermissionError)):
+            error = _errors.error_of(2, "cannot open it", number, "it")
+            self.assertIsInstance(error, kind)
+            self.assertIsInstance(error, drr.FileError)
+            self.assertEqual(str(error), "cannot open it")
+            self.assertEqual((error.errno, error.filename), (number, "it"))
+            other = pickle.loads(pickle.dumps(error))
+            self.assertEqual((type(other), str(other)), (type(error), str(error)))
+            self.assertEqual((other.errno, other.filename), (number, "it"))
+        plain = _errors.error_of(2, "message", errno.EIO, "it")
+        self.assertIs(type(plain), drr.FileError)
+        self.assertEqual((plain.errno, plain.filename), (errno.EIO, "it"))
+        self.assertEqual(str(_errors.error_of(2, "message")), "message")
+        self.assertIs(type(_errors.error_of(7, "message", errno.ENOMEM)), drr.OutOfMemoryError)
+
+    @unittest.skipIf(not hasattr(os, "geteuid") or os.geteuid() == 0, "root may read everything")
+    def test_a_file_that_may_not_be_read(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "secret"
+            path.touch(0)
+            with self.assertRaises(PermissionError):
+                drr.open(path)
 
     def test_wrong_parameters(self):
         with drr.open(models.file()) as model:

@@ -189,8 +189,9 @@ class Results:
         return (*[array.itemsize] * (count - len(found)), *found)
 
     def _outer(self) -> tuple[int, int, Any]:
-        addresses = [address(part) for part in self._written]
-        separate = (c_void_p * len(addresses))(*addresses) if self._separate else None
+        separate = None
+        if self._separate:
+            separate = (c_void_p * len(self._written))(*map(address, self._written))
         return self._by.by_row, self._by.by_plane, separate
 
     def finish(self) -> Any:

@@ -21,6 +21,29 @@ import numpy as np
 import drr
 from drr import _errors, _library
 
+FORK = """
+import os, sys
+import numpy as np
+import drr
+points = np.zeros((100_000, 3))
+model = drr.open(sys.argv[1], threads=2)
+sampler, alone = model.at([1, 15]), drr.open(sys.argv[1]).at([1, 15])
+expected = sampler(points)
+child = os.fork()
+if child == 0:
+    for use in (lambda: sampler(points), lambda: model.at([1, 15])):
+        try:
+            use()
+        except drr.ArgumentError as error:
+            print(error)
+    assert (alone(points) == expected).all()
+    assert (drr.open(sys.argv[1], threads=2).at([1, 15])(points) == expected).all()
+    del model, sampler, alone, use
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert (sampler(points) == expected).all()
+"""
+
 
 class Opening(unittest.TestCase):
     def test_description(self):
@@ -112,13 +135,22 @@ class Opening(unittest.TestCase):
         self.assertEqual(str(_errors.error_of(2, "message")), "message")
         self.assertIs(type(_errors.error_of(7, "message", errno.ENOMEM)), drr.OutOfMemoryError)
 
-    @unittest.skipIf(not hasattr(os, "geteuid") or os.geteuid() == 0, "root may read everything")
+    @unittest.skipUnless(hasattr(os, "seteuid"), "no users here")
     def test_a_file_that_may_not_be_read(self):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "secret"
             path.touch(0)
-            with self.assertRaises(PermissionError):
-                drr.open(path)
+            user = os.geteuid()
+            if user == 0:
+                # Root may read everything.
+                os.seteuid(65534)
+            try:
+                with self.assertRaises(PermissionError) as caught:
+                    drr.open(path)
+            finally:
+                os.seteuid(user)
+            self.assertIsInstance(caught.exception, drr.FileError)
+            self.assertEqual(caught.exception.filename, str(path))
 
     def test_wrong_parameters(self):
         with drr.open(models.file()) as model:
@@ -229,6 +261,17 @@ class Closing(unittest.TestCase):
             thread.join()
             (result,) = results
             self.assertTrue(isinstance(result, drr.ArgumentError) or np.isfinite(result).all())
+
+    @unittest.skipUnless(hasattr(os, "fork"), "no fork")
+    def test_a_forked_child_has_no_threads(self):
+        result = subprocess.run(
+            [sys.executable, "-c", FORK, str(models.file())],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stdout.count("which a process that was forked has not"), 2)
 
     def test_no_copies_of_handles(self):
         with drr.open(models.file()) as model:

@@ -35,6 +35,9 @@ class Layouts(unittest.TestCase):
         self.same(self.points[::3], self.expected[::3])
         self.same(self.points[:1], self.expected[:1])
         self.same(self.points[5], self.expected[5])
+        fixed = self.points.copy()
+        fixed.flags.writeable = False
+        self.same(fixed)
 
     def test_unaligned_records(self):
         records = np.zeros(24, [("tag", "u1"), ("x", "3f8"), ("value", "2f8")])

@@ -81,7 +81,7 @@ test-miri: ## run tests of the C ABI and of the arrays in it under Miri, where t
 wheel: ## build the Python wheel, target/python/wheel (fetches setuptools)
 	@PYTHON=$(PYTHON) CARGO=$(CARGO) bash tools/test_python.sh
 
-test-python: ## build the Python wheel and test it in a fresh environment (fetches numpy)
+test-python: ## build the Python wheel and test it in a fresh environment (fetches numpy, xarray, mypy)
 	@PYTHON=$(PYTHON) CARGO=$(CARGO) bash tools/test_python.sh test
 
 header: ## write include/drr.h and the list of its layouts anew from the Rust sources

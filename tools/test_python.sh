@@ -17,7 +17,7 @@ echo "wheel: $wheel"
 if [ "${1:-}" = test ]; then
     rm -rf "$folder/venv"
     "$python" -m venv "$folder/venv"
-    "$folder/venv/bin/python" -m pip install --quiet "$wheel"
+    "$folder/venv/bin/python" -m pip install --quiet "$wheel[test]"
     # Nothing but the wheel may be found.
     unset DRR_LIBRARY PYTHONPATH
     "$folder/venv/bin/python" -c "import drr; assert drr.__file__.startswith('$folder/venv'), drr"

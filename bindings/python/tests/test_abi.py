@@ -18,6 +18,7 @@ NUMBERS = {
     "uint32_t": ctypes.c_uint32,
     "drr_status": ctypes.c_uint32,
     "uint64_t": ctypes.c_uint64,
+    "int32_t": ctypes.c_int32,
     "int64_t": ctypes.c_int64,
     "drr_log_callback": _abi.log_callback,
     "void": None,
@@ -43,6 +44,7 @@ class Abi(unittest.TestCase):
     def test_constants_are_those_of_the_header(self):
         constants = {
             "DRR_ABI_VERSION": _abi.ABI_VERSION,
+            "DRR_STRIDE_SAME": _abi.STRIDE_SAME % 2**64,
             "DRR_F32": _abi.F32,
             "DRR_F64": _abi.F64,
             "DRR_F16": _abi.F16,
@@ -50,6 +52,7 @@ class Abi(unittest.TestCase):
         }
         choices = {"STORAGE": _abi.STORAGE, "CHECKSUMS": _abi.CHECKSUMS}
         choices.update({"UNITS": _abi.UNITS, "OUTSIDE": _abi.OUTSIDE})
+        choices.update({"TRANSFORM": _abi.TRANSFORM})
         for kind, names in choices.items():
             for name, number in names.items():
                 if name != "huge":

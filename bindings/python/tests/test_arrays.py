@@ -1,6 +1,5 @@
 """Arrays of any layout and type are taken as they are; what cannot be taken is refused clearly."""
 
-import ctypes
 import unittest
 from unittest import mock
 
@@ -8,7 +7,7 @@ import models
 import numpy as np
 
 import drr
-from drr import _arrays
+from drr import _inputs, _results
 
 
 class Layouts(unittest.TestCase):
@@ -21,7 +20,7 @@ class Layouts(unittest.TestCase):
     def same(self, points, expected=None, copies=False):
         """The same values as from packed points, without copies of the points."""
         expected = self.expected if expected is None else expected
-        with mock.patch.object(_arrays.np, "array", wraps=np.array) as copied:
+        with mock.patch.object(_inputs.np, "array", wraps=np.array) as copied:
             found = self.sampler(points)
         self.assertEqual(copied.called, copies)
         np.testing.assert_array_equal(found, expected)
@@ -36,6 +35,9 @@ class Layouts(unittest.TestCase):
         self.same(self.points[::3], self.expected[::3])
         self.same(self.points[:1], self.expected[:1])
         self.same(self.points[5], self.expected[5])
+        fixed = self.points.copy()
+        fixed.flags.writeable = False
+        self.same(fixed)
 
     def test_unaligned_records(self):
         records = np.zeros(24, [("tag", "u1"), ("x", "3f8"), ("value", "2f8")])
@@ -80,10 +82,53 @@ class Layouts(unittest.TestCase):
             turned = (*range(1, len(shape) - 1), 0, len(shape) - 1)
             self.same(points.transpose(turned), expected.transpose(turned))
         grid = self.points.reshape(4, 6, 3)
-        # What the ABI has no words for is copied: two steps, and a point that stays.
+        # What the ABI has no words for is copied: two steps.
         self.same(grid[:, 1:5], self.expected.reshape(4, 6, 2)[:, 1:5], copies=True)
-        same = np.broadcast_to(self.points[7], (5, 3))
-        self.same(same, np.broadcast_to(self.expected[7], (5, 2)), copies=True)
+
+    def test_what_was_broadcast_is_not_copied(self):
+        same = np.broadcast_to(self.points[7], (4, 5, 3))
+        self.same(same, np.broadcast_to(self.expected[7], (4, 5, 2)))
+        plane = np.broadcast_to(np.float64(5.5), (6, 4))
+        x, y = (np.asfortranarray(self.points[:, k].reshape(6, 4)) for k in (0, 1))
+        packed = self.sampler(np.stack([x, y, plane], axis=-1))
+        self.same((x, y, plane), packed)
+        # The order in memory is that of the arrays that have one.
+        packed = self.sampler(np.stack([plane, y, x], axis=-1))
+        self.same((plane, y, x), packed)
+
+    def test_results_in_separate_arrays(self):
+        for make in (
+            lambda: (np.empty(24), np.empty(24)),
+            lambda: tuple(np.zeros((24, 5))[:, 1:4:2].T),
+            lambda: tuple(np.empty((2, 24), np.float32)[:, ::-1]),
+        ):
+            with mock.patch.object(_results.np, "empty", wraps=np.empty) as copied:
+                out = make()
+                before = copied.call_count
+                self.assertIs(self.sampler(self.points, out=out), out)
+                self.assertEqual(copied.call_count, before)
+            for k in range(2):
+                np.testing.assert_array_equal(out[k], self.expected[:, k].astype(out[k].dtype))
+        # Different steps go through a copy.
+        out = (np.empty(24), np.empty(48)[::2])
+        self.sampler(self.points, out=out)
+        np.testing.assert_array_equal(np.stack(out, -1), self.expected)
+        turned = self.points.reshape(4, 6, 3).transpose(1, 0, 2)
+        out = (np.empty((6, 4)), np.empty((4, 6)).T)
+        self.sampler(turned, out=out)
+        expected = self.expected.reshape(4, 6, 2).transpose(1, 0, 2)
+        np.testing.assert_array_equal(np.stack(out, -1), expected)
+        one = drr.open(models.file(1)).at(models.PARAMETERS)
+        (found,) = one(self.points, out=(np.empty(24),))
+        np.testing.assert_array_equal(found, one(self.points))
+
+    def test_parts_of_larger_arrays(self):
+        grid = self.points.reshape(4, 6, 3)
+        wide = np.full((6, 8, 2), 7.0)
+        self.assertIsInstance(self.sampler(grid, out=wide[1:5, 1:7]), np.ndarray)
+        np.testing.assert_array_equal(wide[1:5, 1:7], self.expected.reshape(4, 6, 2))
+        wide[1:5, 1:7] = 7
+        self.assertTrue((wide == 7).all())
 
     def test_out_of_any_layout(self):
         def check(out):
@@ -122,37 +167,6 @@ class Layouts(unittest.TestCase):
         self.assertEqual(self.sampler(np.empty((4, 0, 3))).shape, (4, 0, 2))
         self.assertEqual(self.sampler((np.empty(0),) * 3).shape, (0, 2))
         self.assertEqual(self.sampler.lattice((4, 0, 2)).shape, (2, 0, 4, 2))
-
-    def test_other_libraries_arrays_are_taken_without_copies(self):
-        class Interface:
-            def __init__(self, array):
-                self.array = array
-
-            @property
-            def __array_interface__(self):
-                return self.array.__array_interface__
-
-        class Dlpack:
-            def __init__(self, array):
-                self.array = array
-
-            def __dlpack__(self, **options):
-                return self.array.__dlpack__(**options)
-
-            def __dlpack_device__(self):
-                return self.array.__dlpack_device__()
-
-        for kind in (Interface, Dlpack):
-            self.same(kind(self.points))
-            out = np.zeros((24, 2))
-            if kind is Dlpack and not np.from_dlpack(out).flags.writeable:
-                with self.assertRaisesRegex(drr.ArgumentError, "read-only"):
-                    self.sampler(self.points, out=kind(out))
-                continue
-            self.sampler(kind(self.points), out=kind(out))
-            np.testing.assert_array_equal(out, self.expected)
-        numbers = (ctypes.c_double * 72)(*self.points.ravel())
-        self.same(memoryview(numbers).cast("B").cast("d", (24, 3)))
 
     def test_threads_get_identical_results(self):
         from concurrent.futures import ThreadPoolExecutor
@@ -217,22 +231,25 @@ class Refusals(unittest.TestCase):
             self.sampler(points, out=points.ravel()[:48].reshape(24, 2))
         np.testing.assert_array_equal(points, self.points)
 
-    def test_memory_of_devices(self):
-        class Cuda:
-            __cuda_array_interface__ = {"shape": (4, 3)}  # noqa: RUF012
-
-        class Dlpack:
-            def __dlpack_device__(self):
-                return 2, 0
-
-            def __dlpack__(self, **_):
-                raise AssertionError("not to be asked")
-
-        for given in (Cuda(), Dlpack()):
-            with self.assertRaisesRegex(drr.UnsupportedError, "points lie .* on the CPU"):
-                self.sampler(given)
-            with self.assertRaisesRegex(drr.UnsupportedError, "out lie"):
-                self.sampler(self.points, out=given)
+    def test_separate_arrays_that_cannot_be_written(self):
+        two = np.zeros(24), np.zeros(24)
+        cases = {
+            "tuple of 3, expected 2": (*two, np.zeros(24)),
+            r"out\[1\] is of shape \(23,\), expected \(24,\)": (two[0], np.zeros(23)),
+            "share memory with one another": (two[0], two[0]),
+            "shares memory with the points": (two[0], self.points[:, 1]),
+        }
+        for message, out in cases.items():
+            with self.assertRaisesRegex(drr.ArgumentError, message):
+                self.sampler(self.points, out=out)
+        with self.assertRaisesRegex(TypeError, "expected equal ones"):
+            self.sampler(self.points, out=(two[0], np.zeros(24, np.float32)))
+        with self.assertRaisesRegex(TypeError, r"out\[0\] is a list"):
+            self.sampler(self.points, out=([0.0] * 24, two[1]))
+        sampler = self.sampler
+        with self.assertRaisesRegex(drr.ArgumentError, "share memory with one another"):
+            both = np.zeros((24, 2, 4))
+            sampler.gradient(self.points, values=both[..., 0], position=both[..., :3])
 
 
 if __name__ == "__main__":

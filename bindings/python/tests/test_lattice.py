@@ -1,6 +1,5 @@
-"""Lattices are the same points one by one; their axes are labelled."""
+"""Lattices are the same points one by one; their arrays may be parts of others."""
 
-import importlib.util
 import unittest
 from unittest import mock
 
@@ -8,6 +7,7 @@ import models
 import numpy as np
 
 import drr
+from drr import _results
 
 
 class Lattices(unittest.TestCase):
@@ -63,9 +63,39 @@ class Lattices(unittest.TestCase):
             np.empty((6, 5, 4, 2), np.float32)[::-1, ::-1, ::-1],
             np.empty((6, 5, 4, 2), np.float32, order="F"),
             np.empty((6, 10, 4, 2), np.float32)[:, ::2],
+            np.empty((8, 7, 6, 2), np.float32)[1:-1, 1:-1, 1:-1],
+            np.empty((2, 6, 5, 4), np.float32).transpose(1, 2, 3, 0),
+            np.empty((5, 6, 9, 2), np.float32)[:, ::-1, ::-2][:, :, :4].transpose(1, 0, 2, 3),
+        ):
+            with mock.patch.object(_results.np, "empty", wraps=np.empty) as copied:
+                self.assertIs(sampler.lattice((4, 5, 6), out=out), out)
+            self.assertFalse(copied.called)
+            np.testing.assert_array_equal(out, expected)
+        # Slices: axes of one point have whatever stride.
+        for dims in ((1, 5, 6), (4, 1, 6), (4, 5, 1), (1, 1, 6)):
+            where = {"origin": (1, 0, 5), "spacing": (1, 0.1, 0.1)}
+            ghosts = np.full((9, 9, 9, 3), 7, np.float32)
+            nx, ny, nz = dims
+            out = ghosts[2 : 2 + nz, 2 : 2 + ny, 2 : 2 + nx, ::2]
+            sampler.lattice(dims, **where, out=out)
+            np.testing.assert_array_equal(out, sampler.lattice(dims, **where))
+            out[...] = 7
+            self.assertTrue((ghosts == 7).all())
+
+    def test_separate_arrays(self):
+        sampler = drr.open(models.file(2)).at(models.PARAMETERS)
+        expected = sampler.lattice((4, 5, 6))
+        for out in (
+            tuple(np.empty((2, 6, 5, 4), np.float32)),
+            tuple(np.empty((2, 8, 7, 6), np.float32)[:, 1:-1, 1:-1, 1:-1]),
+            tuple(np.empty((2, 6, 7, 8), np.float32)[:, :4, :5].transpose(0, 3, 2, 1)[:, :6]),
         ):
             self.assertIs(sampler.lattice((4, 5, 6), out=out), out)
-            np.testing.assert_array_equal(out, expected)
+            np.testing.assert_array_equal(np.stack(out, -1), expected)
+        two = drr.open(models.file(2, 2)).at(models.PARAMETERS)
+        out = tuple(np.empty((2, 7, 6), np.float32)[:, 1:-1, 1:-1])
+        two.lattice((4, 5), out=out)
+        np.testing.assert_array_equal(np.stack(out, -1), two.lattice((4, 5)))
         half = sampler.lattice((4, 5, 6), dtype=np.float16)
         np.testing.assert_array_equal(half, expected.astype(np.float16))
 
@@ -95,24 +125,6 @@ class Lattices(unittest.TestCase):
         sampler.lattice((4, 4, 4))
         with self.assertRaises(drr.OutsideDomainError):
             sampler.lattice((4, 4, 4), {"x": (0, 11)})
-
-
-class Xarray(unittest.TestCase):
-    def test_it_is_needed_only_when_asked_for(self):
-        sampler = drr.open(models.file(2)).at(models.PARAMETERS)
-        with mock.patch.dict("sys.modules", xarray=None), self.assertRaises(ImportError):
-            sampler.to_xarray((4, 5, 6))
-
-    @unittest.skipUnless(importlib.util.find_spec("xarray"), "no xarray")
-    def test_it_has_coordinates_and_units(self):
-        sampler = drr.open(models.file(2)).at(models.PARAMETERS)
-        found = sampler.to_xarray((4, 5, 6))
-        self.assertEqual(found["density"].dims, ("z", "y", "x"))
-        self.assertEqual(found["density"].attrs["units"], "g/cm3")
-        self.assertEqual(found["x"].attrs["units"], "cm")
-        self.assertEqual(found.attrs["time"], 1.3)
-        values = sampler.lattice((4, 5, 6))
-        np.testing.assert_array_equal(found["density"].values, values[..., 1])
 
 
 if __name__ == "__main__":

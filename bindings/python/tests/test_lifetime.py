@@ -2,6 +2,7 @@
 
 import copy
 import ctypes
+import errno
 import gc
 import os
 import pathlib
@@ -18,7 +19,30 @@ import models
 import numpy as np
 
 import drr
-from drr import _library
+from drr import _errors, _library
+
+FORK = """
+import os, sys
+import numpy as np
+import drr
+points = np.zeros((100_000, 3))
+model = drr.open(sys.argv[1], threads=2)
+sampler, alone = model.at([1, 15]), drr.open(sys.argv[1]).at([1, 15])
+expected = sampler(points)
+child = os.fork()
+if child == 0:
+    for use in (lambda: sampler(points), lambda: model.at([1, 15])):
+        try:
+            use()
+        except drr.ArgumentError as error:
+            print(error)
+    assert (alone(points) == expected).all()
+    assert (drr.open(sys.argv[1], threads=2).at([1, 15])(points) == expected).all()
+    del model, sampler, alone, use
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert (sampler(points) == expected).all()
+"""
 
 
 class Opening(unittest.TestCase):
@@ -40,7 +64,11 @@ class Opening(unittest.TestCase):
             sampler = model.at(models.PARAMETERS, outside="nan")
             self.assertEqual(sampler.parameters, {"time": 1.3, "speed": 17.0})
             self.assertEqual((sampler.units, sampler.outside), ("physical", "nan"))
-            self.assertIn("time=1.3", repr(sampler))
+            self.assertEqual(
+                repr(sampler),
+                "<drr.Sampler energy, density over x, y, z at time=1.3, speed=17; physical units, "
+                "outside 'nan'>",
+            )
         self.assertIn("closed", repr(model))
         self.assertEqual(model.axes[0].name, "x")
 
@@ -60,8 +88,19 @@ class Opening(unittest.TestCase):
     def test_failures(self):
         with self.assertRaisesRegex(drr.FileError, "nowhere") as caught:
             drr.open("nowhere")
-        self.assertIsInstance(caught.exception, OSError)
-        self.assertEqual(caught.exception.status, 2)
+        error = caught.exception
+        self.assertIsInstance(error, FileNotFoundError)
+        self.assertEqual((error.status, error.errno), (2, errno.ENOENT))
+        self.assertEqual(error.filename, "nowhere")
+        with tempfile.TemporaryDirectory() as folder:
+            with self.assertRaises(drr.FileError) as caught:
+                drr.open(folder)
+            self.assertNotIsInstance(caught.exception, FileNotFoundError)
+            self.assertGreater(caught.exception.errno, 0)
+            file = pathlib.Path(folder) / "file"
+            file.touch()
+            with self.assertRaises(NotADirectoryError):
+                drr.open(file / "more")
         content = models.content()
         broken = bytearray(content)
         broken[-1] ^= 1
@@ -79,6 +118,39 @@ class Opening(unittest.TestCase):
                 drr.open(models.file(), **options)
         with self.assertRaisesRegex(drr.ArgumentError, "NUL"):
             drr.open("a\0b")
+
+    def test_errors_of_the_system_are_pythons(self):
+        for number, kind in ((errno.ENOENT, FileNotFoundError), (errno.EACCES, PermissionError)):
+            error = _errors.error_of(2, "cannot open it", number, "it")
+            self.assertIsInstance(error, kind)
+            self.assertIsInstance(error, drr.FileError)
+            self.assertEqual(str(error), "cannot open it")
+            self.assertEqual((error.errno, error.filename), (number, "it"))
+            other = pickle.loads(pickle.dumps(error))
+            self.assertEqual((type(other), str(other)), (type(error), str(error)))
+            self.assertEqual((other.errno, other.filename), (number, "it"))
+        plain = _errors.error_of(2, "message", errno.EIO, "it")
+        self.assertIs(type(plain), drr.FileError)
+        self.assertEqual((plain.errno, plain.filename), (errno.EIO, "it"))
+        self.assertEqual(str(_errors.error_of(2, "message")), "message")
+        self.assertIs(type(_errors.error_of(7, "message", errno.ENOMEM)), drr.OutOfMemoryError)
+
+    @unittest.skipUnless(hasattr(os, "seteuid"), "no users here")
+    def test_a_file_that_may_not_be_read(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "secret"
+            path.touch(0)
+            user = os.geteuid()
+            if user == 0:
+                # Root may read everything.
+                os.seteuid(65534)
+            try:
+                with self.assertRaises(PermissionError) as caught:
+                    drr.open(path)
+            finally:
+                os.seteuid(user)
+            self.assertIsInstance(caught.exception, drr.FileError)
+            self.assertEqual(caught.exception.filename, str(path))
 
     def test_wrong_parameters(self):
         with drr.open(models.file()) as model:
@@ -189,6 +261,17 @@ class Closing(unittest.TestCase):
             thread.join()
             (result,) = results
             self.assertTrue(isinstance(result, drr.ArgumentError) or np.isfinite(result).all())
+
+    @unittest.skipUnless(hasattr(os, "fork"), "no fork")
+    def test_a_forked_child_has_no_threads(self):
+        result = subprocess.run(
+            [sys.executable, "-c", FORK, str(models.file())],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stdout.count("which a process that was forked has not"), 2)
 
     def test_no_copies_of_handles(self):
         with drr.open(models.file()) as model:

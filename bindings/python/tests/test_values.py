@@ -1,6 +1,7 @@
 """Values are those of docs/format.md, whatever model, type and policy."""
 
 import unittest
+from unittest import mock
 
 import baked
 import models
@@ -8,6 +9,7 @@ import numpy as np
 from models import PARAMETERS
 
 import drr
+from drr import _inputs
 
 
 class Values(unittest.TestCase):
@@ -115,8 +117,14 @@ class ManyParameters(unittest.TestCase):
         rows = self.rows.reshape(5, 6, 2)[:, ::-1]
         other = self.model.query(points, rows, dtype=np.float32)
         np.testing.assert_allclose(other[:, ::-1].reshape(30, 2), found, rtol=1e-6)
-        one = self.model.query(self.points, np.broadcast_to(self.rows[4], (30, 2)))
+        row = np.broadcast_to(self.rows[4], (30, 2))
+        with mock.patch.object(_inputs.np, "array", wraps=np.array) as copied:
+            one = self.model.query(self.points, row)
+        self.assertFalse(copied.called)
         np.testing.assert_allclose(one, self.model.at(self.rows[4])(self.points), atol=1e-5)
+        same = np.broadcast_to(12.0, (30, 2))
+        one = self.model.query(self.points, same)
+        np.testing.assert_array_equal(one, self.model.query(self.points, same.copy()))
 
     def test_sets_are_samplers_bit_by_bit(self):
         found = self.model.query_sets(self.points, self.rows)
@@ -131,6 +139,9 @@ class ManyParameters(unittest.TestCase):
         backwards = np.zeros((30, 30, 2))[::-1]
         self.model.query_sets(self.points, self.rows, out=backwards)
         np.testing.assert_array_equal(backwards, found)
+        separate = np.zeros((30, 30)), np.zeros((30, 30))
+        self.model.query_sets(self.points, self.rows, out=separate)
+        np.testing.assert_array_equal(np.stack(separate, -1), found)
 
     def test_units_and_policies(self):
         low, high = np.array([[axis.min, axis.max] for axis in self.model.axes]).T

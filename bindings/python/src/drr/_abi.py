@@ -6,15 +6,20 @@ tests/test_abi.py compares every line of this module with the header.
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, c_char_p, c_double, c_int64, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, c_char_p, c_double, c_int32, c_int64, c_uint32, c_uint64, c_void_p
+from typing import Any
 
 ABI_VERSION = 1
+
+# As a stride of points or parameters: one number, or one row, is that of all.
+STRIDE_SAME = -(2**63)
 
 # Choices by the names that they have in Python, the default first.
 STORAGE = {"mapped": 0, "copied": 1, "huge": 2}
 CHECKSUMS = {"verify": 0, "skip": 1}
 UNITS = {"physical": 0, "normalized": 1}
 OUTSIDE = {"clamp": 0, "zeros": 1, "nan": 2, "error": 3}
+TRANSFORM = {"linear": 0, "log": 1}
 
 F32, F64, F16 = 0, 1, 2
 
@@ -22,7 +27,7 @@ F32, F64, F16 = 0, 1, 2
 class Sized(ctypes.Structure):
     """A struct that starts with its size, which is filled in when it is made."""
 
-    def __init__(self, *fields, **named):
+    def __init__(self, *fields: Any, **named: Any) -> None:
         super().__init__(ctypes.sizeof(self), *fields, **named)
 
 
@@ -57,7 +62,7 @@ class RangeInfo(Sized):
 
     _fields_ = [
         ("struct_size", c_uint32),
-        ("reserved", c_uint32),
+        ("transform", c_uint32),
         ("name", c_char_p),
         ("unit", c_char_p),
         ("min", c_double),
@@ -97,6 +102,9 @@ class Values(Sized):
         ("data", c_void_p),
         ("point_stride", c_int64),
         ("value_stride", c_int64),
+        ("row_stride", c_int64),
+        ("plane_stride", c_int64),
+        ("separate", POINTER(c_void_p)),
     ]
 
 
@@ -122,6 +130,9 @@ class Gradients(Sized):
         ("point_stride", c_int64),
         ("value_stride", c_int64),
         ("component_stride", c_int64),
+        ("row_stride", c_int64),
+        ("plane_stride", c_int64),
+        ("separate", POINTER(c_void_p)),
     ]
 
 
@@ -138,7 +149,7 @@ class Parameters(Sized):
     ]
 
 
-STRUCTS = {
+STRUCTS: dict[str, type[Sized]] = {
     "drr_open_options": OpenOptions,
     "drr_model_info": ModelInfo,
     "drr_range_info": RangeInfo,
@@ -159,8 +170,9 @@ to = POINTER
 log_callback = ctypes.CFUNCTYPE(None, c_uint32, c_char_p, c_void_p)
 
 # Result and arguments of each function.
-FUNCTIONS = {
+FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "drr_last_error": (c_char_p, []),
+    "drr_last_os_error": (c_int32, []),
     "drr_status_name": (c_char_p, [c_uint32]),
     "drr_version": (c_char_p, []),
     "drr_abi_version": (c_uint32, []),
@@ -182,6 +194,10 @@ FUNCTIONS = {
     "drr_sampler_query_gradient": (
         status,
         [handle, to(Points), to(Values), to(Gradients), to(Gradients)],
+    ),
+    "drr_sampler_query_lattice_gradient": (
+        status,
+        [handle, to(Lattice), to(Values), to(Gradients), to(Gradients)],
     ),
     "drr_model_query": (
         status,

@@ -6,11 +6,12 @@ import ctypes
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any, Callable, Union
 
 import numpy as np
 
 from . import _abi
+from ._arrays import Array, view
 from ._errors import ArgumentError
 from ._library import check, library
 
@@ -71,28 +72,34 @@ def describe(pointer: int) -> Description:
     """The description of an open model."""
     info = information(pointer)
     spec = json.loads(info.spec_json.decode())
-    values = _ranges(library.drr_model_get_value, pointer, info.outputs)
-    transforms = [value["transform"] for value in spec["values"]]
+    names = {number: name for name, number in _abi.TRANSFORM.items()}
+    values = _infos(library.drr_model_get_value, pointer, info.outputs)
     return Description(
         axes=_ranges(library.drr_model_get_axis, pointer, info.dims),
         parameters=_ranges(library.drr_model_get_parameter, pointer, info.parameters),
-        values=tuple(Value(**vars(v), transform=t) for v, t in zip(values, transforms)),
+        values=tuple(Value(*_range(value), names[value.transform]) for value in values),
         kernel=info.kernel.decode(),
         spec=spec,
     )
 
 
-def _ranges(function, pointer: int, count: int) -> tuple[Range, ...]:
-    def one(index):
-        info = _abi.RangeInfo()
-        check(function(pointer, index, ctypes.byref(info)))
-        return Range(info.name.decode(), info.unit.decode(), info.min, info.max)
+def _ranges(function: Callable[..., int], pointer: int, count: int) -> tuple[Range, ...]:
+    return tuple(Range(*_range(info)) for info in _infos(function, pointer, count))
 
-    return tuple(map(one, range(count)))
+
+def _infos(function: Callable[..., int], pointer: int, count: int) -> list[_abi.RangeInfo]:
+    infos = [_abi.RangeInfo() for _ in range(count)]
+    for index, info in enumerate(infos):
+        check(function(pointer, index, ctypes.byref(info)))
+    return infos
+
+
+def _range(info: _abi.RangeInfo) -> tuple[str, str, float, float]:
+    return info.name.decode(), info.unit.decode(), info.min, info.max
 
 
 def parameter_values(
-    ranges: Sequence[Range], parameters: Union[Mapping[str, float], Sequence[float], None]
+    ranges: Sequence[Range], parameters: Union[Mapping[str, float], Array, None]
 ) -> tuple[float, ...]:
     """One number per parameter of the model, in its order, from a mapping by name or a sequence.
 
@@ -113,7 +120,7 @@ def parameter_values(
             what += [f"{name!r} is missing" for name in missing]
             raise ArgumentError(f"{', '.join(what)}; the model's parameters: {known}")
         parameters = [parameters[name] for name in names]
-    values = np.asarray(parameters, np.float64)
+    values = np.asarray(view(parameters, "parameters"), np.float64)
     if values.shape != (len(names),):
         raise ArgumentError(
             f"parameters are of shape {values.shape}, expected {len(names)} numbers: {known}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Optional
+
 
 class Error(Exception):
     """The library or this package refused; the message says what was given and expected.
@@ -19,9 +22,17 @@ class ArgumentError(Error, ValueError):
 
 
 class FileError(Error, OSError):
-    """The operating system refused: no such file, no permission, ..."""
+    """The operating system refused: no such file, no permission, ...
+
+    `errno` and `filename` are those of other `OSError`s, and so are the classes: a file that is
+    missing is also a `FileNotFoundError`, one that may not be read a `PermissionError`.
+    """
 
     status = 2
+
+    def __str__(self) -> str:
+        # The library's message names the file and the number already.
+        return str(self.args[-1]) if self.args else ""
 
 
 class FormatError(Error, ValueError):
@@ -60,11 +71,38 @@ class InternalError(Error, RuntimeError):
     status = 99
 
 
+class _NotFoundError(FileError, FileNotFoundError):
+    pass
+
+
+class _NotPermittedError(FileError, PermissionError):
+    pass
+
+
+class _DirectoryError(FileError, IsADirectoryError):
+    pass
+
+
+class _NoDirectoryError(FileError, NotADirectoryError):
+    pass
+
+
 _BY_STATUS = {kind.status: kind for kind in Error.__subclasses__()}
+# By the exception that Python itself raises.
+_FILE_ERRORS = {kind.__bases__[1]: kind for kind in FileError.__subclasses__()}
 
 
-def error_of(status: int, message: str) -> Error:
-    """The exception for a status of the library."""
+def error_of(status: int, message: str, os_error: int = 0, filename: Optional[str] = None) -> Error:
+    """The exception for a status of the library, and the system's number where it had a part."""
+    if status == FileError.status and os_error:
+        return _file_error(message, os_error, filename)
     error = _BY_STATUS.get(status, Error)(message)
     error.status = status
     return error
+
+
+def _file_error(message: str, os_error: int, filename: Optional[str]) -> FileError:
+    # On Windows the number is not errno; Python has the table.
+    windows = sys.platform == "win32"
+    plain = OSError(0, message, filename, os_error) if windows else OSError(os_error, message)
+    return _FILE_ERRORS.get(type(plain), FileError)(plain.errno, message, filename)

@@ -1,4 +1,4 @@
-"""Regular lattices: from ranges of coordinates to origins and spacings."""
+"""Regular lattices: from ranges of coordinates, or coordinates, to origins and spacings."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Optional, Union
 import numpy as np
 
 from . import _abi
+from ._arrays import NumpyArray
 from ._description import Description
 from ._errors import ArgumentError
 
@@ -27,7 +28,7 @@ class Lattice:
         ranges: Ranges,
         origin: Optional[Sequence[float]],
         spacing: Optional[Sequence[float]],
-    ):
+    ) -> None:
         self._names = [axis.name for axis in description.axes]
         count = len(self._names)
         self.dims = tuple(map(operator.index, self._per_axis(dims, "dims")))
@@ -50,7 +51,12 @@ class Lattice:
         ]
         self.origin, self.spacing = (tuple(numbers) for numbers in zip(*lines))
 
-    def _per_axis(self, given: Any, name: str) -> tuple:
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of an array of one number per point, x last."""
+        return self.dims[::-1]
+
+    def _per_axis(self, given: Any, name: str) -> tuple[Any, ...]:
         numbers = tuple(given) if np.ndim(given) == 1 else None
         if numbers is None or len(numbers) != len(self._names):
             axes = ", ".join(self._names)
@@ -80,7 +86,7 @@ class Lattice:
             (*self.spacing, *[0.0] * unused),
         )
 
-    def coords(self) -> dict[str, np.ndarray]:
+    def coords(self) -> dict[str, NumpyArray]:
         """Coordinates along each axis, the last axis first."""
         lines = [
             (name, origin + spacing * np.arange(size))
@@ -89,6 +95,31 @@ class Lattice:
             )
         ]
         return dict(reversed(lines))
+
+
+def regular(coordinates: Any, name: str) -> tuple[float, float]:
+    """The first of coordinates along an axis, and their distance.
+
+    Raises:
+        ArgumentError: they are not at equal distances, but for the rounding of their type.
+    """
+    given = np.atleast_1d(np.asarray(coordinates))
+    if given.dtype.kind not in "iuf":
+        raise ArgumentError(f"{name} is of type {given.dtype}, expected coordinates")
+    line = given.astype(np.float64)
+    if line.size == 0:
+        return 0.0, 0.0
+    origin, count = float(line[0]), line.size
+    spacing = float(line[-1] - line[0]) / (count - 1) if count > 1 else 0.0
+    rounding = np.finfo(given.dtype if given.dtype.kind == "f" else np.float64).eps
+    allowed = 4 * float(rounding) * float(np.abs(line).max()) + 1e-9 * abs(spacing)
+    if not np.abs(origin + spacing * np.arange(count) - line).max() <= allowed:
+        between = np.diff(line)
+        raise ArgumentError(
+            f"{name} is no regular axis: its coordinates are {between.min():g} to "
+            f"{between.max():g} apart; ask for its points one by one"
+        )
+    return origin, spacing
 
 
 def _line(size: int, given: Any, domain: tuple[float, float], name: str) -> tuple[float, float]:

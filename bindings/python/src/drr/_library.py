@@ -6,6 +6,7 @@ import ctypes
 import os
 import sys
 from pathlib import Path
+from typing import Optional
 
 from . import _abi
 from ._errors import error_of
@@ -45,11 +46,13 @@ def load() -> ctypes.CDLL:
 library = load()
 
 
-def check(status: int) -> None:
-    """Raise what a status of the library says, with the library's message.
+def check(status: int, filename: Optional[str] = None) -> None:
+    """Raise what a status of the library says, with the library's message; `filename` is what it
+    was asked to open.
 
     Raises:
         drr.Error: the status is not 0.
     """
     if status:
-        raise error_of(status, library.drr_last_error().decode("utf-8", "replace"))
+        message = library.drr_last_error().decode("utf-8", "replace")
+        raise error_of(status, message, library.drr_last_os_error(), filename)

@@ -18,10 +18,10 @@ _callback = _abi.log_callback()
 
 
 def log_to(logger: Optional[logging.Logger]) -> None:
-    """Send the library's messages to a logger, those at its level when this is called; None ends it.
+    """Send the library's messages to a logger, those at its level when this is called.
 
-    One for the process. `INFO` says what was opened and how it is evaluated, `WARNING` what works
-    but not as it was asked for.
+    None ends it. One for the process. `INFO` says what was opened and how it is evaluated,
+    `WARNING` what works but not as it was asked for.
 
         drr.log_to(logging.getLogger("drr"))
     """
@@ -31,9 +31,10 @@ def log_to(logger: Optional[logging.Logger]) -> None:
         least = logger.getEffectiveLevel()
         level = max((ours for ours, its in _LEVELS.items() if its >= least), default=0)
 
-        @_abi.log_callback
-        def new(level: int, message: bytes, _: ctypes.c_void_p) -> None:
+        def tell(level: int, message: bytes, _: ctypes.c_void_p) -> None:
             logger.log(_LEVELS.get(level, logging.INFO), "%s", message.decode("utf-8", "replace"))
+
+        new = _abi.log_callback(tell)
 
     check(library.drr_set_log_callback(new, level, None))
     # Only now is the one before not called any more.

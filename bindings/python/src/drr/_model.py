@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any, Optional, Union
+from collections.abc import Mapping
+from typing import Any, Optional, TypeVar, Union, overload
 
 import numpy as np
 
 from . import _abi
-from ._arrays import Coordinates, ParameterRows, Results, address, result_type
+from ._arrays import Array, DType, NumpyArray, Out, Points, address
 from ._description import (
     Description,
     Memory,
@@ -24,12 +24,16 @@ from ._description import (
 )
 from ._errors import ArgumentError
 from ._handle import Closable, Handle
+from ._inputs import Coordinates, ParameterRows
 from ._library import check, library
+from ._results import Results, Rows, refuse_overlaps, result_type
 from ._sampler import Sampler
+
+Given = TypeVar("Given", bound=Out)
 
 
 def open(
-    path: Union[str, bytes, os.PathLike],
+    path: Union[str, bytes, os.PathLike[str], os.PathLike[bytes]],
     storage: str = "mapped",
     checksums: str = "verify",
     threads: int = 0,
@@ -45,17 +49,18 @@ def open(
             private pool.
 
     Raises:
-        FileError: the system refused to read it.
+        FileError: the system refused to read it; also a `FileNotFoundError`, a `PermissionError`,
+            ... with `errno` and `filename`.
         FormatError, VersionError: it is no valid model, or of a newer version.
         ArgumentError: an option is none of the above.
     """
     name = os.fsencode(path)
     if b"\0" in name:
         raise ArgumentError("path contains a NUL character")
-    options = _open_options(storage, checksums, threads)
+    options, filename = _open_options(storage, checksums, threads), os.fsdecode(path)
     pointer = ctypes.c_void_p()
-    check(library.drr_model_open(name, ctypes.byref(options), ctypes.byref(pointer)))
-    return Model(pointer, os.fsdecode(path))
+    check(library.drr_model_open(name, ctypes.byref(options), ctypes.byref(pointer)), filename)
+    return Model(pointer, filename, threads > 1)
 
 
 def open_memory(data: Any, checksums: str = "verify", threads: int = 0) -> Model:
@@ -71,7 +76,7 @@ def open_memory(data: Any, checksums: str = "verify", threads: int = 0) -> Model
             address(content), content.size, ctypes.byref(options), ctypes.byref(pointer)
         )
     )
-    return Model(pointer, None)
+    return Model(pointer, None, threads > 1)
 
 
 def _open_options(storage: str, checksums: str, threads: int) -> _abi.OpenOptions:
@@ -90,10 +95,11 @@ class Model(Closable):
     Made by `open` and `open_memory`; a context manager. Its samplers outlive it.
     """
 
-    def __init__(self, pointer: ctypes.c_void_p, path: Optional[str]):
-        self._handle = Handle(pointer, library.drr_model_close)
-        self._path = path
-        self._description = describe(self._handle.pointer)
+    def __init__(self, pointer: ctypes.c_void_p, path: Optional[str], threads: bool) -> None:
+        handle = Handle(pointer, library.drr_model_close)
+        self._own(handle, threads)
+        self._path, self._threads = path, threads
+        self._description = describe(handle.pointer)
 
     @property
     def path(self) -> Optional[str]:
@@ -134,7 +140,7 @@ class Model(Closable):
 
     def at(
         self,
-        parameters: Union[Mapping[str, float], Sequence[float], None] = None,
+        parameters: Union[Mapping[str, float], Array, None] = None,
         *,
         units: str = "physical",
         outside: str = "clamp",
@@ -144,7 +150,7 @@ class Model(Closable):
 
         Args:
             parameters: a number for each parameter of the model: a mapping by name, or a sequence
-                in the model's order.
+                in the model's order (numbers, or an array of them).
             units: `"physical"`, the file's, or `"normalized"`: coordinates in [-1, 1], parameters
                 in [0, 1], values before de-normalisation.
             outside: what points outside the domain give: `"clamp"`, the value at the nearest
@@ -164,18 +170,52 @@ class Model(Closable):
                 handle.pointer, numbers, len(values), ctypes.byref(options), ctypes.byref(pointer)
             )
         )
-        return Sampler(pointer, self._description, values, units, outside, outside_parameters)
+        return Sampler(
+            pointer,
+            self._threads,
+            self._description,
+            values,
+            units,
+            outside,
+            outside_parameters,
+        )
+
+    @overload
+    def query(
+        self,
+        points: Points,
+        parameters: Array,
+        *,
+        units: str = ...,
+        outside: str = ...,
+        outside_parameters: str = ...,
+        out: None = None,
+        dtype: DType = ...,
+    ) -> NumpyArray: ...
+
+    @overload
+    def query(
+        self,
+        points: Points,
+        parameters: Array,
+        *,
+        units: str = ...,
+        outside: str = ...,
+        outside_parameters: str = ...,
+        out: Given,
+        dtype: DType = ...,
+    ) -> Given: ...
 
     def query(
         self,
-        points: Any,
-        parameters: Any,
+        points: Points,
+        parameters: Array,
         *,
         units: str = "physical",
         outside: str = "clamp",
         outside_parameters: str = "clamp",
-        out: Any = None,
-        dtype: Any = None,
+        out: Optional[Out] = None,
+        dtype: DType = None,
     ) -> Any:
         """Values at points of which each has parameters of its own.
 
@@ -199,10 +239,10 @@ class Model(Closable):
             raise ArgumentError(
                 f"parameters are for points of shape {rows.shape}, but points are of {where.shape}"
             )
-        shape = where.shape + self._description.tail()
-        dtype = result_type(dtype, where.dtype if out is None else None)
-        inputs = (*where.given, rows.given)
-        results = Results(out, shape, dtype, where.order, inputs=inputs)
+        kind = result_type(dtype, where.dtype if out is None else None)
+        layout = Rows(where.shape, where.order)
+        results = Results(out, layout, self._description.tail(), kind)
+        refuse_overlaps([results], (*where.given, rows.given))
         values, handle = results.values(), self._live()
         check(
             library.drr_model_query(
@@ -215,16 +255,42 @@ class Model(Closable):
         )
         return results.finish()
 
+    @overload
     def query_sets(
         self,
-        points: Any,
-        parameters: Any,
+        points: Points,
+        parameters: Array,
+        *,
+        units: str = ...,
+        outside: str = ...,
+        outside_parameters: str = ...,
+        out: None = None,
+        dtype: DType = ...,
+    ) -> NumpyArray: ...
+
+    @overload
+    def query_sets(
+        self,
+        points: Points,
+        parameters: Array,
+        *,
+        units: str = ...,
+        outside: str = ...,
+        outside_parameters: str = ...,
+        out: Given,
+        dtype: DType = ...,
+    ) -> Given: ...
+
+    def query_sets(
+        self,
+        points: Points,
+        parameters: Array,
         *,
         units: str = "physical",
         outside: str = "clamp",
         outside_parameters: str = "clamp",
-        out: Any = None,
-        dtype: Any = None,
+        out: Optional[Out] = None,
+        dtype: DType = None,
     ) -> Any:
         """Values at the same points for many sets of parameters: faster than a sampler for each.
 
@@ -249,10 +315,10 @@ class Model(Closable):
                 f"parameters are of shape {rows.given.shape}, expected (sets, "
                 f"{len(self.parameters)})"
             )
-        shape = rows.shape + where.shape + self._description.tail()
-        dtype = result_type(dtype, where.dtype if out is None else None)
-        inputs = (*where.given, rows.given)
-        results = Results(out, shape, dtype, where.order, leading=1, inputs=inputs)
+        kind = result_type(dtype, where.dtype if out is None else None)
+        layout = Rows(where.shape, where.order, sets=rows.shape)
+        results = Results(out, layout, self._description.tail(), kind)
+        refuse_overlaps([results], (*where.given, rows.given))
         values, handle = results.values(), self._live()
         check(
             library.drr_model_query_sets(

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Optional
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, TypeVar, Union, overload
 
 import numpy as np
 
-from ._arrays import Coordinates, Results, address, result_type
+from ._arrays import DType, NumpyArray, Out, Points, pointer
 from ._description import Description
 from ._errors import ArgumentError
 from ._handle import Closable, Handle
+from ._inputs import Coordinates
 from ._lattice import Lattice, Ranges
 from ._library import check, library
+from ._results import Results, Rows, refuse_overlaps, result_type
+
+if TYPE_CHECKING:
+    import xarray
+
+Given = TypeVar("Given", bound=Out)
+# True for a new array, False for none, or where they go.
+Wanted = Union[bool, Out]
 
 _PACKED = {
     np.dtype(np.float32): library.drr_sampler_query_f32,
@@ -22,11 +31,11 @@ _PACKED = {
 
 
 class Gradient(NamedTuple):
-    """Values and derivatives; what was not asked for is None."""
+    """Values and derivatives, arrays or what was given for them; None if not asked for."""
 
-    values: Optional[np.ndarray]
-    position: Optional[np.ndarray]
-    parameters: Optional[np.ndarray]
+    values: Any
+    position: Any
+    parameters: Any
 
 
 class Sampler(Closable):
@@ -39,14 +48,17 @@ class Sampler(Closable):
     def __init__(
         self,
         pointer: ctypes.c_void_p,
+        threads: bool,
         description: Description,
         parameters: tuple[float, ...],
         units: str,
         outside: str,
         outside_parameters: str,
-    ):
-        self._handle = Handle(pointer, library.drr_sampler_free)
+    ) -> None:
+        self._own(Handle(pointer, library.drr_sampler_free), threads)
         self._description = description
+        # What every query needs.
+        self._axes, self._tail = len(description.axes), description.tail()
         self._parameters = parameters
         self._units = units
         self._outside = (outside, outside_parameters)
@@ -77,7 +89,13 @@ class Sampler(Closable):
         """What parameters outside their ranges give."""
         return self._outside[1]
 
-    def query(self, points: Any, out: Any = None, dtype: Any = None) -> Any:
+    @overload
+    def query(self, points: Points, out: None = None, dtype: DType = ...) -> NumpyArray: ...
+
+    @overload
+    def query(self, points: Points, out: Given, dtype: DType = ...) -> Given: ...
+
+    def query(self, points: Points, out: Optional[Out] = None, dtype: DType = None) -> Any:
         """Values at points; `sampler(points)` is the same.
 
         Args:
@@ -86,7 +104,8 @@ class Sampler(Closable):
                 array on the CPU is taken as it is (array interface, DLPack); lists of numbers are
                 converted to float64. A point with a NaN gives NaN.
             out: float32, float64 or float16 array of the result's shape, of any strides, to be
-                written and returned; shares no memory with the points.
+                written and returned; shares no memory with the points. Or a tuple of arrays, one
+                per value, of equal types.
             dtype: type of a new result; that of the points if not given.
 
         Returns:
@@ -103,10 +122,10 @@ class Sampler(Closable):
             packed = self._query_packed(points, out)
             if packed is not None:
                 return packed
-        where = Coordinates(points, len(self._description.axes))
-        dtype = result_type(dtype, where.dtype if out is None else None)
-        shape = where.shape + self._description.tail()
-        results = Results(out, shape, dtype, where.order, inputs=where.given)
+        where = Coordinates(points, self._axes)
+        kind = result_type(dtype, where.dtype if out is None else None)
+        results = Results(out, Rows(where.shape, where.order), self._tail, kind)
+        refuse_overlaps([results], where.given)
         struct, handle = results.values(), self._live()
         check(
             library.drr_sampler_query(
@@ -117,46 +136,53 @@ class Sampler(Closable):
 
     __call__ = query
 
-    def _query_packed(self, points: np.ndarray, out: Any) -> Optional[np.ndarray]:
-        """`query` of arrays without gaps, in a third of the time for one point; else None."""
-        function = _PACKED.get(points.dtype)
-        given, flags = points.shape, points.flags
-        axes = len(self._description.axes)
-        if not (function and given and given[-1] == axes and flags.c_contiguous and flags.aligned):
+    def _query_packed(self, points: NumpyArray, out: Any) -> Optional[NumpyArray]:
+        """`query` of arrays without gaps, in a quarter of the time for one point; else None."""
+        function, given, flags = _PACKED.get(points.dtype), points.shape, points.flags
+        if not (
+            function and given and given[-1] == self._axes and flags.c_contiguous and flags.aligned
+        ):
             return None
-        shape = given[:-1] + self._description.tail()
+        shape = given[:-1] + self._tail
         if out is None:
-            out = np.empty(shape, points.dtype)
-        elif not (
+            results = np.empty(shape, points.dtype)
+        elif (
             type(out) is np.ndarray
             and out.shape == shape
             and out.dtype == points.dtype
             and out.flags.carray
             and not np.may_share_memory(out, points)
         ):
+            results = out
+        else:
             return None
         handle = self._live()
-        status = function(handle.pointer, points.size // axes, address(points), address(out))
+        status = function(
+            handle.pointer, points.size // self._axes, pointer(points), pointer(results)
+        )
         if status:
             check(status)
-        return out
+        return results
 
     def gradient(
         self,
-        points: Any,
-        position: bool = True,
-        parameters: bool = False,
-        values: bool = True,
-        dtype: Any = None,
+        points: Points,
+        position: Wanted = True,
+        parameters: Wanted = False,
+        values: Wanted = True,
+        dtype: DType = None,
     ) -> Gradient:
         """Values and their derivatives (docs/derivatives.md), of those that are asked for.
+
+        Each is True for a new array, False for none, or an array of yours as `out` of `query`, or
+        a tuple of one array per value; of derivatives these may be tuples again.
 
         Args:
             points: as for `query`.
             position: derivatives by the coordinates, x first, such as J/cm.
             parameters: derivatives by the parameters, in the model's order.
             values: the values, bit by bit those of `query`.
-            dtype: type of the results; that of the points if not given.
+            dtype: type of new arrays; that of the points if not given.
 
         Returns:
             A tuple `(values, position, parameters)`: values `(..., outputs)` as `query`, and
@@ -166,32 +192,108 @@ class Sampler(Closable):
         Raises:
             As `query`.
         """
-        where = Coordinates(points, len(self._description.axes))
-        dtype = result_type(dtype, where.dtype)
-        shape = where.shape + self._description.tail()
-
-        def results(wanted: bool, *components: int) -> Optional[Results]:
-            return Results(None, shape + components, dtype, where.order) if wanted else None
-
-        all_results = (
-            results(values),
-            results(position, len(self._description.axes)),
-            results(parameters, len(self._description.parameters)),
+        where = Coordinates(points, self._axes)
+        return self._derivatives(
+            library.drr_sampler_query_gradient,
+            where.struct,
+            Rows(where.shape, where.order),
+            (values, position, parameters),
+            result_type(dtype, where.dtype),
+            where.given,
         )
+
+    def lattice_gradient(
+        self,
+        dims: Any,
+        ranges: Ranges = None,
+        *,
+        origin: Any = None,
+        spacing: Any = None,
+        position: Wanted = True,
+        parameters: Wanted = False,
+        values: Wanted = True,
+        dtype: DType = None,
+    ) -> Gradient:
+        """Values and derivatives at the points of a lattice: those of `gradient`, bit by bit.
+
+        Args:
+            dims, ranges, origin, spacing: as for `lattice`.
+            position, parameters, values: as for `gradient`.
+            dtype: type of new arrays; float32 if not given.
+
+        Returns:
+            As `gradient`, for the points of an array as `lattice` gives it.
+
+        Raises:
+            As `query`.
+        """
+        where = Lattice(self._description, self._units, dims, ranges, origin, spacing)
+        return self._derivatives(
+            library.drr_sampler_query_lattice_gradient,
+            where.struct(),
+            Rows(where.shape, range(len(where.shape)), lattice=True),
+            (values, position, parameters),
+            result_type(dtype, np.dtype(np.float32)),
+        )
+
+    def _derivatives(
+        self,
+        function: Callable[..., int],
+        where: ctypes.Structure,
+        rows: Rows,
+        wanted: tuple[Wanted, Wanted, Wanted],
+        dtype: Optional[np.dtype[Any]],
+        inputs: Sequence[NumpyArray] = (),
+    ) -> Gradient:
+        tail = self._tail
+        tails = (tail, (*tail, self._axes), (*tail, len(self._description.parameters)))
+
+        def results(given: Any, tail: tuple[int, ...], name: str) -> Optional[Results]:
+            if isinstance(given, (bool, np.bool_)):
+                return Results(None, rows, tail, dtype, name) if given else None
+            return Results(given, rows, tail, None, name)
+
+        found = [results(*item) for item in zip(wanted, tails, Gradient._fields)]
+        refuse_overlaps(found, inputs)
+        values, position, parameters = found
         structs = (
-            all_results[0] and all_results[0].values(),
-            all_results[1] and all_results[1].gradients(),
-            all_results[2] and all_results[2].gradients(),
+            values and values.values(),
+            position and position.gradients(),
+            parameters and parameters.gradients(),
         )
         handle = self._live()
         check(
-            library.drr_sampler_query_gradient(
+            function(
                 handle.pointer,
-                ctypes.byref(where.struct),
+                ctypes.byref(where),
                 *(struct and ctypes.byref(struct) for struct in structs),
             )
         )
-        return Gradient(*(results.finish() if results else None for results in all_results))
+        return Gradient(*(item and item.finish() for item in found))
+
+    @overload
+    def lattice(
+        self,
+        dims: Any,
+        ranges: Ranges = ...,
+        *,
+        origin: Any = ...,
+        spacing: Any = ...,
+        out: None = None,
+        dtype: DType = ...,
+    ) -> NumpyArray: ...
+
+    @overload
+    def lattice(
+        self,
+        dims: Any,
+        ranges: Ranges = ...,
+        *,
+        origin: Any = ...,
+        spacing: Any = ...,
+        out: Given,
+        dtype: DType = ...,
+    ) -> Given: ...
 
     def lattice(
         self,
@@ -200,8 +302,8 @@ class Sampler(Closable):
         *,
         origin: Any = None,
         spacing: Any = None,
-        out: Any = None,
-        dtype: Any = None,
+        out: Optional[Out] = None,
+        dtype: DType = None,
     ) -> Any:
         """Values at the points of a regular lattice: faster than the same points one by one.
 
@@ -212,7 +314,8 @@ class Sampler(Closable):
                 of the whole domain.
             origin, spacing: instead of `ranges`, both: the first point, and the distance of
                 neighbouring points per axis, which may be negative; x first.
-            out: array of the result's shape, as for `query`.
+            out: array of the result's shape, as for `query`: the inner part of one with ghost
+                cells, say, or one with other axes first, `[x, y, z].T`.
             dtype: type of a new result; float32 if not given.
 
         Returns:
@@ -223,9 +326,10 @@ class Sampler(Closable):
             As `query`.
         """
         where = Lattice(self._description, self._units, dims, ranges, origin, spacing)
-        dtype = result_type(dtype, np.dtype(np.float32) if out is None else None)
-        shape = where.dims[::-1]
-        results = Results(out, shape + self._description.tail(), dtype, range(len(shape)))
+        kind = result_type(dtype, np.dtype(np.float32) if out is None else None)
+        rows = Rows(where.shape, range(len(where.shape)), lattice=True)
+        results = Results(out, rows, self._tail, kind)
+        refuse_overlaps([results])
         struct, values, handle = where.struct(), results.values(), self._live()
         check(
             library.drr_sampler_query_lattice(
@@ -236,7 +340,7 @@ class Sampler(Closable):
 
     def lattice_coords(
         self, dims: Any, ranges: Ranges = None, *, origin: Any = None, spacing: Any = None
-    ) -> dict[str, np.ndarray]:
+    ) -> dict[str, NumpyArray]:
         """The coordinates along each axis of the array that `lattice` gives for these arguments.
 
         In that array's order, the last axis of the model first: `values` of a model of one value
@@ -246,40 +350,52 @@ class Sampler(Closable):
 
     def to_xarray(
         self,
-        dims: Any,
+        dims: Any = None,
         ranges: Ranges = None,
         *,
+        like: Optional[Union[xarray.DataArray, xarray.Dataset]] = None,
         origin: Any = None,
         spacing: Any = None,
-        dtype: Any = None,
-    ) -> Any:
-        """`lattice` as an `xarray.Dataset` with one variable per value, with units and parameters.
+        dtype: DType = None,
+    ) -> xarray.Dataset:
+        """`lattice` as an `xarray.Dataset`: a variable for each value, with units.
+
+        Parameters are coordinates of no dimension, so that `xarray.concat` makes an axis of one;
+        those with the name of an axis or a value are attributes.
+
+        Args:
+            dims, ranges, origin, spacing, dtype: as for `lattice`.
+            like: instead of `dims` and what follows it, a grid with a coordinate named as each
+                axis, at equal distances. Its coordinates are the result's, and a DataArray's order
+                of dimensions is; what else it holds is ignored. Units that differ are an error.
 
         Raises:
             ImportError: xarray is not installed.
-            ArgumentError: names of the model's axes and values are not all different.
+            ArgumentError: names of the model's axes and values are not all different, or as
+                `query`.
         """
-        import xarray
+        from . import _xarray
 
-        where = Lattice(self._description, self._units, dims, ranges, origin, spacing)
-        coords = where.coords()
-        names = [value.name for value in self._description.values]
-        if len({*names, *coords}) < len(names) + len(self._description.axes):
-            raise ArgumentError(f"axes and values share names: {[*coords, *names]}")
-        array = self.lattice(dims, ranges, origin=origin, spacing=spacing, dtype=dtype)
-        array = array.reshape(*where.dims[::-1], len(names))
-        fields = {
-            value.name: (list(coords), array[..., k], self._attributes(value.unit))
-            for k, value in enumerate(self._description.values)
-        }
-        axes = {axis.name: self._attributes(axis.unit) for axis in self._description.axes}
-        labels = {name: (name, numbers, axes[name]) for name, numbers in coords.items()}
-        return xarray.Dataset(fields, coords=labels, attrs=dict(self.parameters))
-
-    def _attributes(self, unit: str) -> dict[str, str]:
-        return {"units": unit} if unit and self._units == "physical" else {}
+        kind, order = result_type(dtype, np.dtype(np.float32)), None
+        if like is None:
+            where = Lattice(self._description, self._units, dims, ranges, origin, spacing)
+            labels = _xarray.labels_of(where, self._description, self._units)
+        elif any(given is not None for given in (dims, ranges, origin, spacing)):
+            raise ArgumentError("give either like, or dims and ranges or origin and spacing")
+        else:
+            labels = _xarray.labels_like(like, self._description, self._units)
+            where = _xarray.lattice_of(labels, self._description, self._units)
+            order = like.dims if isinstance(like.dims, tuple) else None
+        return _xarray.dataset(self, where, labels, kind, order)
 
     def __repr__(self) -> str:
+        values, axes = (
+            ", ".join(item.name for item in items)
+            for items in (self._description.values, self._description.axes)
+        )
         parameters = ", ".join(f"{name}={value:g}" for name, value in self.parameters.items())
         state = ", closed" if self.closed else ""
-        return f"<drr.Sampler {parameters or 'without parameters'}; {self._units} units{state}>"
+        return (
+            f"<drr.Sampler {values} over {axes} at {parameters or 'no parameters'}; "
+            f"{self._units} units, outside {self.outside!r}{state}>"
+        )

@@ -219,7 +219,7 @@ typedef struct drr_open_options {
     /// A `drr_checksums`.
     uint32_t checksums;
     /// Threads that a query may use: 0 or 1 for the caller's alone, more (at most 1024) for a
-    /// private pool.
+    /// private pool. A forked process has none of its parent's pool: the caller does all there.
     uint32_t threads;
 } drr_open_options;
 

@@ -89,7 +89,7 @@ pub struct drr_open_options {
     /// A `drr_checksums`.
     pub checksums: u32,
     /// Threads that a query may use: 0 or 1 for the caller's alone, more (at most 1024) for a
-    /// private pool.
+    /// private pool. A forked process has none of its parent's pool: the caller does all there.
     pub threads: u32,
 }
 

@@ -1,5 +1,5 @@
 //! Private threads of an open model: made at open, ended and waited for at close, so that a host
-//! may unload the library afterwards.
+//! may unload the library afterwards. A process that was forked has none of them.
 
 use std::thread::JoinHandle;
 
@@ -10,13 +10,16 @@ pub struct Pool {
     /// There until `drop`.
     pool: Option<rayon::ThreadPool>,
     threads: Vec<JoinHandle<()>>,
+    /// The process that has the threads.
+    process: u32,
 }
 
 impl Pool {
     /// # Errors
     /// `Unsupported` if the system refuses so many threads.
     pub fn new(count: usize) -> Result<Self> {
-        let mut new = Self { pool: None, threads: Vec::with_capacity(count) };
+        let process = std::process::id();
+        let mut new = Self { pool: None, threads: Vec::with_capacity(count), process };
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(count)
             .spawn_handler(|thread| {
@@ -31,14 +34,19 @@ impl Pool {
         Ok(new)
     }
 
-    /// The pool itself.
+    /// The pool itself; none in a process that was forked from the one that made it.
     pub fn get(&self) -> Option<&rayon::ThreadPool> {
-        self.pool.as_ref()
+        self.pool.as_ref().filter(|_| std::process::id() == self.process)
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
+        if self.get().is_none() {
+            // Nobody is there to be told, nor to be waited for.
+            std::mem::forget((self.pool.take(), std::mem::take(&mut self.threads)));
+            return;
+        }
         // Tells the threads to end.
         self.pool = None;
         for thread in self.threads.drain(..) {

@@ -27,18 +27,14 @@ import numpy as np
 import drr
 points = np.zeros((100_000, 3))
 model = drr.open(sys.argv[1], threads=2)
-sampler, alone = model.at([1, 15]), drr.open(sys.argv[1]).at([1, 15])
+sampler = model.at([1, 15])
 expected = sampler(points)
 child = os.fork()
 if child == 0:
-    for use in (lambda: sampler(points), lambda: model.at([1, 15])):
-        try:
-            use()
-        except drr.ArgumentError as error:
-            print(error)
-    assert (alone(points) == expected).all()
+    assert (sampler(points) == expected).all()
+    assert (model.at([1, 15])(points) == expected).all()
     assert (drr.open(sys.argv[1], threads=2).at([1, 15])(points) == expected).all()
-    del model, sampler, alone, use
+    del model, sampler
     sys.exit(0)
 assert os.waitpid(child, 0)[1] == 0
 assert (sampler(points) == expected).all()
@@ -263,7 +259,7 @@ class Closing(unittest.TestCase):
             self.assertTrue(isinstance(result, drr.ArgumentError) or np.isfinite(result).all())
 
     @unittest.skipUnless(hasattr(os, "fork"), "no fork")
-    def test_a_forked_child_has_no_threads(self):
+    def test_a_forked_child_asks_without_threads(self):
         result = subprocess.run(
             [sys.executable, "-c", FORK, str(models.file())],
             capture_output=True,
@@ -271,7 +267,6 @@ class Closing(unittest.TestCase):
             timeout=60,
         )
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertEqual(result.stdout.count("which a process that was forked has not"), 2)
 
     def test_no_copies_of_handles(self):
         with drr.open(models.file()) as model:

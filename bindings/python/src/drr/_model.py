@@ -60,7 +60,7 @@ def open(
     options, filename = _open_options(storage, checksums, threads), os.fsdecode(path)
     pointer = ctypes.c_void_p()
     check(library.drr_model_open(name, ctypes.byref(options), ctypes.byref(pointer)), filename)
-    return Model(pointer, filename, threads > 1)
+    return Model(pointer, filename)
 
 
 def open_memory(data: Any, checksums: str = "verify", threads: int = 0) -> Model:
@@ -76,7 +76,7 @@ def open_memory(data: Any, checksums: str = "verify", threads: int = 0) -> Model
             address(content), content.size, ctypes.byref(options), ctypes.byref(pointer)
         )
     )
-    return Model(pointer, None, threads > 1)
+    return Model(pointer, None)
 
 
 def _open_options(storage: str, checksums: str, threads: int) -> _abi.OpenOptions:
@@ -95,11 +95,10 @@ class Model(Closable):
     Made by `open` and `open_memory`; a context manager. Its samplers outlive it.
     """
 
-    def __init__(self, pointer: ctypes.c_void_p, path: Optional[str], threads: bool) -> None:
-        handle = Handle(pointer, library.drr_model_close)
-        self._own(handle, threads)
-        self._path, self._threads = path, threads
-        self._description = describe(handle.pointer)
+    def __init__(self, pointer: ctypes.c_void_p, path: Optional[str]) -> None:
+        self._handle = Handle(pointer, library.drr_model_close)
+        self._path = path
+        self._description = describe(self._handle.pointer)
 
     @property
     def path(self) -> Optional[str]:
@@ -172,7 +171,6 @@ class Model(Closable):
         )
         return Sampler(
             pointer,
-            self._threads,
             self._description,
             values,
             units,

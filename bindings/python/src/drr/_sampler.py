@@ -48,14 +48,13 @@ class Sampler(Closable):
     def __init__(
         self,
         pointer: ctypes.c_void_p,
-        threads: bool,
         description: Description,
         parameters: tuple[float, ...],
         units: str,
         outside: str,
         outside_parameters: str,
     ) -> None:
-        self._own(Handle(pointer, library.drr_sampler_free), threads)
+        self._handle = Handle(pointer, library.drr_sampler_free)
         self._description = description
         # What every query needs.
         self._axes, self._tail = len(description.axes), description.tail()

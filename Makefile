@@ -12,7 +12,7 @@ C_SOURCES = $(shell find bindings examples tests -name '*.[ch]' -o -name '*.[ch]
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build install wheel demo bench test packages unit test-aarch64 test-asan test-miri test-python \
+.PHONY: help setup build install wheel demo bench test packages unit test-aarch64 test-asan test-tsan test-miri test-python \
 	header lint docs clean
 
 help: ## list these targets
@@ -64,12 +64,20 @@ test-aarch64: ## run the library's tests on an emulated 64-bit ARM machine, wher
 	@CARGO=$(CARGO) bash tools/test_aarch64.sh
 
 # The compiler has AddressSanitizer built in, but calls it unfinished: hence the variable.
-ASAN = x86_64-unknown-linux-gnu
+SANITIZED = x86_64-unknown-linux-gnu
 test-asan: ## run the C and C++ tests with AddressSanitizer in the library, and UBSan on their side
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address $(CARGO) rustc --release --lib --crate-type staticlib \
-		--target $(ASAN) --target-dir target/asan
-	DRR_ASAN_LIBRARY=$(CURDIR)/target/asan/$(ASAN)/release/libdrr.a \
+		--target $(SANITIZED) --target-dir target/asan
+	DRR_ASAN_LIBRARY=$(CURDIR)/target/asan/$(SANITIZED)/release/libdrr.a \
 		$(CARGO) test --test capi --test bindings_cpp
+
+# As above. The standard library is not watched, which the compiler has to be told is meant.
+test-tsan: ## run many threads at once with ThreadSanitizer in the library and the C program (clang)
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
+		$(CARGO) rustc --lib --crate-type staticlib --target $(SANITIZED) --target-dir target/tsan
+	DRR_TSAN_LIBRARY=$(CURDIR)/target/tsan/$(SANITIZED)/debug/libdrr.a \
+		DRR_TSAN_RUNTIME=$$(echo $$(rustc --print sysroot)/lib/rustlib/$(SANITIZED)/lib/*_rt.tsan.a) \
+		$(CARGO) test --test threads
 
 test-miri: ## run tests of the C ABI and of the arrays in it under Miri, where that is installed
 	@if $(CARGO) miri --version >/dev/null 2>&1; then \

@@ -55,17 +55,6 @@ fn misuse_of_the_c_abi_is_an_error() {
 }
 
 #[test]
-fn many_threads_share_a_model_and_a_sampler() {
-    let program = compile("tests/capi_threads.c");
-    for kernel in kernels() {
-        program.run(&[], &[], kernel.name());
-    }
-    if has_valgrind() {
-        program.run(&VALGRIND, &["4", "2"], "scalar");
-    }
-}
-
-#[test]
 fn what_comes_and_goes_leaves_nothing_behind() {
     let program = compile("tests/capi_often.c");
     let kernel = kernels().last().expect("a kernel").name();

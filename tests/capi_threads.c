@@ -2,9 +2,10 @@
  * reasons of failures belong to the thread that failed, and handles may be closed while others go
  * on with theirs.
  *
- * usage: capi_threads MODEL [THREADS [ROUNDS [warm]]]
- * `warm`: what is made by the first who asks is made before the threads start. Tools that watch
- * threads need it, as they do not see how the standard library of Rust lets one of many do that.
+ * usage: capi_threads MODEL [THREADS [ROUNDS [watched | race]]]
+ * `watched`: ThreadSanitizer watches, which does not see into the standard library of Rust. So
+ * there is no pool, whose threads wait in it, and what the first who asks makes is there already.
+ * `race`: two threads write the same results, for it to find that.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -27,7 +28,7 @@ static const drr_model *model;
 static const drr_sampler *sampler;
 static answers expected;
 static int rounds;
-static bool is_warm;
+static bool is_watched;
 static pthread_barrier_t start;
 
 static void ask(answers *all) {
@@ -98,7 +99,7 @@ static void all_at_once(int threads, uint32_t pool) {
     drr_sampler *fresh = bound(shared);
     model = shared;
     sampler = fresh;
-    if (is_warm) {
+    if (is_watched) {
         static answers unused;
         ask(&unused);
     }
@@ -143,6 +144,27 @@ static void closed_meanwhile(int threads, uint32_t pool) {
     CHECK(pthread_barrier_destroy(&start) == 0);
 }
 
+static void *write_the_same(void *unused) {
+    static double values[POINTS][OUTPUTS];
+    double points[POINTS][DIMS];
+    fill_points(points);
+    pthread_barrier_wait(&start);
+    CHECK(drr_sampler_query_f64(sampler, POINTS, points[0], values[0]) == DRR_OK);
+    return unused;
+}
+
+static void race(void) {
+    pthread_t ids[2];
+    CHECK(pthread_barrier_init(&start, NULL, 2) == 0);
+    for (int n = 0; n < 2; n++) {
+        CHECK(pthread_create(&ids[n], NULL, write_the_same, NULL) == 0);
+    }
+    for (int n = 0; n < 2; n++) {
+        CHECK(pthread_join(ids[n], NULL) == 0);
+    }
+    CHECK(pthread_barrier_destroy(&start) == 0);
+}
+
 /* A forked process has its parent's handles, but none of the threads behind them. */
 static void forked(void) {
     drr_model *shared = opened(2);
@@ -174,9 +196,10 @@ static void forked(void) {
 int main(int count, char **arguments) {
     const int threads = count > 2 ? atoi(arguments[2]) : 64;
     rounds = count > 3 ? atoi(arguments[3]) : 10;
-    is_warm = count > 4;
+    is_watched = count > 4;
     if (count < 2 || threads < 1 || threads > MOST || rounds < 1) {
-        fprintf(stderr, "usage: capi_threads MODEL [THREADS (1-%d) [ROUNDS [warm]]]\n", MOST);
+        fprintf(stderr, "usage: capi_threads MODEL [THREADS (1-%d) [ROUNDS [watched | race]]]\n",
+                MOST);
         return 2;
     }
     path = arguments[1];
@@ -188,11 +211,17 @@ int main(int count, char **arguments) {
     /* The reason that this thread failed for stays its own. */
     INVALID(drr_model_get_axis(alone, 9, NULL));
     const char *reason = drr_last_error();
-    for (uint32_t pool = 0; pool <= 2; pool += 2) {
-        all_at_once(threads, pool);
-        closed_meanwhile(threads, pool);
+    if (is_watched && strcmp(arguments[4], "race") == 0) {
+        race();
+    } else {
+        for (uint32_t pool = 0; pool <= (is_watched ? 0 : 2); pool += 2) {
+            all_at_once(threads, pool);
+            closed_meanwhile(threads, pool);
+        }
     }
-    forked();
+    if (!is_watched) {
+        forked();
+    }
     CHECK(drr_last_error() == reason && strstr(reason, "axis 9") != NULL);
     drr_sampler_free(of_one);
     drr_model_close(alone);

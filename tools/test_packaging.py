@@ -63,13 +63,14 @@ class Recipes(unittest.TestCase):
     def test_conda(self):
         recipe = rattler_build.Stage0Recipe.from_file(CONDA)
         for platform in ("linux-64", "linux-aarch64", "osx-arm64"):
-            config = rattler_build.PlatformConfig(
+            system = rattler_build.PlatformConfig(
                 target_platform=platform, build_platform=platform, host_platform=platform
             )
-            variants = rattler_build.VariantConfig.from_yaml(
-                "c_compiler: [gcc]\nrust_compiler: [rust]\nc_stdlib: [sysroot]\n"
+            variants = rattler_build.VariantConfig.from_file_with_context(
+                CONDA.with_name("variants.yaml"), rattler_build.JinjaConfig(platform=system)
             )
-            (rendered,) = recipe.render(variants, rattler_build.RenderConfig(platform=config))
+            config = rattler_build.RenderConfig(platform=system)
+            (rendered,) = recipe.render(variants, config)
             made = rendered.recipe.to_dict()
             self.assertEqual(made["package"]["version"], install.read_version())
             self.assertIn(f"rust_{platform}", made["requirements"]["build"])

@@ -92,8 +92,9 @@ wheel: ## build the Python wheel, target/python/wheel (fetches setuptools)
 test-python: ## build the Python wheel and test it in a fresh environment (fetches numpy, xarray, mypy)
 	@PYTHON=$(PYTHON) CARGO=$(CARGO) bash tools/test_python.sh test
 
-header: ## write include/drr.h and the list of its layouts anew from the Rust sources
-	DRR_UPDATE_HEADER=1 $(CARGO) test --test header --test layout
+header: ## write include/drr.h and the lists of what it declares anew from the Rust sources
+	DRR_UPDATE_HEADER=1 $(CARGO) test --test header
+	DRR_UPDATE_HEADER=1 $(CARGO) test --test layout --test abi
 
 lint: .libtorch ## check formatting and lints, as far as the tools are installed
 	@if $(CARGO) fmt --version >/dev/null 2>&1; then \

@@ -1,5 +1,5 @@
 //! What `make install` makes is found and used by pkg-config, CMake and plain make, after the
-//! whole tree has been moved.
+//! whole tree has been moved. `cargo cinstall` makes the same, as far as it can.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -21,20 +21,14 @@ struct Installed {
 
 impl Installed {
     fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let first = folder.path().join("first");
-        let script = root().join("tools/install.py");
-        // Another folder than that of the test under way, which is locked.
-        let target = root().join("target/install");
-        run(Command::new("python3")
-            .arg(script)
-            .arg("--prefix")
-            .arg(&first)
-            .arg("--target-dir")
-            .arg(target)
-            .env("CARGO", env!("CARGO")));
-        let installed = Self { folder };
-        std::fs::rename(first, installed.prefix()).expect("a free name");
+        let installed = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        // It builds in target/install, as the target folder of the test under way is locked.
+        let stage = installed.folder.path().join("stage");
+        run(Command::new("make")
+            .args(["-C", &root().display().to_string(), "install", "PREFIX=/opt/drr"])
+            .arg(format!("DESTDIR={}", stage.display()))
+            .arg(format!("CARGO={}", env!("CARGO"))));
+        std::fs::rename(stage.join("opt/drr"), installed.prefix()).expect("a free name");
         std::fs::write(installed.model(), model()).expect("room for a file");
         installed
     }
@@ -58,10 +52,7 @@ impl Installed {
 
     /// The flags that pkg-config knows for a package.
     fn flags(&self, package: &str) -> Vec<String> {
-        let folder = self.library().join("pkgconfig");
-        let mut command = Command::new("pkg-config");
-        command.args(["--cflags", "--libs", package]).env("PKG_CONFIG_PATH", folder);
-        run(&mut command).split_whitespace().map(str::to_owned).collect()
+        flags(&self.prefix(), &[package])
     }
 
     /// The program describes the model.
@@ -94,6 +85,14 @@ fn run(command: &mut Command) -> String {
     out.into_owned()
 }
 
+/// The flags that pkg-config knows for a package of a tree.
+fn flags(prefix: &Path, package: &[&str]) -> Vec<String> {
+    let mut command = Command::new("pkg-config");
+    command.args(["--cflags", "--libs"]).args(package);
+    command.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
+    run(&mut command).split_whitespace().map(str::to_owned).collect()
+}
+
 fn examples() -> PathBuf {
     root().join("examples")
 }
@@ -109,7 +108,8 @@ fn an_installed_library_is_used_from_where_it_was_moved() {
     with_make(&installed);
     with_cmake(&installed);
     beside_another_rust_library(&installed);
-    has_its_name(&installed);
+    has_its_name(&installed.prefix());
+    as_cargo_cinstall_makes_it(&installed);
 }
 
 fn with_pkg_config(installed: &Installed) {
@@ -174,9 +174,16 @@ fn with_cmake(installed: &Installed) {
         command.arg(format!("-DDRR_WANTED={wanted}"));
         command
     };
-    let refused = configure("1000.0").output().expect("cmake");
-    assert!(!refused.status.success(), "a version that is not there was found");
-    run(&mut configure(env!("CARGO_PKG_VERSION")));
+    let version = env!("CARGO_PKG_VERSION");
+    let [major, minor] = [env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR")];
+    let next = minor.parse::<u32>().expect("a number") + 1;
+    for wanted in ["1000.0", &format!("{major}.{next}"), &format!("{version};COMPONENTS;static")] {
+        let refused = configure(wanted).output().expect("cmake");
+        assert!(!refused.status.success(), "find_package(drr {wanted}) found something");
+    }
+    for wanted in ["", &format!("{major}.{minor}"), version, &format!("{version};EXACT")] {
+        run(&mut configure(wanted));
+    }
     run(Command::new("cmake").arg("--build").arg(&build));
     installed.describes(&build.join("describe_drr"));
     installed.describes(&build.join("describe_drr_static"));
@@ -208,14 +215,70 @@ fn beside_another_rust_library(installed: &Installed) {
 }
 
 /// Programs remember the name with the interface's number, not the file that they were linked to.
-fn has_its_name(installed: &Installed) {
+fn has_its_name(prefix: &Path) {
     if !is_installed("readelf") {
         return;
     }
-    let library = installed.library().join("libdrr.so");
+    let library = prefix.join("lib/libdrr.so");
     let text = run(Command::new("readelf").arg("-d").arg(&library));
     let name = text.lines().find(|line| line.contains("(SONAME)")).unwrap_or_default();
-    assert!(name.contains(&format!("[libdrr.so.{}]", DRR_ABI_VERSION)), "{text}");
-    let target = std::fs::read_link(&library).expect("a link");
-    assert_eq!(target, Path::new(&format!("libdrr.so.{}", DRR_ABI_VERSION)));
+    assert!(name.contains(&format!("[libdrr.so.{DRR_ABI_VERSION}]")), "{text}");
+}
+
+/// The files that it makes have the same names and contents. It cannot make those that say where
+/// the library lies or what a static one needs, but for its own drr.pc.
+fn as_cargo_cinstall_makes_it(installed: &Installed) {
+    if !is_installed("cargo-cinstall") {
+        return;
+    }
+    let prefix = installed.program("cinstalled");
+    run(Command::new(env!("CARGO"))
+        .current_dir(root())
+        .args(["cinstall", "--locked", "--libdir=lib", "--target-dir=target/install"])
+        .arg(format!("--prefix={}", prefix.display())));
+
+    let mut expected = tree(&installed.prefix());
+    expected.retain(|name| !name.starts_with("lib/cmake") && !name.ends_with("drr-static.pc"));
+    assert_eq!(tree(&prefix), expected);
+    for name in ["include/drr.h", "include/drr.hpp", "share/drr/drr.f90"] {
+        let read = |prefix: &Path| std::fs::read(prefix.join(name)).expect(name);
+        assert!(read(&prefix) == read(&installed.prefix()), "{name} differs");
+    }
+    has_its_name(&prefix);
+    if is_installed("pkg-config") {
+        for package in [&["drr"][..], &["--static", "drr"]] {
+            let moved = flags(&installed.prefix(), package).join(" ");
+            let moved = moved
+                .replace(&installed.library().join("pkgconfig/../..").display().to_string(), "");
+            let made = flags(&prefix, package).join(" ").replace(&prefix.display().to_string(), "");
+            assert_eq!(made, moved);
+        }
+        let program = installed.program("cinstalled_describe");
+        run(Command::new("cc")
+            .arg(example())
+            .args(flags(&prefix, &["drr"]))
+            .arg(format!("-Wl,-rpath,{}", prefix.join("lib").display()))
+            .arg("-o")
+            .arg(&program));
+        installed.describes(&program);
+    }
+}
+
+/// The files of a folder, in order; links with what they point to.
+fn tree(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(inner) = folders.pop() {
+        for entry in std::fs::read_dir(inner).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.strip_prefix(folder).expect("a path below it").display();
+            match std::fs::read_link(&path) {
+                Ok(target) => found.push(format!("{name} -> {}", target.display())),
+                Err(_) if path.is_dir() => folders.push(path),
+                Err(_) => found.push(name.to_string()),
+            }
+        }
+    }
+    found.sort();
+    found
 }

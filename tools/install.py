@@ -24,18 +24,17 @@ class Problem(Exception):
 
 
 class Names:
-    """Names of the shared library on this system."""
+    """Names of the shared library on this system: as `cargo cinstall` has them (see Cargo.toml)."""
 
-    def __init__(self, abi, version):
+    def __init__(self, abi):
         system = platform.system()
+        numbers = ("", f".{abi}", f".{abi}.0.0")
         if system == "Darwin":
-            self.link, self.own, self.file = (
-                f"libdrr{n}.dylib" for n in ("", f".{abi}", f".{version}")
-            )
+            self.link, self.own, self.file = (f"libdrr{n}.dylib" for n in numbers)
             self.argument = f"-Wl,-install_name,@rpath/{self.own}"
             self.built = "libdrr.dylib"
         elif system == "Linux":
-            self.link, self.own, self.file = (f"libdrr.so{n}" for n in ("", f".{abi}", f".{version}"))
+            self.link, self.own, self.file = (f"libdrr.so{n}" for n in numbers)
             self.argument = f"-Wl,-soname,{self.own}"
             self.built = "libdrr.so"
         else:
@@ -66,9 +65,7 @@ def main():
 
 
 def install(options):
-    version, abi = read_version(), read_abi()
-    # The number of the interface first, so that loaders order versions as they should.
-    names = Names(abi, f"{abi}.{version}")
+    version, names = read_version(), Names(read_abi())
     natives = build(options.target_dir, names)
     prefix = Path(options.destdir + str(options.prefix))
     libdir, include = prefix / options.libdir, prefix / "include"
@@ -76,7 +73,7 @@ def install(options):
 
     place((built / names.built).read_bytes(), libdir / names.file, 0o755)
     link(names.file, libdir / names.own)
-    link(names.own, libdir / names.link)
+    link(names.file, libdir / names.link)
     place((built / "libdrr.a").read_bytes(), libdir / "libdrr.a")
     place((ROOT / "include" / "drr.h").read_bytes(), include / "drr.h")
     place((ROOT / "bindings" / "cpp" / "drr.hpp").read_bytes(), include / "drr.hpp")

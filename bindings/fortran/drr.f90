@@ -227,8 +227,8 @@ end module drr_c
 !> Over the C interface in drr.h: link with libdrr.
 !>
 !> Arrays are the caller's, of kind real32 or real64 (all of a call of the same), and are used where
-!> they are: sections with strides are neither copied in nor out (but gfortran makes its own copies
-!> of components of records, particles%x). Their shapes are checked.
+!> they are: sections with strides are neither copied in nor out (but gfortran, not flang, makes its
+!> own copies of components of records, particles%x). Their shapes are checked.
 !> Dimensions run as Fortran's do, the fastest first: xyz(dims, n), values(outputs, n). Where a
 !> model has one output its dimension can be left out: values(n).
 !>

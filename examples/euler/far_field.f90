@@ -35,11 +35,12 @@ contains
     if (self%filled(side, axis) >= gas%time) return
     self%filled(side, axis) = gas%time
     start = MPI_Wtime()
-    do m = 1, VARIABLES
-      if (gas%time > self%time) &
-          call self%samplers(m)%create(self%model, [gas%time, self%strength, real(m, real64)])
-    end do
-    self%time = gas%time
+    if (gas%time > self%time) then
+      do m = 1, VARIABLES
+        call self%samplers(m)%create(self%model, [gas%time, self%strength, real(m, real64)])
+      end do
+      self%time = gas%time
+    end if
     spacing = gas%width
     do m = 1, VARIABLES
       associate (ghosts => gas%state(low(1):high(1), low(2):high(2), low(3):high(3), m))

@@ -21,4 +21,4 @@ mkdir -p "$folder/ensemble" "$folder/modules"
     --steps "$steps" --lr 2e-3 --batch-members 16 --batch-points 1024 --seed 1
 "$train" eval "$folder/run"
 mkdir -p data/euler
-"$train" bake "$folder/run" --rank 16 --grid i8 --decoder i8 -o data/euler/explosion.drr.safetensors
+"$train" bake "$folder/run" --rank 16 --grid i8 --decoder bf16 -o data/euler/explosion.drr.safetensors

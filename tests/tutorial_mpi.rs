@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::bits;
@@ -37,8 +37,13 @@ fn explosion() -> PathBuf {
 fn run(program: &Program, ranks: usize, arguments: &[PathBuf]) -> String {
     let mut command = Command::new("mpirun");
     command.args(["-n", &ranks.to_string()]).arg(program.path("program")).args(arguments);
-    // Open MPI starts neither as root nor more ranks than cores of its own accord.
-    for name in ["ALLOW_RUN_AS_ROOT", "ALLOW_RUN_AS_ROOT_CONFIRM", "MCA_rmaps_base_oversubscribe"] {
+    // Open MPI starts neither as root nor more ranks than cores of its own accord, and spins.
+    for name in [
+        "ALLOW_RUN_AS_ROOT",
+        "ALLOW_RUN_AS_ROOT_CONFIRM",
+        "MCA_rmaps_base_oversubscribe",
+        "MCA_mpi_yield_when_idle",
+    ] {
         command.env(format!("OMPI_{name}"), "1");
     }
     command.current_dir(program.path("")).env_remove("LD_LIBRARY_PATH");
@@ -50,12 +55,12 @@ fn run(program: &Program, ranks: usize, arguments: &[PathBuf]) -> String {
 
 /// The lattice of `7_ranks.c` as one process asks it: `points` along each axis, with the middle of the
 /// parameters' ranges.
-fn lattice(model: &PathBuf, points: u64) -> Vec<f32> {
+fn lattice(model: &Path, points: usize) -> Vec<f32> {
     let runtime = Runtime::open(model, &OpenOptions::default()).expect("a model");
     let spec = runtime.model().spec();
     let mut lattice = Lattice { origin: [0.0; 3], spacing: [0.0; 3], dims: [1; 3] };
     for (k, axis) in spec.axes.iter().enumerate() {
-        lattice.dims[k] = points as usize;
+        lattice.dims[k] = points;
         lattice.origin[k] = axis.min;
         lattice.spacing[k] = (axis.max - axis.min) / points as f64;
     }

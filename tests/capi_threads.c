@@ -2,10 +2,11 @@
  * reasons of failures belong to the thread that failed, and handles may be closed while others go
  * on with theirs.
  *
- * usage: capi_threads MODEL [THREADS [ROUNDS [watched | race]]]
+ * usage: capi_threads MODEL [THREADS [ROUNDS [watched | race | forked]]]
  * `watched`: ThreadSanitizer watches, which does not see into the standard library of Rust. So
  * there is no pool, whose threads wait in it, and what the first who asks makes is there already.
  * `race`: two threads write the same results, for it to find that.
+ * `forked`: a child process asks its parent's models.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -196,9 +197,11 @@ static void forked(void) {
 int main(int count, char **arguments) {
     const int threads = count > 2 ? atoi(arguments[2]) : 64;
     rounds = count > 3 ? atoi(arguments[3]) : 10;
-    is_watched = count > 4;
+    const char *what = count > 4 ? arguments[4] : "";
+    is_watched = strcmp(what, "watched") == 0;
     if (count < 2 || threads < 1 || threads > MOST || rounds < 1) {
-        fprintf(stderr, "usage: capi_threads MODEL [THREADS (1-%d) [ROUNDS [watched | race]]]\n",
+        fprintf(stderr,
+                "usage: capi_threads MODEL [THREADS (1-%d) [ROUNDS [watched | race | forked]]]\n",
                 MOST);
         return 2;
     }
@@ -211,16 +214,15 @@ int main(int count, char **arguments) {
     /* The reason that this thread failed for stays its own. */
     INVALID(drr_model_get_axis(alone, 9, NULL));
     const char *reason = drr_last_error();
-    if (is_watched && strcmp(arguments[4], "race") == 0) {
+    if (strcmp(what, "race") == 0) {
         race();
+    } else if (strcmp(what, "forked") == 0) {
+        forked();
     } else {
         for (uint32_t pool = 0; pool <= (is_watched ? 0 : 2); pool += 2) {
             all_at_once(threads, pool);
             closed_meanwhile(threads, pool);
         }
-    }
-    if (!is_watched) {
-        forked();
     }
     CHECK(drr_last_error() == reason && strstr(reason, "axis 9") != NULL);
     drr_sampler_free(of_one);

@@ -28,6 +28,12 @@ fn all_threads_get_what_one_gets() {
     }
 }
 
+#[test]
+fn a_forked_process_asks_without_its_parents_threads() {
+    let program = Program::compile("cc", &FLAGS, &[SOURCE]);
+    program.run(&[], &["1", "1", "forked"], "scalar");
+}
+
 /// A static library and the runtime of ThreadSanitizer, which `make test-tsan` names.
 fn watched_library() -> Option<[OsString; 2]> {
     let named = ["DRR_TSAN_LIBRARY", "DRR_TSAN_RUNTIME"].map(std::env::var_os);

@@ -12,8 +12,8 @@ C_SOURCES = $(shell find bindings examples tests -name '*.[ch]' -o -name '*.[ch]
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build install wheel demo bench test unit test-aarch64 test-asan test-python \
-	header lint docs clean
+.PHONY: help setup build install wheel demo bench test unit test-aarch64 test-asan fuzz fuzz-smoke \
+	test-python header lint docs clean
 
 help: ## list these targets
 	@echo "usage: make TARGET"
@@ -65,6 +65,12 @@ test-asan: ## run the C and C++ tests with AddressSanitizer in the library, and 
 		--target $(ASAN) --target-dir target/asan
 	DRR_ASAN_LIBRARY=$(CURDIR)/target/asan/$(ASAN)/release/libdrr.a \
 		$(CARGO) test --test capi --test bindings_cpp
+
+fuzz: ## look for inputs that are not survived: FUZZ_SECONDS=900 for each of FUZZ_TARGETS
+	@CARGO=$(CARGO) bash tools/fuzz.sh long
+
+fuzz-smoke: ## run the seeds of all fuzz targets, and some new inputs
+	@CARGO=$(CARGO) bash tools/fuzz.sh smoke
 
 wheel: ## build the Python wheel, target/python/wheel (fetches setuptools)
 	@PYTHON=$(PYTHON) CARGO=$(CARGO) bash tools/test_python.sh

@@ -12,8 +12,8 @@ C_SOURCES = $(shell find bindings examples tests -name '*.[ch]' -o -name '*.[ch]
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build install wheel demo bench test packages unit test-aarch64 test-asan test-tsan test-miri test-python \
-	header lint docs clean
+.PHONY: help setup build install wheel demo bench test packages unit test-aarch64 test-asan \
+	test-tsan test-miri fuzz fuzz-smoke test-python header lint docs clean
 
 help: ## list these targets
 	@echo "usage: make TARGET"
@@ -42,7 +42,7 @@ bench: .libtorch ## measure queries against competitors and the machine's limit 
 	$(CARGO) bench -p drr-train --bench cpu_query -- --python $(PYTHON) \
 		$(if $(QUICK),--quick) $(MODEL:%=--model %) $(BENCH)
 
-TESTS = setup packages lint docs unit test-python
+TESTS = setup packages lint docs unit test-python fuzz-smoke
 test: ## check everything: set-up, formats and lints, documentation, tests in all languages
 	@for step in $(TESTS); do \
 		echo "make test: $$step"; \
@@ -85,6 +85,12 @@ test-miri: ## run tests of the C ABI and of the arrays in it under Miri, where t
 		DRR_CPU=scalar MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) miri test --lib sampler:: && \
 		DRR_CPU=scalar MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) miri test --test capi_from_rust; \
 	else echo "skipped: Miri (rustup component add miri, of a nightly toolchain)"; fi
+
+fuzz: ## look for inputs that are not survived: FUZZ_SECONDS=900 for each of FUZZ_TARGETS
+	@CARGO=$(CARGO) bash tools/fuzz.sh long
+
+fuzz-smoke: ## run the seeds of all fuzz targets, and some new inputs, where cargo-fuzz is installed
+	@CARGO=$(CARGO) bash tools/fuzz.sh smoke
 
 wheel: ## build the Python wheel, target/python/wheel (fetches setuptools)
 	@PYTHON=$(PYTHON) CARGO=$(CARGO) bash tools/test_python.sh

@@ -6,7 +6,8 @@ mod common;
 use common::random::{self, Rng};
 use common::{Baked, bits, kernels};
 use drr::{
-    ErrorKind, Kernel, Lattice, Outside, Points, Runtime, Sampler, SamplerOptions, Units, ValuesMut,
+    ErrorKind, Kernel, Lattice, Outside, Parameters, Points, Runtime, Sampler, SamplerOptions,
+    SetValuesMut, Units, ValuesMut,
 };
 
 /// Largest difference from points one by one, relative to the largest result: sums in another
@@ -122,6 +123,32 @@ fn slices_and_threads_do_not_matter() {
                 }
             }
             assert_eq!(bits(&found), bits(&all), "model {seed} {kernel:?} {lattice:?}");
+        }
+    }
+}
+
+/// Queries of all kinds share the buffers of a thread.
+#[test]
+fn queries_for_sets_do_not_matter() {
+    for seed in 0..45 {
+        let baked = random::model(seed);
+        let (axes, columns) = (baked.spec.axes.len(), baked.spec.parameters.len());
+        let lattice = random_lattice(axes, &mut Rng::new(seed));
+        for kernel in kernels() {
+            let sampler = sampler(&baked, kernel, 1, Outside::Clamp);
+            let before = lattice_values(&sampler, &lattice);
+            let (points, rows) = (vec![0.1; 3 * axes], vec![0.3; 2 * columns]);
+            let mut values = vec![0.0; 2 * 3 * baked.spec.outputs()];
+            let mut out = SetValuesMut::packed(&mut values, 2, baked.spec.outputs()).expect("sets");
+            let points = Points::packed(&points, axes).expect("whole points");
+            let rows = Parameters::packed(&rows, 2, columns).expect("whole rows");
+            let options = options(Outside::Clamp);
+            sampler
+                .runtime()
+                .query_sets(&rows, &options, &points, &mut out)
+                .expect("sets that fit");
+            let after = lattice_values(&sampler, &lattice);
+            assert_eq!(bits(&after), bits(&before), "model {seed} {kernel:?}");
         }
     }
 }

@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 # Programs, the packages of Debian and Ubuntu that have them, and what is skipped without them.
 PROGRAMS = (
@@ -31,46 +32,57 @@ PROGRAMS = (
     (("mono",), "mono-runtime libmono-system-core4.0-cil", "the same"),
 )
 
+# Programs that cargo builds, with their versions.
+CRATES = ((("cargo-fuzz",), "cargo-fuzz@0.13.2", "fuzzing"),)
+
+TOOLS = Path(os.environ.get("DRR_CACHE") or "~/.cache/drr").expanduser() / "tools"
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--install", action="store_true", help="install what is missing")
     arguments = parser.parse_args()
-    if arguments.install and missing():
-        install(missing())
-    absent = missing()
-    for names, _, purpose in absent:
+    if arguments.install:
+        install(missing(PROGRAMS), missing(CRATES))
+    absent, crates = missing(PROGRAMS), missing(CRATES)
+    for names, _, purpose in absent + crates:
         print(f"skipped: {purpose} ({names[0]} is not installed)")
     if absent:
         print(f"    Debian, Ubuntu: apt install {' '.join(packages(absent))}")
+    for _, crate, _ in crates:
+        print(f"    any system: cargo install --locked {crate}")
     return 0
 
 
-def missing():
-    return [row for row in PROGRAMS if not any(map(shutil.which, row[0]))]
+def missing(rows):
+    path = os.pathsep.join([str(TOOLS / "bin"), os.environ.get("PATH", "")])
+    return [row for row in rows if not any(shutil.which(name, path=path) for name in row[0])]
 
 
 def packages(rows):
     return [package for _, some, _ in rows for package in some.split()]
 
 
-def install(rows):
-    """One package's absence from a system's list must not keep the others away."""
-    if not shutil.which("apt-get") or os.geteuid() != 0:
-        return
+def install(programs, crates):
+    """What fails is named as missing afterwards."""
+    if programs and shutil.which("apt-get") and os.geteuid() == 0:
+        names = packages(programs)
+        print(f"installing {' '.join(names)}", flush=True)
+        apt("update")
+        # One package that a system lacks must not keep the others away.
+        if not apt("install", *names):
+            for name in names:
+                apt("install", name)
+    for _, crate, _ in crates:
+        print(f"installing {crate}", flush=True)
+        cargo = os.environ.get("CARGO") or "cargo"
+        subprocess.run([cargo, "install", "--quiet", "--locked", "--root", TOOLS, crate])
+
+
+def apt(verb, *names):
+    command = ["apt-get", "-qq", "-y", "--no-install-recommends", verb, *names]
     environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-
-    def apt(*words):
-        command = ["apt-get", "-qq", *words]
-        return subprocess.run(command, env=environment, stdout=subprocess.DEVNULL).returncode == 0
-
-    names = packages(rows)
-    print(f"installing {' '.join(names)}", flush=True)
-    apt("update")
-    options = ("install", "-y", "--no-install-recommends")
-    if not apt(*options, *names):
-        for name in names:
-            apt(*options, name)
+    return subprocess.run(command, env=environment, stdout=subprocess.DEVNULL).returncode == 0
 
 
 if __name__ == "__main__":

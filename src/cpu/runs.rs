@@ -37,6 +37,8 @@ pub fn gather<L: Lanes>(
     let spec = model.spec();
     let Some(run) = tile.run else { return };
     let start = &binding.inputs32;
+    // There is more of it once the model was asked for sets of parameters.
+    let features = &mut features[..start.len()];
     let covered = is_covered(spec);
     let grids: Vec<_> = (0..spec.grids.len()).map(|n| model.grid(n)).collect();
     for (i, row) in inputs.words.chunks_exact_mut(inputs.stride).enumerate() {

@@ -28,7 +28,12 @@ impl Forged {
         let tensors = (file.tensors().iter())
             .map(|t| (t.name.clone(), t.dtype.clone(), t.shape.clone(), t.bytes.clone()))
             .collect();
-        Self { spec: file.spec, tensors, metadata: Map::new(), misalignment: 0 }
+        Self::new(file.spec, tensors)
+    }
+
+    /// A file of these pieces.
+    pub fn new(spec: Value, tensors: Vec<Tensor>) -> Self {
+        Self { spec, tensors, metadata: Map::new(), misalignment: 0 }
     }
 
     pub fn spec(&self) -> &Map<String, Value> {

@@ -44,8 +44,8 @@ pub(super) struct Machine<'a> {
     allowance: usize,
 }
 
-/// Longest file that is read: far beyond any list of members.
-const LONGEST: u64 = 64 << 20;
+/// Longest file that is read: a million members. A byte can make an object of a hundred.
+const LONGEST: u64 = 8 << 20;
 
 /// Reads the integer lists under `keys` from a dict saved with `numpy.save`.
 ///
@@ -238,7 +238,7 @@ impl<'a> Machine<'a> {
         let Object::Callable(callable) = self.objects[callable] else {
             bail!("refusing to call what is no function");
         };
-        let arguments = self.tuple(arguments)?.to_vec();
+        let arguments = self.few(arguments)?;
         let result = self.call(callable, &arguments)?;
         self.push(result);
         Ok(())
@@ -247,9 +247,19 @@ impl<'a> Machine<'a> {
     fn build(&mut self) -> Result<()> {
         let state = self.pop()?;
         let target = *self.stack.last().ok_or_else(too_short)?;
-        let state = self.tuple(state)?.to_vec();
+        let state = self.few(state)?;
         self.objects[target] = self.built(target, &state)?;
         Ok(())
+    }
+
+    /// A copy of arguments or of a state. NumPy's have 9 items at most; a long tuple could be copied
+    /// again and again, and that takes time.
+    fn few(&self, place: Ref) -> Result<Vec<Ref>> {
+        const MOST: usize = 16;
+        match self.tuple(place)? {
+            items if items.len() <= MOST => Ok(items.to_vec()),
+            items => bail!("{} items where NumPy has few", items.len()),
+        }
     }
 
     /// Charges for bytes that a call makes out of others, which a pickle could otherwise repeat.

@@ -157,6 +157,16 @@ fn memory_stays_in_proportion() {
     assert!(refused(&pickle).contains("more data than the file holds"));
 }
 
+/// Copying the same long tuple again and again would take for ever.
+#[test]
+fn arguments_and_states_are_few() {
+    let long = [&b"("[..], &b"K\x01".repeat(17), b"tq\x00"].concat();
+    let call = [b"\x80\x02cnumpy\ndtype\n", &long[..], b"R."].concat();
+    assert!(refused(&call).contains("17 items where NumPy has few"));
+    let state = [b"\x80\x02cnumpy\ndtype\nX\x02\x00\x00\x00i8\x85R", &long[..], b"b."].concat();
+    assert!(refused(&state).contains("17 items where NumPy has few"));
+}
+
 #[test]
 fn garbage_never_panics() {
     for pickle in [PROTOCOL_2, PROTOCOL_4, PROTOCOL_5, LISTS, ODD] {

@@ -78,7 +78,10 @@ fn main() {
 
 fn report(names: &[&str], mut times: Vec<Vec<f64>>) {
     println!("one warm point, {} kernel, {ROUNDS} rounds in turns", kernel().name());
-    println!("{:<8} {:>10} {:>20} {:>12} {:>8}", "", "median ns", "min .. max", "over Rust", "ratio");
+    println!(
+        "{:<8} {:>10} {:>20} {:>12} {:>8}",
+        "", "median ns", "min .. max", "over Rust", "ratio"
+    );
     let mut rust = 0.0;
     for (name, times) in names.iter().zip(&mut times) {
         times.sort_by(f64::total_cmp);

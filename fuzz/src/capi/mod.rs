@@ -16,7 +16,7 @@ use query::Query;
 use session::{Options, Session};
 
 /// Calls of a script that are made.
-const LONGEST: usize = 12;
+const LONGEST: usize = 8;
 
 /// A model, and what is done with it.
 #[derive(Arbitrary, Debug)]

@@ -102,7 +102,7 @@ impl Place {
             _ => {}
         }
         let places = indices(shape).map(|index| (0, levels.offset(&index))).collect::<Vec<_>>();
-        let is_nowhere = places.is_empty() && self.shift % 2 == 0;
+        let is_nowhere = places.is_empty() && self.shift.is_multiple_of(2);
         let data = if is_nowhere { null_mut() } else { block.at(levels.base) };
         let (scalar, blocks) = (self.scalar(), vec![block]);
         Results { scalar, blocks, places, strides: said, data, addresses: None }

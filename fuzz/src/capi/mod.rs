@@ -15,11 +15,11 @@ use numbers::Numbers;
 use query::Query;
 use session::{Options, Session};
 
-/// Calls of a script that are made.
-const LONGEST: usize = 12;
+/// Calls of a script.
+const LONGEST: usize = 8;
 
 /// A model, and what is done with it.
-#[derive(Arbitrary, Debug)]
+#[derive(Debug)]
 pub struct Script {
     model: u8,
     kernel: u8,
@@ -37,11 +37,23 @@ enum Command {
     Damage { at: u16, to: u8, cut: bool },
 }
 
+impl<'a> Arbitrary<'a> for Script {
+    /// As many calls as there are bytes for: a list of Arbitrary's would end after two on average.
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        let [model, kernel, threads] = bytes.arbitrary()?;
+        let mut commands = Vec::new();
+        while !bytes.is_empty() && commands.len() < LONGEST {
+            commands.push(bytes.arbitrary()?);
+        }
+        Ok(Self { model, kernel, threads, commands })
+    }
+}
+
 impl Script {
     /// Makes the calls.
     pub fn run(&self) {
         let mut session = Session::new(self.model, self.kernel, self.threads);
-        for command in self.commands.iter().take(LONGEST) {
+        for command in &self.commands {
             match command {
                 Command::Query(query) | Command::QueryMore(query) => query.run(&mut session),
                 Command::Bind { slot, numbers, options, other_model } => {

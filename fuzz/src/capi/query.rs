@@ -150,9 +150,8 @@ impl Query {
             origin: [f64::NAN; 3],
             spacing: [f64::NAN; 3],
         };
-        const LONGEST: [u8; 3] = [60, 5, 4];
-        for axis in 0..spec.axes.len() {
-            lattice.dims[axis] = (self.dims[axis] % LONGEST[axis]).into();
+        for (axis, longest) in (0..spec.axes.len()).zip([60, 5, 4]) {
+            lattice.dims[axis] = (self.dims[axis] % longest).into();
             let ends = [0, 1].map(|i| self.numbers.coordinate(spec, physical, i, axis));
             let [from, to] = ends.map(|x| if x.is_finite() { x } else { 0.3 });
             lattice.origin[axis] = from;

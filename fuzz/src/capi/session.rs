@@ -1,10 +1,9 @@
 //! Open models and samplers, which a script of calls goes through.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::ptr::{null, null_mut};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use arbitrary::Arbitrary;
 use drr::capi::*;
@@ -48,6 +47,9 @@ pub struct Opened {
     pub model: *mut drr_model,
 }
 
+// SAFETY: any number of threads may use a model.
+unsafe impl Send for Opened {}
+
 #[derive(Default)]
 struct Slot {
     sampler: Option<*mut drr_sampler>,
@@ -63,9 +65,7 @@ pub struct Session {
 /// Opens a model; `kernel` and `threads` count as far as there are such.
 fn open(model: u8, kernel: u8, threads: u8) -> Opened {
     static MODELS: OnceLock<Vec<Baked>> = OnceLock::new();
-    thread_local! {
-        static OPEN: RefCell<HashMap<[usize; 3], Opened>> = RefCell::default();
-    }
+    static OPEN: Mutex<BTreeMap<[usize; 3], Opened>> = Mutex::new(BTreeMap::new());
     let models = MODELS.get_or_init(|| SEEDS.map(random::model).into());
     let names: Vec<_> = kernels().map(|kernel| kernel.name()).collect();
     let key = [
@@ -73,17 +73,13 @@ fn open(model: u8, kernel: u8, threads: u8) -> Opened {
         usize::from(kernel) % names.len(),
         [1, 1, 1, 2, 3][usize::from(threads) % 5],
     ];
-    OPEN.with_borrow_mut(|open| {
-        *open.entry(key).or_insert_with(|| {
-            let Baked { spec, bytes, .. } = &models[key[0]];
-            // SAFETY: the other threads are those of models, which do not look at it.
-            unsafe { std::env::set_var("DRR_CPU", names[key[1]]) };
-            Opened {
-                spec,
-                bytes,
-                model: open_bytes(bytes, key[2] as u32, 0).expect("a valid file"),
-            }
-        })
+    let mut open = OPEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    *open.entry(key).or_insert_with(|| {
+        let Baked { spec, bytes, .. } = &models[key[0]];
+        // SAFETY: nobody else is here, and the threads of models do not look at it.
+        unsafe { std::env::set_var("DRR_CPU", names[key[1]]) };
+        let model = open_bytes(bytes, key[2] as u32, 0).expect("a valid file");
+        Opened { spec, bytes, model }
     })
 }
 

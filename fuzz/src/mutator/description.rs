@@ -11,9 +11,10 @@ use crate::common::random::{self, Layout};
 pub fn changed(text: &str, rng: &mut Rng) -> String {
     let Ok(mut value) = serde_json::from_str::<Value>(text) else { return text.to_owned() };
     let spec = serde_json::from_value::<Spec>(value.clone());
+    let spec = spec.ok().filter(|spec| spec.check().is_ok());
     match (spec, rng.below(32)) {
         (_, 0) => value = json!(random::spec(rng.pick(&Layout::ALL), rng)),
-        (Ok(mut spec), 1..20) => {
+        (Some(mut spec), 1..20) => {
             reshape(&mut spec, rng);
             value = json!(spec);
         }

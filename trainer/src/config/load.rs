@@ -42,10 +42,16 @@ pub fn load_entry(path: &Path, id: usize) -> Result<Value> {
 /// Parses YAML text into a JSON value, anchors, aliases and merge keys (`<<: *x`) expanded.
 ///
 /// # Errors
-/// Syntax errors, repeated keys and values that JSON cannot hold (`.inf`), with line and column.
+/// Syntax errors, repeated keys and values that JSON cannot hold (`.inf`), with line and column;
+/// aliases of aliases that expand to more than any configuration has.
 pub fn parse_yaml(text: &str) -> Result<Value> {
     // YAML 1.1 would read an axis named `y` as `true`; PyYAML, which the reference uses, does not.
-    let options = serde_saphyr::options! { strict_booleans: true };
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 100_000 },
+        // Nobody asks for comments, and 33 lines of them in a row could be too many to keep.
+        emit_comments: false,
+    };
     serde_saphyr::from_str_with_options(text, options)
         .map_err(|error| anyhow!("{}", error.without_snippet()))
 }
@@ -153,6 +159,29 @@ mod tests {
     fn explicit_keys_win_over_merged_ones() {
         let text = "base: &b {x: 1, y: 2}\nnext:\n  <<: *b\n  x: 3\n";
         assert_eq!(parse_yaml(text).unwrap()["next"], json!({"x": 3, "y": 2}));
+    }
+
+    /// Each list holds the one before ten times.
+    #[test]
+    fn aliases_of_aliases_end_somewhere() {
+        let lists = |count: u8| {
+            let mut text = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+            for name in b'b'..b'a' + count {
+                let (this, before) = (char::from(name), format!("*{}", char::from(name - 1)));
+                text += &format!("{this}: &{this} [{}]\n", [before.as_str(); 10].join(", "));
+            }
+            parse_yaml(&text)
+        };
+        assert_eq!(lists(3).unwrap()["c"][9][9][9], json!("x"));
+        let error = lists(9).unwrap_err().to_string();
+        assert!(error.contains("alias"), "{error}");
+    }
+
+    #[test]
+    fn many_comments_are_fine() {
+        let comments = "# text\n".repeat(200);
+        let text = format!("{comments}a:\n{comments}  b: 1\n{comments}  c:\n{comments}  - 2\n");
+        assert_eq!(parse_yaml(&text).unwrap(), json!({"a": {"b": 1, "c": [2]}}));
     }
 
     #[test]

@@ -256,16 +256,20 @@ impl Section {
     /// Ends the reading.
     ///
     /// # Errors
-    /// Keys are left that nobody asked for: each is named, with the nearest known key.
+    /// Keys are left that nobody asked for: the first of them are named, with the nearest known
+    /// key.
     pub fn finish(self) -> Result<()> {
-        let unknown: Vec<_> = self
-            .entries
-            .keys()
+        const SHOWN: usize = 20;
+        let unknown = self.entries.keys().take(SHOWN);
+        let mut lines: Vec<_> = unknown
             .map(|key| format!("{}: unknown key; {}", self.at(key), hint(key, &self.asked)))
             .collect();
-        match unknown.is_empty() {
+        if self.entries.len() > SHOWN {
+            lines.push(format!("and {} more unknown keys", self.entries.len() - SHOWN));
+        }
+        match lines.is_empty() {
             true => Ok(()),
-            false => bail!(unknown.join("\n")),
+            false => bail!(lines.join("\n")),
         }
     }
 }
@@ -344,6 +348,15 @@ mod tests {
         let error = message(s.finish());
         assert!(error.contains("a.b.hiden_dim: unknown key; did you mean `hidden_dim`?"));
         assert!(error.contains("a.b.zzz: unknown key; known here: hidden_dim, out_dim"));
+    }
+
+    /// Finding the nearest of many keys would take long, and nobody reads so many lines.
+    #[test]
+    fn of_many_leftovers_some_are_shown() {
+        let keys = (0..1000).map(|n| (format!("key{n}"), Value::Null));
+        let error = message(section(Value::Object(keys.collect())).finish());
+        assert_eq!(error.lines().count(), 21);
+        assert!(error.ends_with("and 980 more unknown keys"), "{error}");
     }
 
     #[test]

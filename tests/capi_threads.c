@@ -5,7 +5,7 @@
  * usage: capi_threads MODEL [THREADS [ROUNDS [watched | race | forked]]]
  * `watched`: ThreadSanitizer watches, which does not see into the standard library of Rust. So
  * there is no pool, whose threads wait in it, and what the first who asks makes is there already.
- * `race`: two threads write the same results, for it to find that.
+ * `race`: two threads write the same results, for it to find that in one of the rounds.
  * `forked`: a child process asks its parent's models.
  */
 #define _POSIX_C_SOURCE 200809L
@@ -149,8 +149,10 @@ static void *write_the_same(void *unused) {
     static double values[POINTS][OUTPUTS];
     double points[POINTS][DIMS];
     fill_points(points);
-    pthread_barrier_wait(&start);
-    CHECK(drr_sampler_query_f64(sampler, POINTS, points[0], values[0]) == DRR_OK);
+    for (int round = 0; round < rounds; round++) {
+        pthread_barrier_wait(&start);
+        CHECK(drr_sampler_query_f64(sampler, POINTS, points[0], values[0]) == DRR_OK);
+    }
     return unused;
 }
 

@@ -84,7 +84,7 @@ fn no_thread_races_with_another() {
     for kernel in kernels() {
         silent(&watch(&program, &["16", "4", "watched"], kernel.name()), kernel.name());
     }
-    let output = watch(&program, &["2", "1", "race"], "scalar");
+    let output = watch(&program, &["2", "100", "race"], "scalar");
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(66), "a race was not found: {text}");
     assert!(text.contains("data race") && text.contains("drr_sampler_query_f64"), "{text}");

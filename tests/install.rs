@@ -14,6 +14,9 @@ use drr::model::GridPrecision;
 use serde_json::json;
 use tempfile::TempDir;
 
+/// What is built here only says what is in a model: compiling it fast is worth more than its speed.
+const QUICK: (&str, &str) = ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0");
+
 /// An installed tree that was moved, and a model beside it.
 struct Installed {
     folder: TempDir,
@@ -27,7 +30,8 @@ impl Installed {
         run(Command::new("make")
             .args(["-C", &root().display().to_string(), "install", "PREFIX=/opt/drr"])
             .arg(format!("DESTDIR={}", stage.display()))
-            .arg(format!("CARGO={}", env!("CARGO"))));
+            .arg(format!("CARGO={}", env!("CARGO")))
+            .env(QUICK.0, QUICK.1));
         std::fs::rename(stage.join("opt/drr"), installed.prefix()).expect("a free name");
         std::fs::write(installed.model(), model()).expect("room for a file");
         installed
@@ -233,6 +237,7 @@ fn as_cargo_cinstall_makes_it(installed: &Installed) {
     }
     let prefix = installed.program("cinstalled");
     run(Command::new(env!("CARGO"))
+        .env(QUICK.0, QUICK.1)
         .current_dir(root())
         .args(["cinstall", "--locked", "--libdir=lib", "--target-dir=target/install"])
         .arg(format!("--prefix={}", prefix.display())));

@@ -197,7 +197,7 @@ impl Call {
             (13, Some(_), Some(given), ..) if points > 0 => given.count = TOO_MANY,
             (13, Some(_), _, _, Some(lattice)) => lattice.dims = [TOO_MANY, 1, 1],
             (14, Some(_), Some(given), ..) if points > 0 => given.count = u64::MAX,
-            (14, _, _, _, Some(lattice)) => lattice.dims[0] = 1 << 63,
+            (14, _, _, _, Some(lattice)) if points > 0 => lattice.dims[0] = 1 << 63,
             (15, Some(values), ..) if has_struct && !is_lattice => values.row_stride = 8,
             (16, Some(values), ..) if has_struct && points > 0 => values.point_stride = i64::MIN,
             (17, Some(values), ..) if has_struct && points > 1 && !is_lattice => {

@@ -25,7 +25,7 @@ ${CARGO:-cargo} fuzz build "${build[@]}"
 
 for target in ${FUZZ_TARGETS:-capi config data model}; do
     # Small inputs may claim any size.
-    options=(-timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=512 -max_len=16384)
+    options=(-timeout=60 -rss_limit_mb=2048 -malloc_limit_mb=512 -max_len=16384)
     if [ -e "fuzz/dictionaries/$target" ]; then options+=(-dict="fuzz/dictionaries/$target"); fi
     # New inputs go into the first folder.
     corpus=fuzz/corpus/$target

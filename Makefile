@@ -42,7 +42,7 @@ bench: .libtorch ## measure queries against competitors and the machine's limit 
 	$(CARGO) bench -p drr-train --bench cpu_query -- --python $(PYTHON) \
 		$(if $(QUICK),--quick) $(MODEL:%=--model %) $(BENCH)
 
-TESTS = setup packages lint docs unit test-python fuzz-smoke
+TESTS = setup packages lint docs unit test-python
 test: ## check everything: set-up, formats and lints, documentation, tests in all languages
 	@for step in $(TESTS); do \
 		echo "make test: $$step"; \

@@ -4,8 +4,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Where tools/packages.py installs.
-export PATH=${DRR_CACHE:-$HOME/.cache/drr}/tools/bin:$PATH
 if ! command -v cargo-fuzz >/dev/null; then
     echo "skipped: fuzzing (cargo install --locked cargo-fuzz)"
     exit 0

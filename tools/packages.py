@@ -13,7 +13,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 # Programs, the packages of Debian and Ubuntu that have them, and what is skipped without them.
 PROGRAMS = (
@@ -32,12 +31,11 @@ PROGRAMS = (
     (("mono",), "mono-runtime libmono-system-core4.0-cil", "the same"),
 )
 
-# Programs that cargo builds, with their versions.
-CRATES = ((("cargo-fuzz",), "cargo-fuzz@0.13.2", "fuzzing"),)
-# Some minutes more: named, but not installed unasked.
-LARGE_CRATES = ((("cargo-cinstall",), "cargo-c", "the comparison with `cargo cinstall`"),)
-
-TOOLS = Path(os.environ.get("DRR_CACHE") or "~/.cache/drr").expanduser() / "tools"
+# What cargo builds, some minutes each: named, never installed unasked.
+CRATES = (
+    (("cargo-fuzz",), "cargo-fuzz", "fuzzing, by `make fuzz-smoke` and `make fuzz`"),
+    (("cargo-cinstall",), "cargo-c", "the comparison with `cargo cinstall`"),
+)
 
 
 def main():
@@ -45,8 +43,8 @@ def main():
     parser.add_argument("--install", action="store_true", help="install what is missing")
     arguments = parser.parse_args()
     if arguments.install:
-        install(missing(PROGRAMS), missing(CRATES))
-    absent, crates = missing(PROGRAMS), missing(CRATES + LARGE_CRATES)
+        install(missing(PROGRAMS))
+    absent, crates = missing(PROGRAMS), missing(CRATES)
     for names, _, purpose in absent + crates:
         print(f"skipped: {purpose} ({names[0]} is not installed)")
     if absent:
@@ -57,28 +55,24 @@ def main():
 
 
 def missing(rows):
-    path = os.pathsep.join([str(TOOLS / "bin"), os.environ.get("PATH", "")])
-    return [row for row in rows if not any(shutil.which(name, path=path) for name in row[0])]
+    return [row for row in rows if not any(map(shutil.which, row[0]))]
 
 
 def packages(rows):
     return [package for _, some, _ in rows for package in some.split()]
 
 
-def install(programs, crates):
+def install(rows):
     """What fails is named as missing afterwards."""
-    if programs and shutil.which("apt-get") and os.geteuid() == 0:
-        names = packages(programs)
-        print(f"installing {' '.join(names)}", flush=True)
-        apt("update")
-        # One package that a system lacks must not keep the others away.
-        if not apt("install", *names):
-            for name in names:
-                apt("install", name)
-    for _, crate, _ in crates:
-        print(f"installing {crate}", flush=True)
-        cargo = os.environ.get("CARGO") or "cargo"
-        subprocess.run([cargo, "install", "--quiet", "--locked", "--root", TOOLS, crate])
+    if not rows or not shutil.which("apt-get") or os.geteuid() != 0:
+        return
+    names = packages(rows)
+    print(f"installing {' '.join(names)}", flush=True)
+    apt("update")
+    # One package that a system lacks must not keep the others away.
+    if not apt("install", *names):
+        for name in names:
+            apt("install", name)
 
 
 def apt(verb, *names):

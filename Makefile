@@ -42,7 +42,7 @@ bench: .libtorch ## measure queries against competitors and the machine's limit 
 	$(CARGO) bench -p drr-train --bench cpu_query -- --python $(PYTHON) \
 		$(if $(QUICK),--quick) $(MODEL:%=--model %) $(BENCH)
 
-TESTS = setup packages lint docs unit test-python
+TESTS = setup packages lint docs unit fuzz-smoke test-python
 test: ## check everything: set-up, formats and lints, documentation, tests in all languages
 	@for step in $(TESTS); do \
 		echo "make test: $$step"; \
@@ -52,7 +52,7 @@ test: ## check everything: set-up, formats and lints, documentation, tests in al
 	@echo "make test: PASSED ($(TESTS))"
 
 packages: ## name the programs that tests lack here; where CI is set, install them
-	@$(PYTHON) tools/packages.py $(if $(CI),--install)
+	@CARGO=$(CARGO) $(PYTHON) tools/packages.py $(if $(CI),--install)
 
 unit: .libtorch ## run the tests of the library, the trainer and the tools
 	$(CARGO) test --workspace
@@ -104,10 +104,12 @@ header: ## write include/drr.h and the lists of what it declares anew from the R
 
 lint: .libtorch ## check formatting and lints, as far as the tools are installed
 	@if $(CARGO) fmt --version >/dev/null 2>&1; then \
-		echo "$(CARGO) fmt --all --check"; $(CARGO) fmt --all --check; \
+		echo "$(CARGO) fmt --all --check"; $(CARGO) fmt --all --check && \
+		$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check; \
 	else echo "skipped: the format of the Rust sources (rustup component add rustfmt)"; fi
 	@if $(CARGO) clippy --version >/dev/null 2>&1; then \
-		echo "$(CARGO) clippy"; $(CARGO) clippy --workspace --all-targets -- -D warnings; \
+		echo "$(CARGO) clippy"; $(CARGO) clippy --workspace --all-targets -- -D warnings && \
+		$(CARGO) clippy --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings; \
 	else echo "skipped: lints of the Rust sources (rustup component add clippy)"; fi
 	@if command -v $(CLANG_FORMAT) >/dev/null; then \
 		echo "$(CLANG_FORMAT) --dry-run -Werror (the C sources)"; \

@@ -10,6 +10,7 @@ set) `make test` installs what it can; on other machines it leaves the system al
 
 import argparse
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -31,11 +32,14 @@ PROGRAMS = (
     (("mono",), "mono-runtime libmono-system-core4.0-cil", "the same"),
 )
 
-# What cargo builds, some minutes each: named, never installed unasked.
+# What cargo builds.
 CRATES = (
-    (("cargo-fuzz",), "cargo-fuzz", "fuzzing, by `make fuzz-smoke` and `make fuzz`"),
+    (("cargo-fuzz",), "cargo-fuzz", "fuzzing"),
     (("cargo-cinstall",), "cargo-c", "the comparison with `cargo cinstall`"),
 )
+
+# Those that take a minute; cargo-c takes ten, and its newest version a newer compiler.
+INSTALLED_CRATES = ("cargo-fuzz",)
 
 
 def main():
@@ -44,6 +48,7 @@ def main():
     arguments = parser.parse_args()
     if arguments.install:
         install(missing(PROGRAMS))
+        install_crates(missing(CRATES))
     absent, crates = missing(PROGRAMS), missing(CRATES)
     for names, _, purpose in absent + crates:
         print(f"skipped: {purpose} ({names[0]} is not installed)")
@@ -55,7 +60,13 @@ def main():
 
 
 def missing(rows):
-    return [row for row in rows if not any(map(shutil.which, row[0]))]
+    return [row for row in rows if not any(map(find, row[0]))]
+
+
+def find(program):
+    """Also where cargo puts what it installs: it finds its commands there, on the path or not."""
+    home = pathlib.Path(os.environ.get("CARGO_HOME") or pathlib.Path.home() / ".cargo")
+    return shutil.which(program) or shutil.which(program, path=home / "bin")
 
 
 def packages(rows):
@@ -73,6 +84,14 @@ def install(rows):
     if not apt("install", *names):
         for name in names:
             apt("install", name)
+
+
+def install_crates(rows):
+    for _, crate, _ in rows:
+        if crate in INSTALLED_CRATES:
+            print(f"installing {crate}", flush=True)
+            cargo = os.environ.get("CARGO", "cargo")
+            subprocess.run([cargo, "install", "--quiet", "--locked", "--debug", crate])
 
 
 def apt(verb, *names):

@@ -31,6 +31,8 @@ pub use sets::*;
 pub use status::*;
 pub use structs::*;
 
+use std::fmt::Display;
+
 use crate::{Error, Result};
 
 /// What C holds pointers to. C sees an opaque type; behind it stands a [`Tagged`] one.
@@ -102,7 +104,7 @@ unsafe fn take_back<H: Handle>(pointer: *mut H) {
 ///
 /// # Safety
 /// If not NULL, `pointer` must be readable for `count` elements.
-unsafe fn slice<'a, T>(pointer: *const T, count: u64, name: &str) -> Result<&'a [T]> {
+unsafe fn slice<'a, T>(pointer: *const T, count: u64, name: impl Display) -> Result<&'a [T]> {
     match check_array(pointer, count, name)? {
         0 => Ok(&[]),
         // SAFETY: the caller's promise; not NULL, aligned and of possible size by the check.
@@ -111,7 +113,7 @@ unsafe fn slice<'a, T>(pointer: *const T, count: u64, name: &str) -> Result<&'a 
 }
 
 /// Number of elements, if `pointer` can be an array of so many; NULL is fine for none.
-fn check_array<T>(pointer: *const T, count: u64, name: &str) -> Result<usize> {
+fn check_array<T>(pointer: *const T, count: u64, name: impl Display) -> Result<usize> {
     let count = usize::try_from(count)
         .ok()
         .filter(|count| count.checked_mul(size_of::<T>()).is_some_and(|n| n <= isize::MAX as usize))
@@ -123,7 +125,7 @@ fn check_array<T>(pointer: *const T, count: u64, name: &str) -> Result<usize> {
 }
 
 /// Whether something of its type can be at `pointer`.
-fn check_pointer<T>(pointer: *const T, name: &str) -> Result<()> {
+fn check_pointer<T>(pointer: *const T, name: impl Display) -> Result<()> {
     if pointer.is_null() {
         return Err(Error::argument(format!("{name} is NULL")));
     }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::ffi::c_void;
+use std::fmt::Display;
 
 use super::structs::{
     DRR_STRIDE_SAME, drr_gradients, drr_lattice, drr_parameters, drr_points, drr_sampler_options,
@@ -50,7 +51,7 @@ pub(super) unsafe fn points<'a>(given: &drr_points, dims: usize) -> Result<Point
     let mut axes = [(std::ptr::null(), 0); 3];
     for (k, axis) in axes.iter_mut().enumerate().take(dims) {
         let stride = input_stride(given.stride[k], scalar.bytes() as i64, count, "points.stride")?;
-        check_address(given.axis[k], count, &format!("points.axis[{k}]"), "points")?;
+        check_address(given.axis[k], count, format_args!("points.axis[{k}]"), "points")?;
         *axis = (given.axis[k].cast(), stride);
     }
     // SAFETY: the caller's promise: readable at these places.
@@ -272,10 +273,10 @@ impl Layout {
         }
         if self.separate.is_null() {
             let [by_point, by_value, by_component] = self.dense(outputs, components)?;
-            check_address(self.data, count, &format!("{name}.data"), "points")?;
-            let by_value = stride(by_value, outputs, &format!("{name}.value_stride"))?;
+            check_address(self.data, count, format_args!("{name}.data"), "points")?;
+            let by_value = stride(by_value, outputs, format_args!("{name}.value_stride"))?;
             let by_component =
-                stride(by_component, components, &format!("{name}.component_stride"))?;
+                stride(by_component, components, format_args!("{name}.component_stride"))?;
             let places = Places::Strided(self.data.cast(), [by_value, by_component]);
             return Ok((places, self.points(by_point, rows)?));
         }
@@ -287,9 +288,9 @@ impl Layout {
         }
         // SAFETY: the caller's promise.
         let firsts: &'a [*mut u8] =
-            unsafe { slice(self.separate.cast(), each as u64, &format!("{name}.separate"))? };
+            unsafe { slice(self.separate.cast(), each as u64, format_args!("{name}.separate"))? };
         for (k, &first) in firsts.iter().enumerate() {
-            check_address(first.cast(), count, &format!("{name}.separate[{k}]"), "points")?;
+            check_address(first.cast(), count, format_args!("{name}.separate[{k}]"), "points")?;
         }
         let number = self.scalar.bytes() as i64;
         let by_point = if self.strides[0] == 0 { number } else { self.strides[0] };
@@ -354,7 +355,7 @@ impl Layout {
 }
 
 /// A stride of what is read: 0 means no gaps.
-fn input_stride(given: i64, gapless: i64, count: usize, name: &str) -> Result<isize> {
+fn input_stride(given: i64, gapless: i64, count: usize, name: impl Display) -> Result<isize> {
     match given {
         0 => stride(gapless, count, name),
         DRR_STRIDE_SAME => Ok(0),
@@ -363,7 +364,7 @@ fn input_stride(given: i64, gapless: i64, count: usize, name: &str) -> Result<is
 }
 
 /// A stride from C; refused if the last element could not be addressed.
-fn stride(given: i64, count: usize, name: &str) -> Result<isize> {
+fn stride(given: i64, count: usize, name: impl Display) -> Result<isize> {
     let stride = isize::try_from(given).ok().filter(|&stride| stride as i64 != DRR_STRIDE_SAME);
     let reach = isize::try_from(count).ok().and_then(|count| stride?.checked_mul(count));
     stride
@@ -376,7 +377,12 @@ pub(super) fn count_of(given: u64) -> usize {
     usize::try_from(given).unwrap_or(usize::MAX)
 }
 
-fn check_address(address: *const c_void, count: usize, name: &str, what: &str) -> Result<()> {
+fn check_address(
+    address: *const c_void,
+    count: usize,
+    name: impl Display,
+    what: &str,
+) -> Result<()> {
     if address.is_null() && count > 0 {
         return Err(Error::argument(format!("{name} is NULL, expected {count} {what}")));
     }

@@ -19,6 +19,10 @@ pub enum ErrorKind {
     Unsupported,
     /// Memory could not be had.
     OutOfMemory,
+    /// There is no such device, or no driver for one.
+    NoDevice,
+    /// A device or its driver failed.
+    Device,
     /// A bug in this library.
     Internal,
 }

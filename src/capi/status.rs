@@ -28,6 +28,10 @@ pub enum drr_status {
     DRR_ERROR_UNSUPPORTED = 6,
     /// Memory could not be had.
     DRR_ERROR_OUT_OF_MEMORY = 7,
+    /// There is no such device, or no driver for one.
+    DRR_ERROR_NO_DEVICE = 8,
+    /// A device or its driver failed.
+    DRR_ERROR_DEVICE = 9,
     /// A bug in drr; please report it.
     DRR_ERROR_INTERNAL = 99,
 }
@@ -71,6 +75,8 @@ fn status_of(kind: ErrorKind) -> drr_status {
         ErrorKind::OutsideDomain => DRR_ERROR_OUTSIDE_DOMAIN,
         ErrorKind::Unsupported => DRR_ERROR_UNSUPPORTED,
         ErrorKind::OutOfMemory => DRR_ERROR_OUT_OF_MEMORY,
+        ErrorKind::NoDevice => DRR_ERROR_NO_DEVICE,
+        ErrorKind::Device => DRR_ERROR_DEVICE,
         ErrorKind::Internal => DRR_ERROR_INTERNAL,
     }
 }
@@ -116,6 +122,8 @@ pub extern "C" fn drr_status_name(status: u32) -> *const c_char {
         5 => c"DRR_ERROR_OUTSIDE_DOMAIN",
         6 => c"DRR_ERROR_UNSUPPORTED",
         7 => c"DRR_ERROR_OUT_OF_MEMORY",
+        8 => c"DRR_ERROR_NO_DEVICE",
+        9 => c"DRR_ERROR_DEVICE",
         99 => c"DRR_ERROR_INTERNAL",
         _ => c"unknown status",
     };
@@ -167,7 +175,9 @@ mod tests {
 
     #[test]
     fn every_status_has_its_name() {
-        for status in [DRR_OK, DRR_ERROR_IO, DRR_ERROR_OUT_OF_MEMORY, DRR_ERROR_INTERNAL] {
+        for status in
+            [DRR_OK, DRR_ERROR_IO, DRR_ERROR_NO_DEVICE, DRR_ERROR_DEVICE, DRR_ERROR_INTERNAL]
+        {
             // SAFETY: static strings.
             let name = unsafe { CStr::from_ptr(drr_status_name(status as u32)) };
             assert_eq!(name.to_str().unwrap(), format!("{status:?}"));

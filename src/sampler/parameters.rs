@@ -88,6 +88,18 @@ impl<'a> Parameters<'a> {
         Ok(())
     }
 
+    /// Type of the numbers.
+    #[cfg(feature = "cuda")]
+    pub(super) fn scalar(&self) -> Scalar {
+        self.scalar
+    }
+
+    /// Address of the first number, and the bytes from row to row and from column to column.
+    #[cfg(feature = "cuda")]
+    pub(super) fn layout(&self) -> (*const u8, isize, isize) {
+        (self.base, self.row_stride, self.column_stride)
+    }
+
     fn get(&self, row: usize, column: usize) -> f64 {
         assert!(row < self.rows && column < self.columns);
         let row = self.base.wrapping_offset(row as isize * self.row_stride);
@@ -148,6 +160,15 @@ impl<'a> Ranges<'a> {
             Units::Normalized => (0.0, 1.0),
         };
         Range { min, max, slack: tolerance(min, max), clamps: self.outside == Outside::Clamp }
+    }
+
+    /// Ends of each range, and how far outside, in units of the range, still counts as the border.
+    #[cfg(feature = "cuda")]
+    pub(super) fn limits(&self) -> impl Iterator<Item = (f64, f64, f64)> {
+        (0..self.parameters.len()).map(|n| {
+            let Range { min, max, slack, .. } = self.range(n);
+            (min, max, slack)
+        })
     }
 
     /// A row normalised to [0, 1], and whether one of its parameters makes all results NaN. Those

@@ -105,6 +105,12 @@ impl<'a> Points<'a> {
         self.dims
     }
 
+    /// Per axis the address of the first coordinate and the bytes to the next.
+    #[cfg(feature = "cuda")]
+    pub(super) fn axes(&self) -> [(*const u8, isize); 3] {
+        self.axes.map(|axis| (axis.base, axis.stride))
+    }
+
     /// Reads the coordinates of the points `start..`, as many as there are up to a whole tile.
     pub(super) fn read(&self, start: usize, positions: &mut Positions) {
         assert!(start <= self.len);

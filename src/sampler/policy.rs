@@ -52,6 +52,13 @@ impl Normalizer {
         Self { axes, limits, evaluates_outside }
     }
 
+    /// Ends of each axis, and the largest distance of a normalised coordinate from 0 that still
+    /// counts as inside.
+    #[cfg(feature = "cuda")]
+    pub fn axes(&self) -> impl Iterator<Item = (f64, f64, f64)> {
+        self.axes.iter().zip(&self.limits).map(|(axis, &limit)| (axis.min, axis.max, limit))
+    }
+
     /// Normalises the coordinates in `positions` in place, and says what becomes of each point.
     /// Coordinates that are not to be evaluated become harmless ones.
     pub fn locate(&self, positions: &mut Positions, locations: &mut [Location; TILE]) {

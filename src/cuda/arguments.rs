@@ -1,0 +1,196 @@
+//! What kernels are given: the structs of `kernels/arguments.h`, field by field. A test compares
+//! the layouts.
+
+#![allow(missing_docs)]
+
+/// Results that can go to arrays of their own.
+pub const MAX_SEPARATE: usize = 32;
+
+/// Parameters that can be bound.
+pub const MAX_PARAMETERS: usize = 128;
+
+/// `Scalar` of grids; those of the caller's arrays are [`scalar`].
+pub const I8: u32 = 3;
+
+/// `Precision`: what inputs of a layer are rounded to.
+pub const PLAIN: u32 = 0;
+pub const BF16: u32 = 1;
+pub const STEPS: u32 = 2;
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Grid {
+    pub data: u64,
+    pub scale: u64,
+    pub zero: u64,
+    pub axes: [u32; 3],
+    pub sizes: [u32; 3],
+    pub dims: u32,
+    pub channels: u32,
+    pub row: u32,
+    pub offset: u32,
+    pub scalar: u32,
+    pub unused: u32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Layer {
+    pub weights: u64,
+    pub bias: u64,
+    pub inputs: u32,
+    pub outputs: u32,
+    pub activation: u32,
+    pub precision: u32,
+    pub low: f32,
+    pub step: f32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Value {
+    pub range: f64,
+    pub min: f64,
+    pub is_log: u32,
+    pub unused: u32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Range {
+    pub min: f64,
+    pub range: f64,
+    pub slack: f64,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Model {
+    pub base: u64,
+    pub grids: u64,
+    pub lines: u64,
+    pub layers: u64,
+    pub values: u64,
+    pub ranges: u64,
+    pub input_bias: u64,
+    pub grid_count: u32,
+    pub line_count: u32,
+    pub layer_count: u32,
+    pub dims: u32,
+    pub parameters: u32,
+    pub outputs: u32,
+    pub width: u32,
+    pub spatial: u32,
+    pub activation: u32,
+    pub widest: u32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Axis {
+    pub min: f64,
+    pub range: f64,
+    pub limit: f64,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Frame {
+    pub axes: [Axis; 3],
+    pub fades: u32,
+    pub evaluates_outside: u32,
+    pub is_physical: u32,
+    pub evaluates_parameters: u32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Points {
+    pub axes: [u64; 3],
+    pub strides: [i64; 3],
+    pub origin: [f64; 3],
+    pub spacing: [f64; 3],
+    pub lattice: [u64; 3],
+    pub is_lattice: u32,
+    pub scalar: u32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Table {
+    pub data: u64,
+    pub row_stride: i64,
+    pub column_stride: i64,
+    pub scalar: u32,
+    pub is_given: u32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Results {
+    pub data: u64,
+    pub value_stride: i64,
+    pub strides: [i64; 3],
+    pub separate: [u64; MAX_SEPARATE],
+    pub is_separate: u32,
+    pub is_lattice: u32,
+    pub scalar: u32,
+    pub unused: u32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Binding {
+    pub inputs: u64,
+    pub bias: u64,
+    pub is_nan: u64,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Query {
+    pub model: Model,
+    pub frame: Frame,
+    pub points: Points,
+    pub table: Table,
+    pub results: Results,
+    pub binding: Binding,
+    pub count: u64,
+    pub tile: u32,
+    pub unused: u32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct Bind {
+    pub model: Model,
+    pub binding: Binding,
+    pub scratch: u64,
+    pub parameters: [f64; MAX_PARAMETERS],
+    pub is_nan: u32,
+    pub unused: u32,
+}
+
+/// Size and place of the last field of each struct, in the order of `arguments.h`.
+pub fn layouts() -> Vec<[usize; 2]> {
+    macro_rules! layouts {
+        ($($name:ident.$last:ident),*) => {
+            vec![$([size_of::<$name>(), std::mem::offset_of!($name, $last)]),*]
+        };
+    }
+    layouts![
+        Grid.scalar,
+        Layer.step,
+        Value.is_log,
+        Range.slack,
+        Model.widest,
+        Axis.limit,
+        Frame.evaluates_parameters,
+        Points.scalar,
+        Table.is_given,
+        Results.scalar,
+        Binding.is_nan,
+        Query.tile,
+        Bind.is_nan
+    ]
+}

@@ -1,0 +1,300 @@
+//! NVIDIA's driver, opened when it is first asked for.
+//!
+//! The caller's current context is put back after every call. cudarc panics where the driver lacks
+//! a function, which is taken for an error here.
+
+use std::ffi::{CString, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+
+use cudarc::driver::result::{self, DriverError};
+use cudarc::driver::sys::{self, CUdevice_attribute, CUfunction_attribute, CUresult};
+
+use super::arguments::{Bind, Query};
+use super::{Limits, Machine, Shape, Stream};
+use crate::{Error, ErrorKind, Result};
+
+/// The kernels, made by tools/ptx.py.
+const PORTABLE: &str = include_str!("ptx/portable.ptx");
+
+/// The oldest architecture that they run on, times ten.
+const OLDEST: i32 = 70;
+
+/// Number of GPUs that the driver shows; 0 without a driver.
+///
+/// # Errors
+/// What a driver says that is there and does not work.
+pub fn count() -> Result<u32> {
+    match driver() {
+        Ok(()) => caught("cuDeviceGetCount", result::device::get_count).map(|n| n.max(0) as u32),
+        Err(error) if error.kind() == ErrorKind::NoDevice => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens the driver, once.
+fn driver() -> Result<()> {
+    static DRIVER: OnceLock<Result<()>> = OnceLock::new();
+    let open = || {
+        // SAFETY: opens the library of the driver, whose initialisers are trusted.
+        if !unsafe { sys::is_culib_present() } {
+            return Err(no_device("no NVIDIA driver on this machine (libcuda was not found)"));
+        }
+        caught("cuInit", result::init)
+    };
+    DRIVER.get_or_init(open).clone()
+}
+
+fn no_device(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::NoDevice, message)
+}
+
+/// Calls the driver; whatever goes wrong is an error that names the call.
+fn caught<T>(what: &str, call: impl FnOnce() -> Result<T, DriverError>) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(result) => result.map_err(|error| reason(what, error)),
+        Err(_) => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("{what}: this NVIDIA driver is too old (CUDA 12.0 or later is needed)"),
+        )),
+    }
+}
+
+fn reason(what: &str, error: DriverError) -> Error {
+    let kind = match error.0 {
+        CUresult::CUDA_ERROR_OUT_OF_MEMORY => ErrorKind::OutOfMemory,
+        CUresult::CUDA_ERROR_NO_DEVICE => ErrorKind::NoDevice,
+        CUresult::CUDA_ERROR_INVALID_VALUE | CUresult::CUDA_ERROR_INVALID_CONTEXT => {
+            ErrorKind::InvalidArgument
+        }
+        CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU
+        | CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION
+        | CUresult::CUDA_ERROR_SYSTEM_DRIVER_MISMATCH => ErrorKind::Unsupported,
+        _ => ErrorKind::Device,
+    };
+    let words = catch_unwind(AssertUnwindSafe(|| {
+        error.error_string().map(|text| text.to_string_lossy().into_owned()).ok()
+    }));
+    let words = words.ok().flatten().unwrap_or_else(|| format!("{:?}", error.0));
+    Error::new(kind, format!("{what}: {words}"))
+}
+
+/// A GPU with the kernels on it.
+pub struct Gpu {
+    context: Context,
+    module: sys::CUmodule,
+    query: sys::CUfunction,
+    bind: sys::CUfunction,
+    limits: Limits,
+}
+
+// SAFETY: the driver's handles may be used by any thread.
+unsafe impl Send for Gpu {}
+// SAFETY: as above.
+unsafe impl Sync for Gpu {}
+
+impl Gpu {
+    /// The GPU of this number, in its primary context (that of the CUDA runtime).
+    ///
+    /// # Errors
+    /// `NoDevice` if there is no such one, `Unsupported` if it or its driver is too old.
+    pub fn open(ordinal: u32) -> Result<Arc<dyn Machine>> {
+        let devices = count()?;
+        if ordinal >= devices {
+            driver()?;
+            return Err(no_device(format!("device {ordinal} asked for, there are {devices}")));
+        }
+        let context = Context::primary(ordinal)?;
+        let current = context.enter()?;
+        let attribute = |what| {
+            // SAFETY: the device exists.
+            caught("cuDeviceGetAttribute", || unsafe {
+                result::device::get_attribute(context.device, what)
+            })
+        };
+        use CUdevice_attribute as Attribute;
+        let major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
+        let minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
+        if 10 * major + minor < OLDEST {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "{} has compute capability {major}.{minor}, expected 7.0 or later",
+                    context.name()
+                ),
+            ));
+        }
+        let shared = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?;
+        let processors = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?;
+        let text = CString::new(PORTABLE).unwrap_or_default();
+        // SAFETY: the text of a module that ends with a zero.
+        let module = caught("cuModuleLoadData", || unsafe {
+            result::module::load_data(text.as_ptr().cast())
+        })?;
+        // SAFETY: the module is loaded.
+        let function = |name: &str| unsafe {
+            caught("cuModuleGetFunction", || {
+                result::module::get_function(module, CString::new(name).unwrap_or_default())
+            })
+        };
+        let (query, bind) = (function("drr_query")?, function("drr_bind")?);
+        // SAFETY: the function is loaded.
+        caught("cuFuncSetAttribute", || unsafe {
+            let what = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+            result::function::set_function_attribute(query, what, shared)
+        })?;
+        drop(current);
+        let limits =
+            Limits { shared: shared.max(0) as usize, processors: processors.max(1) as u32 };
+        Ok(Arc::new(Self { context, module, query, bind, limits }))
+    }
+
+    /// Queues a kernel of one argument.
+    ///
+    /// # Safety
+    /// `argument` is that of the kernel, and its addresses are right.
+    unsafe fn launch<T>(
+        &self,
+        function: sys::CUfunction,
+        argument: &T,
+        shape: Shape,
+        stream: Stream,
+    ) -> Result<()> {
+        let _current = self.context.enter()?;
+        let mut arguments = [std::ptr::from_ref(argument).cast::<c_void>().cast_mut()];
+        let Shape { blocks, threads, shared } = shape;
+        // SAFETY: the caller's promise; the driver copies the argument before it returns.
+        caught("cuLaunchKernel", || unsafe {
+            result::launch_kernel(
+                function,
+                (blocks, 1, 1),
+                (threads, 1, 1),
+                shared as u32,
+                handle(stream),
+                &mut arguments,
+            )
+        })
+    }
+}
+
+fn handle(stream: Stream) -> sys::CUstream {
+    stream.0 as sys::CUstream
+}
+
+impl Machine for Gpu {
+    fn name(&self) -> String {
+        self.context.name()
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<u64> {
+        let _current = self.context.enter()?;
+        // SAFETY: a size is all that it takes.
+        caught("cuMemAlloc", || unsafe { result::malloc_sync(bytes.max(1)) })
+            .map_err(|error| error.context(format!("{bytes} bytes on {}", self.name())))
+    }
+
+    unsafe fn free(&self, address: u64) {
+        if let Ok(_current) = self.context.enter() {
+            // SAFETY: the caller's promise.
+            let freed = caught("cuMemFree", || unsafe { result::free_sync(address) });
+            // A context that was destroyed took its memory along.
+            freed.unwrap_or_else(|error| log::warn!("{error}"));
+        }
+    }
+
+    unsafe fn upload(&self, address: u64, bytes: &[u8]) -> Result<()> {
+        let _current = self.context.enter()?;
+        // SAFETY: the caller's promise.
+        caught("cuMemcpyHtoD", || unsafe { result::memcpy_htod_sync(address, bytes) })
+    }
+
+    unsafe fn download(&self, address: u64, bytes: &mut [u8]) -> Result<()> {
+        let _current = self.context.enter()?;
+        // SAFETY: the caller's promise.
+        caught("cuMemcpyDtoH", || unsafe { result::memcpy_dtoh_sync(bytes, address) })
+    }
+
+    unsafe fn query(&self, query: &Query, shape: Shape, stream: Stream) -> Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { self.launch(self.query, query, shape, stream) }
+    }
+
+    unsafe fn bind(&self, bind: &Bind, threads: u32, stream: Stream) -> Result<()> {
+        let shape = Shape { blocks: 1, threads, shared: 0 };
+        // SAFETY: the caller's promise.
+        unsafe { self.launch(self.bind, bind, shape, stream) }
+    }
+
+    fn synchronize(&self, stream: Stream) -> Result<()> {
+        let _current = self.context.enter()?;
+        // SAFETY: a stream of the caller.
+        caught("cuStreamSynchronize", || unsafe { result::stream::synchronize(handle(stream)) })
+    }
+}
+
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        if let Ok(_current) = self.context.enter() {
+            // SAFETY: loaded by `open`, and nothing that is under way uses it any more.
+            let unloaded =
+                caught("cuModuleUnload", || unsafe { result::module::unload(self.module) });
+            unloaded.unwrap_or_else(|error| log::warn!("{error}"));
+        }
+    }
+}
+
+/// A device's primary context, kept alive.
+struct Context {
+    device: sys::CUdevice,
+    ordinal: u32,
+    context: sys::CUcontext,
+}
+
+impl Context {
+    fn primary(ordinal: u32) -> Result<Self> {
+        let device = caught("cuDeviceGet", || result::device::get(ordinal as i32))?;
+        // SAFETY: the device exists.
+        let context =
+            caught("cuDevicePrimaryCtxRetain", || unsafe { result::primary_ctx::retain(device) })?;
+        Ok(Self { device, ordinal, context })
+    }
+
+    fn name(&self) -> String {
+        let name = caught("cuDeviceGetName", || result::device::get_name(self.device));
+        format!("cuda:{} ({})", self.ordinal, name.unwrap_or_else(|_| "unknown".into()))
+    }
+
+    /// Makes it current until the guard is dropped.
+    fn enter(&self) -> Result<Current> {
+        // SAFETY: the context is retained.
+        caught("cuCtxPushCurrent", || unsafe { sys::cuCtxPushCurrent_v2(self.context).result() })?;
+        Ok(Current)
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        // SAFETY: retained by `primary`.
+        let released = caught("cuDevicePrimaryCtxRelease", || unsafe {
+            result::primary_ctx::release(self.device)
+        });
+        released.unwrap_or_else(|error| log::warn!("{error}"));
+    }
+}
+
+/// The caller's context comes back when this is dropped.
+struct Current;
+
+impl Drop for Current {
+    fn drop(&mut self) {
+        let mut ours = std::ptr::null_mut();
+        // SAFETY: pushed by `enter`.
+        let popped =
+            caught("cuCtxPopCurrent", || unsafe { sys::cuCtxPopCurrent_v2(&mut ours).result() });
+        popped.unwrap_or_else(|error| log::warn!("{error}"));
+    }
+}

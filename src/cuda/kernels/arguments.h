@@ -1,0 +1,139 @@
+// What kernels are given. src/cuda/arguments.rs has the same structs; a test compares the layouts.
+#pragma once
+
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+typedef long long i64;
+
+namespace drr {
+
+// Types of numbers in the caller's arrays and in grids.
+enum Scalar : u32 { F32 = 0, F64 = 1, F16 = 2, I8 = 3 };
+
+enum Activation : u32 { IDENTITY, RELU, ELU, SILU, GELU, SIGMOID, TANH, SINE };
+
+// What inputs of a layer are rounded to.
+enum Precision : u32 { PLAIN = 0, BF16 = 1, STEPS = 2 };
+
+// Results that can go to arrays of their own.
+constexpr int MAX_SEPARATE = 32;
+
+// Parameters that can be bound.
+constexpr int MAX_PARAMETERS = 128;
+
+// A feature grid or, of one axis, a line over a parameter. Addresses are bytes from `Model::base`.
+struct Grid {
+    u64 data;        // [vertices][row], channel-last
+    u64 scale, zero; // 8-bit grids: float [channels]
+    u32 axes[3];     // which coordinate, fastest first; of a line, the parameter
+    u32 sizes[3];    // vertices along each
+    u32 dims;        // axes that it has
+    u32 channels, row, offset;
+    u32 scalar;
+    u32 unused;
+};
+
+struct Layer {
+    u64 weights; // float [inputs][outputs]
+    u64 bias;    // float [outputs]
+    u32 inputs, outputs;
+    u32 activation;
+    u32 precision;
+    float low, step; // of STEPS
+};
+
+// Physical from normalised values: value * range + min, and exp() of that if it is a logarithm.
+struct Value {
+    double range, min;
+    u32 is_log, unused;
+};
+
+// Normalised from physical parameters: (p - min) / range.
+struct Range {
+    double min, range, slack;
+};
+
+struct Model {
+    u64 base;                 // address of everything below
+    u64 grids, lines, layers; // Grid[], Grid[], Layer[]
+    u64 values, ranges;       // Value[outputs], Range[parameters]
+    u64 input_bias;           // float [width]
+    u32 grid_count, line_count, layer_count;
+    u32 dims, parameters, outputs;
+    u32 width, spatial; // of the input vector, and the part that grids reach
+    u32 activation;     // of the input vector
+    u32 widest;         // of the input vector and all layers
+};
+
+// How coordinates are normalised: 2 (x - min) / range - 1.
+struct Axis {
+    double min, range, limit; // beyond `limit` is outside
+};
+
+struct Frame {
+    Axis axes[3];
+    u32 fades;                // vertices outside are zero
+    u32 evaluates_outside;    // else NaN
+    u32 is_physical;          // values are de-normalised, parameters are physical
+    u32 evaluates_parameters; // outside their ranges, at the nearest end; else NaN
+};
+
+// Where points are: coordinates in arrays, or those of a lattice.
+struct Points {
+    u64 axes[3];
+    i64 strides[3]; // bytes
+    double origin[3], spacing[3];
+    u64 lattice[3]; // points per axis
+    u32 is_lattice;
+    u32 scalar;
+};
+
+// Parameters of each point.
+struct Table {
+    u64 data;
+    i64 row_stride, column_stride;
+    u32 scalar;
+    u32 is_given; // else one binding holds for all points
+};
+
+// Where results go.
+struct Results {
+    u64 data;
+    i64 value_stride;
+    i64 strides[3]; // from point to point; of a lattice by axis
+    u64 separate[MAX_SEPARATE];
+    u32 is_separate, is_lattice;
+    u32 scalar, unused;
+};
+
+// What a model starts from for one set of parameters: addresses of device memory.
+struct Binding {
+    u64 inputs; // float [spatial]
+    u64 bias;   // float [outputs of the first layer]
+    u64 is_nan; // u32: results are NaN
+};
+
+// Arguments of `drr_query`.
+struct Query {
+    Model model;
+    Frame frame;
+    Points points;
+    Table table;
+    Results results;
+    Binding binding;
+    u64 count;
+    u32 tile; // points that a block has at a time, a multiple of 8
+    u32 unused;
+};
+
+// Arguments of `drr_bind`. Parameters are normalised.
+struct Bind {
+    Model model;
+    Binding binding;
+    u64 scratch; // double [width]
+    double parameters[MAX_PARAMETERS];
+    u32 is_nan, unused;
+};
+
+} // namespace drr

@@ -1,0 +1,278 @@
+// The kernels for every GPU: 32-bit arithmetic, one tile of points per block at a time, whose
+// hidden values stay in shared memory. Any model, as long as its widest layer fits there.
+//
+// Shared memory holds `x[k * tile + i]`, value k of point i: threads that have neighbouring outputs
+// read the same eight points at once, and neighbouring weights.
+
+#include "input.h"
+
+namespace drr {
+
+// Points that a thread has in its registers.
+constexpr u32 POINTS = 8;
+
+// Corners of a cell.
+constexpr u32 CORNERS = 8;
+
+// The parts of shared memory; `bytes` of src/cuda/launch.rs counts them.
+struct Memory {
+    double *positions;   // [3][tile]
+    u64 *starts;         // [CORNERS][tile]: number of the first value of a corner's row
+    float *weights;      // [CORNERS][tile]
+    u32 *is_nan;         // [tile]
+    float *front, *back; // [widest][tile]
+};
+
+DRR_DEVICE Memory memory_of(const Query &q) {
+    char *next = shared_memory();
+    const auto take = [&next](u64 bytes) {
+        char *part = next;
+        next += bytes;
+        return part;
+    };
+    Memory m;
+    m.positions = reinterpret_cast<double *>(take(3 * q.tile * sizeof(double)));
+    m.starts = reinterpret_cast<u64 *>(take(CORNERS * q.tile * sizeof(u64)));
+    m.front = reinterpret_cast<float *>(take(u64(q.model.widest) * q.tile * sizeof(float)));
+    m.back = reinterpret_cast<float *>(take(u64(q.model.widest) * q.tile * sizeof(float)));
+    m.weights = reinterpret_cast<float *>(take(CORNERS * q.tile * sizeof(float)));
+    m.is_nan = reinterpret_cast<u32 *>(take(q.tile * sizeof(u32)));
+    return m;
+}
+
+DRR_DEVICE float activate(u32 activation, float x) {
+    switch (activation) {
+    case RELU:
+        return x < 0.0f ? 0.0f : x;
+    case ELU:
+        return x > 0.0f ? x : expm1f(x);
+    case SILU:
+        return x / (1.0f + expf(-x));
+    case GELU:
+        return 0.5f * x * (1.0f + erff(x * 0.70710678f));
+    case SIGMOID:
+        return 1.0f / (1.0f + expf(-x));
+    case TANH:
+        return tanhf(x);
+    case SINE:
+        return sinf(x);
+    default:
+        return x;
+    }
+}
+
+// What layer `n` takes an input for, if there is such a layer.
+DRR_DEVICE float rounded(const Model &model, u32 n, float x) {
+    if (n >= model.layer_count)
+        return x;
+    const Layer &layer = at<Layer>(model, model.layers)[n];
+    if (layer.precision == BF16)
+        return to_bf16(x);
+    if (layer.precision == STEPS)
+        return layer.low +
+               layer.step * fminf(fmaxf(rintf((x - layer.low) / layer.step), 0.0f), 255.0f);
+    return x;
+}
+
+DRR_DEVICE float feature(const Model &model, const Grid &grid, u64 start, u32 c) {
+    const u64 n = start + c;
+    if (grid.scalar == F32)
+        return at<float>(model, grid.data)[n];
+    if (grid.scalar == F16)
+        return float_of_half(at<u16>(model, grid.data)[n]);
+    return at<float>(model, grid.zero)[c] +
+           at<float>(model, grid.scale)[c] * float(at<signed char>(model, grid.data)[n]);
+}
+
+// Corners of point `i` in a grid; `position` gives the coordinate of an axis.
+template <class Position>
+DRR_DEVICE void find_corners(const Grid &grid, bool fades, const Memory &m, u32 tile, u32 i,
+                             const Position &position) {
+    u32 count = 1;
+    m.starts[i] = 0;
+    m.weights[i] = 1.0f;
+    u64 stride = grid.row;
+    for (u32 d = 0; d < grid.dims; d++) {
+        const double x = position(grid.axes[d]);
+        const Bracket b = fades ? fading(x, grid.sizes[d]) : border(x, grid.sizes[d]);
+        for (u32 c = 0; c < count; c++) {
+            const u32 lower = c * tile + i, upper = (count + c) * tile + i;
+            m.starts[upper] = m.starts[lower] + b.upper * stride;
+            m.weights[upper] = m.weights[lower] * b.weights[1];
+            m.starts[lower] += b.lower * stride;
+            m.weights[lower] *= b.weights[0];
+        }
+        count *= 2;
+        stride *= grid.sizes[d];
+    }
+}
+
+// Adds a grid's interpolated features to the input vectors.
+DRR_DEVICE void add_features(const Model &model, const Grid &grid, const Memory &m, u32 tile) {
+    const u32 corners = 1u << grid.dims;
+    for (u32 n = thread(); n < grid.channels * tile; n += threads()) {
+        const u32 c = n % grid.channels, i = n / grid.channels;
+        float sum = 0.0f;
+        for (u32 k = 0; k < corners; k++)
+            sum += m.weights[k * tile + i] * feature(model, grid, m.starts[k * tile + i], c);
+        m.front[(grid.offset + c) * tile + i] += sum;
+    }
+}
+
+// The complete input vectors of the points from `first` on, up to the last one.
+DRR_DEVICE void gather(const Query &q, const Memory &m, u64 first, u32 width) {
+    const Model &model = q.model;
+    const u32 tile = q.tile;
+    const bool has_table = q.table.is_given;
+    // The points beyond the last one are like it.
+    const auto index = [&q, first](u32 i) { return first + i < q.count ? first + i : q.count - 1; };
+    for (u32 i = thread(); i < tile; i += threads()) {
+        bool is_nan = !has_table && *reinterpret_cast<const u32 *>(q.binding.is_nan) != 0;
+        for (u32 axis = 0; axis < model.dims; axis++)
+            m.positions[axis * tile + i] =
+                normalize(q.frame, axis, coordinate(q.points, index(i), axis), is_nan);
+        for (u32 n = 0; has_table && n < model.parameters; n++)
+            parameter(q, index(i), n, is_nan);
+        m.is_nan[i] = is_nan;
+    }
+    const float *starts = has_table ? at<float>(model, model.input_bias)
+                                    : reinterpret_cast<const float *>(q.binding.inputs);
+    for (u32 n = thread(); n < width * tile; n += threads())
+        m.front[n] = starts[n / tile];
+    barrier();
+    for (u32 g = 0; g < model.grid_count; g++) {
+        const Grid grid = at<Grid>(model, model.grids)[g];
+        for (u32 i = thread(); i < tile; i += threads())
+            find_corners(grid, q.frame.fades, m, tile, i,
+                         [&m, tile, i](u32 axis) { return m.positions[axis * tile + i]; });
+        barrier();
+        add_features(model, grid, m, tile);
+        barrier();
+    }
+    for (u32 l = 0; has_table && l < model.line_count; l++) {
+        const Grid line = at<Grid>(model, model.lines)[l];
+        for (u32 i = thread(); i < tile; i += threads())
+            find_corners(line, false, m, tile, i, [&q, &index, i](u32 n) {
+                bool ignored = false;
+                return 2.0 * parameter(q, index(i), n, ignored) - 1.0;
+            });
+        barrier();
+        add_features(model, line, m, tile);
+        barrier();
+    }
+    for (u32 n = thread(); n < width * tile; n += threads()) {
+        const float x = activate(model.activation, m.front[n]);
+        // What no grid reaches is not rounded: it can be in the bias instead.
+        m.front[n] = n / tile < model.spatial ? rounded(model, 0, x) : x;
+    }
+    barrier();
+}
+
+// Layer `l`, from `m.front` to `m.back`.
+DRR_DEVICE void dense(const Model &model, u32 l, const float *bias, u32 inputs, u32 tile,
+                      const Memory &m) {
+    const Layer layer = at<Layer>(model, model.layers)[l];
+    const float *weights = at<float>(model, layer.weights);
+    for (u32 n = thread(); n < layer.outputs * (tile / POINTS); n += threads()) {
+        const u32 output = n % layer.outputs, first = n / layer.outputs * POINTS;
+        float sums[POINTS];
+        for (u32 j = 0; j < POINTS; j++)
+            sums[j] = bias[output];
+        for (u32 k = 0; k < inputs; k++) {
+            const float weight = weights[u64(k) * layer.outputs + output];
+            const float *x = m.front + k * tile + first;
+            for (u32 j = 0; j < POINTS; j++)
+                sums[j] += weight * x[j];
+        }
+        for (u32 j = 0; j < POINTS; j++)
+            m.back[output * tile + first + j] =
+                rounded(model, l + 1, activate(layer.activation, sums[j]));
+    }
+    barrier();
+}
+
+DRR_DEVICE void write_values(const Query &q, const Memory &m, u64 first) {
+    const Model &model = q.model;
+    for (u32 n = thread(); n < model.outputs * q.tile; n += threads()) {
+        const u32 k = n % model.outputs, i = n / model.outputs;
+        if (first + i >= q.count)
+            continue;
+        double value = m.front[k * q.tile + i];
+        if (q.frame.is_physical) {
+            const Value to = at<Value>(model, model.values)[k];
+            value = value * to.range + to.min;
+            value = to.is_log ? exp(value) : value;
+        }
+        if (m.is_nan[i])
+            value = not_a_number();
+        write(place(q.results, q.points, first + i, k), q.results.scalar, value);
+    }
+    barrier();
+}
+
+} // namespace drr
+
+// Values at points. Blocks take one tile after another.
+DRR_KERNEL drr_query(const drr::Query q) {
+    using namespace drr;
+    Memory m = memory_of(q);
+    const Model &model = q.model;
+    const bool has_table = q.table.is_given;
+    const u32 width = has_table ? model.width : model.spatial;
+    for (u64 first = u64(block()) * q.tile; first < q.count; first += u64(blocks()) * q.tile) {
+        gather(q, m, first, width);
+        for (u32 l = 0; l < model.layer_count; l++) {
+            const Layer &layer = at<Layer>(model, model.layers)[l];
+            const bool is_bound = l == 0 && !has_table;
+            const float *bias = is_bound ? reinterpret_cast<const float *>(q.binding.bias)
+                                         : at<float>(model, layer.bias);
+            dense(model, l, bias, l == 0 ? width : layer.inputs, q.tile, m);
+            float *front = m.front;
+            m.front = m.back;
+            m.back = front;
+        }
+        write_values(q, m, first);
+    }
+}
+
+// What a model starts from for one set of parameters. For one block.
+DRR_KERNEL drr_bind(const drr::Bind b) {
+    using namespace drr;
+    const Model &model = b.model;
+    double *inputs = reinterpret_cast<double *>(b.scratch);
+    float *starts = reinterpret_cast<float *>(b.binding.inputs);
+    float *bias = reinterpret_cast<float *>(b.binding.bias);
+    for (u32 k = thread(); k < model.width; k += threads())
+        inputs[k] = at<float>(model, model.input_bias)[k];
+    if (thread() == 0)
+        *reinterpret_cast<u32 *>(b.binding.is_nan) = b.is_nan;
+    barrier();
+    for (u32 l = 0; l < model.line_count; l++) {
+        const Grid line = at<Grid>(model, model.lines)[l];
+        const float *data = at<float>(model, line.data);
+        const double last = double(line.sizes[0] - 1);
+        const double p = fmin(fmax(b.parameters[line.axes[0]], 0.0), 1.0) * last;
+        const u32 lower = u32(p), upper = lower + 1 < line.sizes[0] ? lower + 1 : lower;
+        for (u32 f = thread(); f < line.channels; f += threads()) {
+            const double from = data[u64(lower) * line.row + f],
+                         to = data[u64(upper) * line.row + f];
+            inputs[line.offset + f] += from + (p - double(lower)) * (to - from);
+        }
+        barrier();
+    }
+    for (u32 k = thread(); k < model.spatial; k += threads())
+        starts[k] = float(inputs[k]);
+    if (model.layer_count == 0)
+        return;
+    for (u32 k = model.spatial + thread(); k < model.width; k += threads())
+        inputs[k] = activate(model.activation, float(inputs[k]));
+    barrier();
+    const Layer layer = at<Layer>(model, model.layers)[0];
+    const float *weights = at<float>(model, layer.weights);
+    for (u32 output = thread(); output < layer.outputs; output += threads()) {
+        double sum = at<float>(model, layer.bias)[output];
+        for (u32 k = model.spatial; k < model.width; k++)
+            sum += inputs[k] * double(weights[u64(k) * layer.outputs + output]);
+        bias[output] = float(sum);
+    }
+}

@@ -1,0 +1,136 @@
+//! Evaluates a model on a GPU: the model's memory there, launches, the driver. Knows nothing of
+//! physical units beyond what kernels are told, or of policies.
+//!
+//! Kernels are written once (`kernels/`) for GPUs and for the host; a [`Machine`] is what runs them:
+//! a GPU ([`gpu`]) or, in tests, the host. NVIDIA's driver is opened at run time; nothing here needs
+//! it, or CUDA, to be built.
+
+pub mod arguments;
+pub mod gpu;
+mod image;
+mod resident;
+
+use std::sync::Arc;
+
+use crate::Result;
+use arguments::{Bind, Query};
+pub use resident::Resident;
+
+/// A queue of work of a machine: a `CUstream` or `cudaStream_t`, 0 for the default one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stream(pub u64);
+
+/// What a launch asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Blocks of the launch.
+    pub blocks: u32,
+    /// Threads of a block.
+    pub threads: u32,
+    /// Bytes of shared memory of a block.
+    pub shared: usize,
+}
+
+/// What a machine has.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of shared memory that a block can have.
+    pub shared: usize,
+    /// Blocks that run at the same time, each on a processor of its own.
+    pub processors: u32,
+}
+
+/// What runs kernels. Addresses are those of the machine's memory.
+pub trait Machine: Send + Sync {
+    /// Name and number, for messages.
+    fn name(&self) -> String;
+
+    /// What it has.
+    fn limits(&self) -> Limits;
+
+    /// Memory, aligned to 256 bytes.
+    ///
+    /// # Errors
+    /// `OutOfMemory`, or what the driver says.
+    fn allocate(&self, bytes: usize) -> Result<u64>;
+
+    /// Gives memory back.
+    ///
+    /// # Safety
+    /// `address` came from [`Machine::allocate`], and no work that uses it may be under way.
+    unsafe fn free(&self, address: u64);
+
+    /// Copies bytes there, and waits for that.
+    ///
+    /// # Safety
+    /// The memory is the caller's, and nothing under way uses it.
+    ///
+    /// # Errors
+    /// What the driver says.
+    unsafe fn upload(&self, address: u64, bytes: &[u8]) -> Result<()>;
+
+    /// Copies bytes from there, and waits for that.
+    ///
+    /// # Safety
+    /// As for [`Machine::upload`].
+    ///
+    /// # Errors
+    /// What the driver says.
+    unsafe fn download(&self, address: u64, bytes: &mut [u8]) -> Result<()>;
+
+    /// Queues a query.
+    ///
+    /// # Safety
+    /// All addresses must be what `arguments.h` says, until the stream got to the end of it.
+    ///
+    /// # Errors
+    /// What the driver says.
+    unsafe fn query(&self, query: &Query, shape: Shape, stream: Stream) -> Result<()>;
+
+    /// Queues the binding of parameters, in one block of so many threads.
+    ///
+    /// # Safety
+    /// As for [`Machine::query`].
+    ///
+    /// # Errors
+    /// What the driver says.
+    unsafe fn bind(&self, bind: &Bind, threads: u32, stream: Stream) -> Result<()>;
+
+    /// Waits until a stream has nothing to do.
+    ///
+    /// # Errors
+    /// What the driver says, also of work that failed there.
+    fn synchronize(&self, stream: Stream) -> Result<()>;
+}
+
+/// Memory of a machine, given back when dropped.
+pub struct Memory {
+    machine: Arc<dyn Machine>,
+    address: u64,
+    bytes: usize,
+}
+
+impl Memory {
+    /// # Errors
+    /// Those of [`Machine::allocate`].
+    pub fn new(machine: &Arc<dyn Machine>, bytes: usize) -> Result<Self> {
+        Ok(Self { machine: machine.clone(), address: machine.allocate(bytes)?, bytes })
+    }
+
+    /// Where it begins.
+    pub fn address(&self) -> u64 {
+        self.address
+    }
+
+    /// Its size.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: from `allocate`; who owns it promised to be done with it.
+        unsafe { self.machine.free(self.address) };
+    }
+}

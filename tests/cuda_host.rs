@@ -1,0 +1,442 @@
+//! The CUDA kernels without a GPU: their sources, compiled for the host (tests/cuda), give what the
+//! CPU gives, in every form of query. Skipped where there is no C++ compiler.
+#![cfg(feature = "cuda")]
+
+mod common;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use common::programs::{is_installed, root, silent};
+use common::random::{self, Rng};
+use common::{Baked, query};
+use drr::cuda::arguments::{Bind, Query, layouts};
+use drr::cuda::{Limits, Machine, Shape, Stream};
+use drr::sampler::results::{Places, PointStride};
+use drr::sampler::scalar::Scalar;
+use drr::{
+    DeviceModel, DeviceSampler, Error, ErrorKind, Kernel, Lattice, Outside, Parameters, Points,
+    Sampler, SamplerOptions, Units, ValuesMut,
+};
+use libloading::Library;
+
+/// Largest error, relative to the largest result (at least 1); tests/parity.rs says why.
+const TOLERANCE: f64 = 3e-6;
+
+/// Part of the results that may differ by a step where inputs of layers are rounded.
+const STEPS: f64 = 0.1;
+
+/// The host as a machine. Memory is what the test's process has, so that addresses are pointers.
+struct Host {
+    library: &'static Library,
+    limits: Limits,
+    memory: Mutex<HashMap<u64, Vec<u128>>>,
+    /// Bytes that can be had.
+    room: usize,
+    /// Wrong on purpose.
+    is_broken: bool,
+}
+
+/// Kernels take turns: the harness has one block at a time.
+static LAUNCH: Mutex<()> = Mutex::new(());
+
+fn library() -> Option<&'static Library> {
+    static LIBRARY: OnceLock<Option<Library>> = OnceLock::new();
+    LIBRARY
+        .get_or_init(|| {
+            if !is_installed("c++") {
+                eprintln!("skipped: the kernels on the host (there is no c++)");
+                return None;
+            }
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let path = folder.path().join("libhost.so");
+            let mut command = std::process::Command::new("c++");
+            command.args(["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]);
+            command
+                .arg("-I")
+                .arg(root().join("tests/cuda"))
+                .arg(root().join("tests/cuda/host.cpp"));
+            command.arg("-o").arg(&path);
+            silent(&command.output().expect("c++"), "the kernels on the host");
+            // SAFETY: our own library, without initialisers.
+            Some(unsafe { Library::new(&path) }.expect("the library just made"))
+        })
+        .as_ref()
+}
+
+impl Host {
+    fn new() -> Option<Self> {
+        let limits = Limits { shared: 64 << 10, processors: 2 };
+        let memory = Mutex::default();
+        Some(Self { library: library()?, limits, memory, room: usize::MAX, is_broken: false })
+    }
+
+    fn machine(self) -> (Arc<Self>, Arc<dyn Machine>) {
+        let host = Arc::new(self);
+        (host.clone(), host)
+    }
+}
+
+impl Machine for Host {
+    fn name(&self) -> String {
+        "host".into()
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<u64, Error> {
+        let mut memory = self.memory.lock().unwrap();
+        let taken: usize = memory.values().map(|block| 16 * block.len()).sum();
+        if taken + bytes > self.room {
+            return Err(Error::new(ErrorKind::OutOfMemory, format!("{bytes} bytes on the host")));
+        }
+        // All ones are NaN in every type: what is read before it is written shows up.
+        let block = vec![u128::MAX; bytes.div_ceil(16) + 1];
+        let address = block.as_ptr() as u64;
+        memory.insert(address, block);
+        Ok(address)
+    }
+
+    unsafe fn free(&self, address: u64) {
+        self.memory.lock().unwrap().remove(&address).expect("an address from allocate");
+    }
+
+    unsafe fn upload(&self, address: u64, bytes: &[u8]) -> Result<(), Error> {
+        // SAFETY: the caller's promise.
+        unsafe { (address as *mut u8).copy_from(bytes.as_ptr(), bytes.len()) };
+        Ok(())
+    }
+
+    unsafe fn download(&self, address: u64, bytes: &mut [u8]) -> Result<(), Error> {
+        // SAFETY: the caller's promise.
+        unsafe { (address as *const u8).copy_to(bytes.as_mut_ptr(), bytes.len()) };
+        Ok(())
+    }
+
+    unsafe fn query(&self, query: &Query, shape: Shape, _: Stream) -> Result<(), Error> {
+        assert!(shape.blocks > 0 && shape.shared <= self.limits.shared, "{shape:?}");
+        let mut query = *query;
+        query.frame.axes[0].min += f64::from(u8::from(self.is_broken));
+        let _turn = LAUNCH.lock().unwrap();
+        // SAFETY: a function of tests/cuda/host.cpp; the caller's promise.
+        unsafe {
+            let launch: libloading::Symbol<unsafe extern "C" fn(*const Query, u32, u32, usize)> =
+                self.library.get(b"drr_host_query").expect("exported");
+            launch(&query, shape.blocks, shape.threads, shape.shared);
+        }
+        Ok(())
+    }
+
+    unsafe fn bind(&self, bind: &Bind, threads: u32, _: Stream) -> Result<(), Error> {
+        let _turn = LAUNCH.lock().unwrap();
+        // SAFETY: as above.
+        unsafe {
+            let launch: libloading::Symbol<unsafe extern "C" fn(*const Bind, u32)> =
+                self.library.get(b"drr_host_bind").expect("exported");
+            launch(bind, threads);
+        }
+        Ok(())
+    }
+
+    fn synchronize(&self, _: Stream) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// A model on the host's machine, and the reference beside it.
+fn on_host(baked: &Baked, host: Host) -> Result<Arc<DeviceModel>, Error> {
+    DeviceModel::on(&baked.runtime(Kernel::Reference, 1), &host.machine().1)
+}
+
+fn packed(values: &mut [f64], outputs: usize) -> ValuesMut<'_> {
+    ValuesMut::packed(values, outputs).expect("whole points")
+}
+
+/// Equal up to rounding, NaN where the other is NaN.
+fn compare(baked: &Baked, found: &[f64], expected: &[f64], what: &str) {
+    assert_eq!(found.len(), expected.len());
+    let largest = expected.iter().filter(|x| x.is_finite()).fold(1.0, |l: f64, x| l.max(x.abs()));
+    let mut wrong = 0;
+    for (n, (a, b)) in found.iter().zip(expected).enumerate() {
+        assert_eq!(a.is_nan(), b.is_nan(), "{what}: value {n} is {a}, expected {b}");
+        wrong += usize::from(!a.is_nan() && a != b && !((a - b).abs() <= TOLERANCE * largest));
+    }
+    let most = if random::has_steps(&baked.spec) { STEPS * found.len() as f64 } else { 0.0 };
+    assert!(wrong as f64 <= most, "{what}: {wrong} of {} values differ", found.len());
+}
+
+const POLICIES: [SamplerOptions; 4] = {
+    let clamp = SamplerOptions {
+        units: Units::Physical,
+        outside: Outside::Clamp,
+        outside_parameters: Outside::Clamp,
+    };
+    [
+        clamp,
+        SamplerOptions { outside: Outside::Zeros, outside_parameters: Outside::Nan, ..clamp },
+        SamplerOptions { outside: Outside::Nan, ..clamp },
+        SamplerOptions { units: Units::Normalized, ..clamp },
+    ]
+};
+
+/// Physical points, or the same numbers taken for normalised ones.
+fn points(baked: &Baked, count: usize, rng: &mut Rng) -> Vec<f64> {
+    let mut points = random::points(&baked.spec, count, rng);
+    if let Some(x) = points.get_mut(1) {
+        *x = f64::NAN;
+    }
+    points
+}
+
+#[test]
+fn layouts_are_those_of_the_kernels() {
+    let Some(library) = library() else { return };
+    // SAFETY: an array of tests/cuda/host.cpp that is as long as our list.
+    let found = unsafe {
+        let list: libloading::Symbol<*const [usize; 2]> =
+            library.get(b"drr_host_layouts").expect("exported");
+        std::slice::from_raw_parts(*list, layouts().len())
+    };
+    assert_eq!(found, layouts());
+}
+
+#[test]
+fn random_models_give_what_the_reference_gives() {
+    for seed in 0..75 {
+        let Some(host) = Host::new() else { return };
+        let (mut rng, baked) = (Rng::new(seed), random::model(seed));
+        let model = on_host(&baked, host).unwrap();
+        let (dims, outputs) = (baked.spec.axes.len(), baked.spec.outputs());
+        // Around the sizes of tiles, and more than all blocks have at a time now and then.
+        let count = [0, 1, 2, 7, 8, 9, 31, 64, 65, 130][seed as usize % 10];
+        let options = POLICIES[seed as usize % 4];
+        let parameters = random::parameters(&baked.spec, &mut rng);
+        let at = points(&baked, count, &mut rng);
+        let sampler = DeviceSampler::new(&model, &parameters, &options).unwrap();
+        let mut found = vec![f64::MIN; count * outputs];
+        // SAFETY: the host reads and writes these arrays during the call.
+        unsafe {
+            let points = Points::packed(&at, dims).unwrap();
+            sampler.query(&points, &mut packed(&mut found, outputs), Stream(0)).unwrap();
+        }
+        let reference = baked.sampler(Kernel::Reference, &parameters, &options);
+        compare(&baked, &found, &query(&reference, &at), &format!("model {seed}"));
+
+        // Other parameters, by the same sampler.
+        let parameters = random::parameters(&baked.spec, &mut rng);
+        // SAFETY: as above.
+        unsafe {
+            sampler.set_parameters(&parameters, Stream(0)).unwrap();
+            let points = Points::packed(&at, dims).unwrap();
+            sampler.query(&points, &mut packed(&mut found, outputs), Stream(0)).unwrap();
+        }
+        let reference = baked.sampler(Kernel::Reference, &parameters, &options);
+        compare(&baked, &found, &query(&reference, &at), &format!("model {seed}, bound again"));
+    }
+}
+
+#[test]
+fn every_point_can_have_its_own_parameters() {
+    for seed in (0..60).step_by(2) {
+        let Some(host) = Host::new() else { return };
+        let (mut rng, baked) = (Rng::new(seed), random::model(seed));
+        let model = on_host(&baked, host).unwrap();
+        let (dims, outputs) = (baked.spec.axes.len(), baked.spec.outputs());
+        let (count, columns) = (37, baked.spec.parameters.len());
+        let options = POLICIES[seed as usize / 2 % 4];
+        let at = points(&baked, count, &mut rng);
+        let mut rows: Vec<f64> =
+            (0..count).flat_map(|_| random::parameters(&baked.spec, &mut rng)).collect();
+        for (n, x) in rows.iter_mut().enumerate() {
+            *x = [*x, *x, f64::NAN, 1e9, *x][(n + n / 3) % 5];
+        }
+        let (at, table) = (
+            Points::packed(&at, dims).unwrap(),
+            Parameters::packed(&rows, count, columns).unwrap(),
+        );
+        let mut found = vec![f64::MIN; count * outputs];
+        let mut expected = found.clone();
+        // SAFETY: the host reads and writes these arrays during the call.
+        unsafe {
+            let values = &mut packed(&mut found, outputs);
+            model.query(&table, &options, &at, values, Stream(0)).unwrap();
+        }
+        let runtime = baked.runtime(Kernel::Reference, 1);
+        runtime.query(&table, &options, &at, &mut packed(&mut expected, outputs)).unwrap();
+        compare(&baked, &found, &expected, &format!("model {seed}"));
+    }
+}
+
+#[test]
+fn lattices_need_no_coordinates() {
+    for seed in 0..30 {
+        let Some(host) = Host::new() else { return };
+        let (mut rng, baked) = (Rng::new(seed), random::model(seed));
+        let model = on_host(&baked, host).unwrap();
+        let (dims, outputs) = (baked.spec.axes.len(), baked.spec.outputs());
+        let parameters = random::parameters(&baked.spec, &mut rng);
+        let options = SamplerOptions { units: Units::Normalized, ..Default::default() };
+        let lattice = Lattice {
+            origin: [-1.1, 0.9, -0.3],
+            spacing: [0.2, -0.31, 0.0],
+            dims: std::array::from_fn(|axis| if axis < dims { [11, 4, 3][axis] } else { 1 }),
+        };
+        let count = lattice.points().unwrap();
+        let (mut found, mut expected) =
+            (vec![f64::MIN; count * outputs], vec![0.0; count * outputs]);
+        let sampler = DeviceSampler::new(&model, &parameters, &options).unwrap();
+        // SAFETY: the host writes the array during the call.
+        unsafe {
+            sampler.query_lattice(&lattice, &mut packed(&mut found, outputs), Stream(0)).unwrap();
+        }
+        let reference = baked.sampler(Kernel::Reference, &parameters, &options);
+        reference.query_lattice(&lattice, &mut packed(&mut expected, outputs)).unwrap();
+        compare(&baked, &found, &expected, &format!("model {seed}"));
+    }
+}
+
+/// Points backwards in records of odd size, results apart and at odd addresses: bit by bit those of
+/// packed arrays in the same type.
+#[test]
+fn any_layout_gives_the_same_bits() {
+    let Some(host) = Host::new() else { return };
+    let baked = common::programs::model();
+    let model = on_host(&baked, host).unwrap();
+    let (dims, outputs, count) = (3, 2, 21);
+    let mut rng = Rng::new(5);
+    let at: Vec<f32> =
+        random::points(&baked.spec, count, &mut rng).into_iter().map(|x| x as f32).collect();
+    let sampler = DeviceSampler::new(&model, &[0.5, 0.5], &SamplerOptions::default()).unwrap();
+    let mut expected = vec![0.0f32; count * outputs];
+    // SAFETY: the host reads and writes these arrays during the call.
+    unsafe {
+        let mut values = ValuesMut::packed(&mut expected, outputs).unwrap();
+        sampler.query(&Points::packed(&at, dims).unwrap(), &mut values, Stream(0)).unwrap();
+    }
+    let record = 4 * dims + 3;
+    let mut records = vec![0u8; count * record + 1];
+    for i in 0..count {
+        for k in 0..dims {
+            let start = 1 + (count - 1 - i) * record + 4 * k;
+            records[start..start + 4].copy_from_slice(&at[i * dims + k].to_ne_bytes());
+        }
+    }
+    let last = records.as_ptr().wrapping_add(1 + (count - 1) * record);
+    let axes = [0, 1, 2].map(|k| (last.wrapping_add(4 * k), -(record as isize)));
+    for (scalar, bytes) in [(Scalar::F32, 4), (Scalar::F64, 8), (Scalar::F16, 2)] {
+        let mut apart = vec![vec![0xaau8; 1 + 2 * bytes * count]; outputs];
+        let places = apart.iter_mut().map(|array| array.as_mut_ptr().wrapping_add(1)).collect();
+        // SAFETY: the host reads and writes these arrays during the call; every second number of
+        // each is written.
+        unsafe {
+            let points = Points::from_raw(Scalar::F32, count, dims, axes);
+            let stride = PointStride::Each(2 * bytes as isize);
+            let mut values = ValuesMut::from_raw(
+                scalar,
+                [count, outputs],
+                Places::Separate(Vec::into(places)),
+                stride,
+            );
+            sampler.query(&points, &mut values, Stream(0)).unwrap();
+        }
+        for (n, &expected) in expected.iter().enumerate() {
+            let (i, k) = (n / outputs, n % outputs);
+            let found = &apart[k][1 + 2 * bytes * i..][..2 * bytes];
+            assert_eq!(found[bytes..], [0xaa; 8][..bytes], "between results");
+            let (wide, half) = (f64::from(expected), half::f16::from_f32(expected));
+            match scalar {
+                Scalar::F32 => assert_eq!(found[..4], expected.to_ne_bytes()),
+                // Not rounded to 32 bits on the way.
+                Scalar::F64 => {
+                    let found = f64::from_ne_bytes(found[..8].try_into().unwrap());
+                    assert!(found as f32 == wide as f32 || found.is_nan() && wide.is_nan());
+                }
+                Scalar::F16 => {
+                    let found = half::f16::from_ne_bytes(found[..2].try_into().unwrap());
+                    let next = (found.to_bits() as i32 - half.to_bits() as i32).abs();
+                    assert!(next <= 1, "{found} for {expected}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn memory_is_given_back() {
+    let Some(host) = Host::new() else { return };
+    let (host, machine) = host.machine();
+    let baked = random::model(3);
+    let runtime = baked.runtime(Kernel::Scalar, 1);
+    let model = DeviceModel::on(&runtime, &machine).unwrap();
+    let blocks = |host: &Host| host.memory.lock().unwrap().len();
+    assert_eq!(blocks(&host), 1, "after the check only the model is there");
+    let parameters = random::parameters(&baked.spec, &mut Rng::new(1));
+    let sampler = DeviceSampler::new(&model, &parameters, &SamplerOptions::default()).unwrap();
+    drop(model);
+    assert_eq!(blocks(&host), 2, "a sampler keeps its model");
+    drop(sampler);
+    assert_eq!(blocks(&host), 0);
+}
+
+fn refusal<T>(result: Result<T, Error>) -> Error {
+    result.err().expect("an error")
+}
+
+#[test]
+fn what_a_device_cannot_do_is_refused() {
+    let Some(host) = Host::new() else { return };
+    let baked = common::programs::model();
+    let runtime = baked.runtime(Kernel::Scalar, 1);
+
+    let little = Host { room: 100, ..Host::new().unwrap() };
+    let error = refusal(on_host(&baked, little));
+    assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
+
+    let narrow = Host { limits: Limits { shared: 2000, processors: 1 }, ..Host::new().unwrap() };
+    let error = refusal(on_host(&baked, narrow));
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert!(error.to_string().contains("shared memory, the device has 2000"), "{error}");
+
+    let broken = Host { is_broken: true, ..Host::new().unwrap() };
+    let error = refusal(on_host(&baked, broken));
+    assert_eq!(error.kind(), ErrorKind::Device, "{error}");
+    assert!(error.to_string().contains("on the CPU"), "{error}");
+
+    let model = DeviceModel::on(&runtime, &host.machine().1).unwrap();
+    let strict = SamplerOptions { outside: Outside::Error, ..Default::default() };
+    let error = refusal(DeviceSampler::new(&model, &[0.5, 0.5], &strict));
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    let error = refusal(DeviceSampler::new(&model, &[0.5], &SamplerOptions::default()));
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    let sampler = DeviceSampler::new(&model, &[0.5, 0.5], &SamplerOptions::default()).unwrap();
+    let mut values = [0.0; 2];
+    // SAFETY: refused before anything is read.
+    let error = refusal(unsafe {
+        let points = Points::packed(&[0.0; 2], 2).unwrap();
+        sampler.query(&points, &mut packed(&mut values, 2), Stream(0))
+    });
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+}
+
+/// Bound to NaN every result is NaN.
+#[test]
+fn parameters_can_be_nan() {
+    let Some(host) = Host::new() else { return };
+    let baked = common::programs::model();
+    let model = on_host(&baked, host).unwrap();
+    let options = SamplerOptions { outside_parameters: Outside::Nan, ..Default::default() };
+    for parameters in [[f64::NAN, 0.5], [0.5, 1e9]] {
+        let sampler = DeviceSampler::new(&model, &parameters, &options).unwrap();
+        let mut values = [0.0; 2];
+        // SAFETY: the host reads and writes these arrays during the call.
+        unsafe {
+            let points = Points::packed(&[0.5; 3], 3).unwrap();
+            sampler.query(&points, &mut packed(&mut values, 2), Stream(0)).unwrap();
+        }
+        assert!(values.iter().all(|x| x.is_nan()), "{values:?}");
+        let reference = Sampler::new(model.runtime(), &parameters, &options).unwrap();
+        assert!(query(&reference, &[0.5; 3]).iter().all(|x| x.is_nan()));
+    }
+}

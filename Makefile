@@ -101,6 +101,7 @@ test-python: ## build the Python wheel and test it in a fresh environment (fetch
 header: ## write include/drr.h and the lists of what it declares anew from the Rust sources
 	DRR_UPDATE_HEADER=1 $(CARGO) test --test header
 	DRR_UPDATE_HEADER=1 $(CARGO) test --test layout --test abi
+	DRR_UPDATE_HEADER=1 $(CARGO) test --test symbols declares
 
 lint: .libtorch ## check formatting and lints, as far as the tools are installed
 	@if $(CARGO) fmt --version >/dev/null 2>&1; then \

@@ -44,6 +44,10 @@ enum drr_status
     DRR_ERROR_UNSUPPORTED = 6,
     /// Memory could not be had.
     DRR_ERROR_OUT_OF_MEMORY = 7,
+    /// There is no such device, or no driver for one.
+    DRR_ERROR_NO_DEVICE = 8,
+    /// A device or its driver failed.
+    DRR_ERROR_DEVICE = 9,
     /// A bug in drr; please report it.
     DRR_ERROR_INTERNAL = 99,
 };
@@ -202,6 +206,14 @@ typedef enum drr_log_level drr_log_level;
 typedef uint32_t drr_log_level;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
+
+/// A model in the memory of a GPU. Immutable: any number of threads may use it at the same time.
+/// Keeps what it needs of its model alive.
+typedef struct drr_device_model drr_device_model;
+
+/// A model on a GPU bound to one set of simulation parameters. Belongs to one stream at a time. Keeps
+/// its model there alive.
+typedef struct drr_device_sampler drr_device_sampler;
 
 /// An open baked model. Immutable: any number of threads may use it at the same time.
 typedef struct drr_model drr_model;
@@ -384,6 +396,18 @@ typedef struct drr_parameters {
     /// Bytes from one parameter of a row to the next; 0 means the size of one number.
     int64_t parameter_stride;
 } drr_parameters;
+
+/// A model on a GPU. The string is UTF-8, owned by the model there, valid until it is closed.
+typedef struct drr_device_info {
+    /// `sizeof(drr_device_info)`, set by the caller.
+    uint32_t struct_size;
+    /// Number of the GPU, as CUDA counts.
+    uint32_t ordinal;
+    /// Memory of the GPU that the model takes in bytes, without its samplers.
+    uint64_t memory_bytes;
+    /// Number and name of the GPU: `cuda:0 (...)`.
+    const char *device;
+} drr_device_info;
 
 /// Takes a message. `level` is a `drr_log_level`; `message` is UTF-8, one line, valid during the
 /// call only; `user_data` is what was given with the callback. Called by whatever thread has
@@ -700,6 +724,126 @@ drr_status drr_model_query_sets(const struct drr_model *model,
                                 const struct drr_points *points,
                                 const struct drr_values *values,
                                 int64_t set_stride);
+
+/// Number of GPUs that NVIDIA's driver shows. The driver is opened when it is first needed.
+///
+/// @param count  receives the number; 0 on machines without a driver and in builds without CUDA
+/// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, or `DRR_ERROR_DEVICE` if there is a driver that
+///         does not work
+drr_status drr_device_count(uint32_t *count);
+
+/// Copies an open model to a GPU and compares some hundred values there with those of the CPU. Waits
+/// for both. The calling thread's current context is the same afterwards.
+///
+/// @param model         an open model; may be closed afterwards
+/// @param ordinal       number of the GPU, as CUDA counts
+/// @param context       a `CUcontext` of that GPU, which must outlive `device_model` and its
+///                      samplers; NULL for the primary one, that of the CUDA runtime
+/// @param device_model  receives the handle, to be closed by `drr_device_model_close`; NULL on
+///                      failure
+/// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, `DRR_ERROR_NO_DEVICE`,
+///         `DRR_ERROR_OUT_OF_MEMORY`, `DRR_ERROR_UNSUPPORTED` if the GPU, its driver or this build
+///         cannot run the model, or `DRR_ERROR_DEVICE` if it fails or its values are not those of
+///         the CPU; the message names the worst point
+drr_status drr_model_to_device(const struct drr_model *model,
+                               uint32_t ordinal,
+                               void *context,
+                               struct drr_device_model **device_model);
+
+/// Closes a model on a GPU. Samplers that it has stay valid. No work of its queries may be under way.
+///
+/// @param device_model  NULL is fine
+void drr_device_model_close(struct drr_device_model *device_model);
+
+/// What a model takes on its GPU.
+///
+/// @param device_model  a model on a GPU
+/// @param info          `struct_size` set by the caller; the rest is written
+/// @return `DRR_OK` or `DRR_ERROR_INVALID_ARGUMENT`
+drr_status drr_device_model_get_info(const struct drr_device_model *device_model,
+                                     struct drr_device_info *info);
+
+/// Values at points in the GPU's memory, each for parameters of its own there. Queued on `stream`:
+/// neither waits nor allocates, and may be captured into a CUDA graph.
+///
+/// @param device_model  a model on a GPU; no closing it until the stream got to the end of this
+/// @param parameters    where the parameters are, a row per point; addresses of the GPU
+/// @param options       NULL for the defaults; `DRR_OUTSIDE_ERROR` is not for GPUs
+/// @param points        where the coordinates are; addresses of the GPU
+/// @param values        where the results go; addresses of the GPU, `separate` itself is an array
+///                      of the host
+/// @param stream        a `CUstream` or `cudaStream_t`, NULL for the default one
+/// @return as `drr_device_sampler_query`
+drr_status drr_device_model_query(const struct drr_device_model *device_model,
+                                  const struct drr_parameters *parameters,
+                                  const struct drr_sampler_options *options,
+                                  const struct drr_points *points,
+                                  const struct drr_values *values,
+                                  void *stream);
+
+/// Binds a model on a GPU to simulation parameters, and waits for that.
+///
+/// @param device_model  a model on a GPU
+/// @param parameters    `count` numbers of the host in the model's order and units (or in [0, 1]
+///                      with `DRR_UNITS_NORMALIZED`); read during the call only
+/// @param count         must be the model's number of parameters
+/// @param options       NULL for the defaults; `DRR_OUTSIDE_ERROR` for points is not for GPUs
+/// @param sampler       receives the handle, to be freed by `drr_device_sampler_free`; NULL on
+///                      failure
+/// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, `DRR_ERROR_UNSUPPORTED`,
+///         `DRR_ERROR_OUT_OF_MEMORY` or `DRR_ERROR_DEVICE`
+drr_status drr_device_sampler_create(const struct drr_device_model *device_model,
+                                     const double *parameters,
+                                     uint64_t count,
+                                     const struct drr_sampler_options *options,
+                                     struct drr_device_sampler **sampler);
+
+/// Frees a sampler on a GPU. No work of its queries may be under way.
+///
+/// @param sampler  NULL is fine
+void drr_device_sampler_free(struct drr_device_sampler *sampler);
+
+/// Binds a sampler on a GPU to other parameters: what is queued on `stream` afterwards is answered for
+/// them. Neither waits nor allocates; captured into a CUDA graph it binds to these numbers again.
+///
+/// @param sampler     a sampler on a GPU, with no queries under way on other streams
+/// @param parameters  as for `drr_device_sampler_create`
+/// @param count       must be the model's number of parameters
+/// @param stream      a `CUstream` or `cudaStream_t`, NULL for the default one
+/// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT` or `DRR_ERROR_DEVICE`
+drr_status drr_device_sampler_set_parameters(const struct drr_device_sampler *sampler,
+                                             const double *parameters,
+                                             uint64_t count,
+                                             void *stream);
+
+/// Values at points in the GPU's memory, in any layout. Queued on `stream`: neither waits nor
+/// allocates, and may be captured into a CUDA graph. The calling thread's current context is the
+/// same afterwards.
+///
+/// @param sampler  a sampler on a GPU; no freeing it until the stream got to the end of this
+/// @param points   where the coordinates are; addresses of the GPU
+/// @param values   where the results go; addresses of the GPU, `separate` (up to 32) itself is an
+///                 array of the host
+/// @param stream   a `CUstream` or `cudaStream_t`, NULL for the default one
+/// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, `DRR_ERROR_UNSUPPORTED` or `DRR_ERROR_DEVICE`;
+///         errors of the GPU itself may show up later, where the stream is waited for
+drr_status drr_device_sampler_query(const struct drr_device_sampler *sampler,
+                                    const struct drr_points *points,
+                                    const struct drr_values *values,
+                                    void *stream);
+
+/// Values at the points of a regular lattice, without an array of coordinates, in the GPU's memory.
+/// Otherwise as `drr_device_sampler_query`.
+///
+/// @param sampler  a sampler on a GPU
+/// @param lattice  the points
+/// @param values   where the results go; addresses of the GPU
+/// @param stream   a `CUstream` or `cudaStream_t`, NULL for the default one
+/// @return as `drr_device_sampler_query`
+drr_status drr_device_sampler_query_lattice(const struct drr_device_sampler *sampler,
+                                            const struct drr_lattice *lattice,
+                                            const struct drr_values *values,
+                                            void *stream);
 
 /// Has messages of `level` and above sent to `callback` instead of nowhere; for the whole process.
 /// The one before is not called any more when this returns, so that its `user_data` can be freed.

@@ -28,7 +28,6 @@
 
 pub mod capi;
 pub mod cpu;
-#[cfg(feature = "cuda")]
 pub mod cuda;
 mod error;
 pub mod model;
@@ -37,7 +36,6 @@ pub mod sampler;
 pub use cpu::Kernel;
 pub use error::{Error, ErrorKind, Result};
 pub use model::{Checksums, Model, Storage};
-#[cfg(feature = "cuda")]
 pub use sampler::device::{DeviceModel, DeviceSampler};
 pub use sampler::gradient::Gradients;
 pub use sampler::points::Points;

@@ -1,6 +1,5 @@
 //! The CUDA kernels without a GPU: their sources, compiled for the host (tests/cuda), give what the
 //! CPU gives, in every form of query. Skipped where there is no C++ compiler.
-#![cfg(feature = "cuda")]
 
 mod common;
 
@@ -294,6 +293,26 @@ fn lattices_need_no_coordinates() {
         let reference = baked.sampler(Kernel::Reference, &parameters, &options);
         reference.query_lattice(&lattice, &mut packed(&mut expected, outputs)).unwrap();
         compare(&baked, &found, &expected, &format!("model {seed}"));
+
+        // As a part of a larger array whose axes are the other way around.
+        let [nx, ny, nz] = lattice.dims;
+        let by_axis = [(ny + 2) * (nz + 1), nz + 1, 1].map(|step| (8 * step * outputs) as isize);
+        let mut larger = vec![f64::MIN; nx * (ny + 2) * (nz + 1) * outputs];
+        let places = Places::Strided(larger.as_mut_ptr().cast(), [8, 0]);
+        let stride = PointStride::Lattice { dims: lattice.dims, strides: by_axis };
+        // SAFETY: the host writes the array, which is large enough, during the call.
+        unsafe {
+            let shape = [count, outputs];
+            let mut values = ValuesMut::from_raw(Scalar::F64, shape, places, stride);
+            sampler.query_lattice(&lattice, &mut values, Stream(0)).unwrap();
+        }
+        for (n, found) in found.chunks_exact(outputs).enumerate() {
+            let [x, y, z] = [n % nx, n / nx % ny, n / nx / ny];
+            let at = ((x * (ny + 2) + y) * (nz + 1) + z) * outputs;
+            assert_eq!(common::bits(&larger[at..][..outputs]), common::bits(found));
+            larger[at..][..outputs].fill(f64::MIN);
+        }
+        assert!(larger.iter().all(|&x| x == f64::MIN), "model {seed}: beside the lattice");
     }
 }
 

@@ -72,6 +72,10 @@ enum class Status : std::uint32_t {
     unsupported = DRR_ERROR_UNSUPPORTED,
     /// Memory could not be had.
     out_of_memory = DRR_ERROR_OUT_OF_MEMORY,
+    /// There is no such device, or no driver for one.
+    no_device = DRR_ERROR_NO_DEVICE,
+    /// A device or its driver failed.
+    device = DRR_ERROR_DEVICE,
     /// A bug in drr; please report it.
     internal = DRR_ERROR_INTERNAL,
 };

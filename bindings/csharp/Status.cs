@@ -21,6 +21,10 @@ namespace Drr
         Unsupported = 6,
         /// <summary>Memory could not be had.</summary>
         OutOfMemory = 7,
+        /// <summary>There is no such device, or no driver for one.</summary>
+        NoDevice = 8,
+        /// <summary>A device or its driver failed.</summary>
+        Device = 9,
         /// <summary>A bug in drr; please report it.</summary>
         Internal = 99,
     }

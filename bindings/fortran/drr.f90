@@ -251,7 +251,8 @@ module drr
   !> Results of calls, see `drr_status` in drr.h.
   integer, parameter, public :: DRR_OK = 0, DRR_ERROR_INVALID_ARGUMENT = 1, DRR_ERROR_IO = 2, &
       DRR_ERROR_FORMAT = 3, DRR_ERROR_VERSION = 4, DRR_ERROR_OUTSIDE_DOMAIN = 5, &
-      DRR_ERROR_UNSUPPORTED = 6, DRR_ERROR_OUT_OF_MEMORY = 7, DRR_ERROR_INTERNAL = 99
+      DRR_ERROR_UNSUPPORTED = 6, DRR_ERROR_OUT_OF_MEMORY = 7, DRR_ERROR_NO_DEVICE = 8, &
+      DRR_ERROR_DEVICE = 9, DRR_ERROR_INTERNAL = 99
   !> Where an open file's bytes live: mapped and shared (the default), copied, in huge pages.
   integer, parameter, public :: DRR_STORAGE_MAPPED = 0, DRR_STORAGE_COPIED = 1, &
       DRR_STORAGE_HUGE_PAGES = 2

@@ -12,6 +12,7 @@
 // That chapter holds for every function; their own comments are for readers of the C header.
 #![allow(clippy::missing_safety_doc)]
 
+mod device;
 mod gradient;
 mod log;
 mod model;
@@ -23,6 +24,7 @@ mod status;
 mod structs;
 mod views;
 
+pub use device::*;
 pub use gradient::*;
 pub use log::*;
 pub use model::*;

@@ -129,6 +129,20 @@ pub struct drr_model_info {
     pub spec_json: *const c_char,
 }
 
+/// A model on a GPU. The string is UTF-8, owned by the model there, valid until it is closed.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct drr_device_info {
+    /// `sizeof(drr_device_info)`, set by the caller.
+    pub struct_size: u32,
+    /// Number of the GPU, as CUDA counts.
+    pub ordinal: u32,
+    /// Memory of the GPU that the model takes in bytes, without its samplers.
+    pub memory_bytes: u64,
+    /// Number and name of the GPU: `cuda:0 (...)`.
+    pub device: *const c_char,
+}
+
 /// One axis, parameter or value of a model. Strings are UTF-8, owned by the model, valid until it
 /// is closed.
 #[repr(C)]
@@ -299,6 +313,7 @@ sized! {
     drr_open_options: 16,
     drr_sampler_options: 16,
     drr_model_info: 48,
+    drr_device_info: 24,
     drr_range_info: 40,
     drr_points: 64,
     drr_lattice: 80,

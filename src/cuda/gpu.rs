@@ -3,7 +3,7 @@
 //! The caller's current context is put back after every call. cudarc panics where the driver lacks
 //! a function, which is taken for an error here.
 
-use std::ffi::{CString, c_void};
+use std::ffi::{CStr, CString, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
@@ -81,8 +81,7 @@ fn reason(what: &str, error: DriverError) -> Error {
 
 /// A GPU with the kernels on it.
 pub struct Gpu {
-    context: Context,
-    module: sys::CUmodule,
+    module: Module,
     query: sys::CUfunction,
     bind: sys::CUfunction,
     limits: Limits,
@@ -94,17 +93,26 @@ unsafe impl Send for Gpu {}
 unsafe impl Sync for Gpu {}
 
 impl Gpu {
-    /// The GPU of this number, in its primary context (that of the CUDA runtime).
+    /// The GPU of this number, in a context of the caller (a `CUcontext`, which outlives what is
+    /// returned) or, if that is NULL, in its primary one, that of the CUDA runtime.
     ///
     /// # Errors
-    /// `NoDevice` if there is no such one, `Unsupported` if it or its driver is too old.
-    pub fn open(ordinal: u32) -> Result<Arc<dyn Machine>> {
+    /// `NoDevice` if there is no such one, `InvalidArgument` if the context is another device's,
+    /// `Unsupported` if the GPU or its driver is too old.
+    ///
+    /// # Safety
+    /// `context` must be NULL or a live context.
+    pub unsafe fn open(ordinal: u32, context: *mut c_void) -> Result<Arc<dyn Machine>> {
         let devices = count()?;
         if ordinal >= devices {
             driver()?;
             return Err(no_device(format!("device {ordinal} asked for, there are {devices}")));
         }
-        let context = Context::primary(ordinal)?;
+        let context = match context.is_null() {
+            true => Context::primary(ordinal)?,
+            // SAFETY: the caller's promise.
+            false => unsafe { Context::of_caller(ordinal, context.cast())? },
+        };
         let current = context.enter()?;
         let attribute = |what| {
             // SAFETY: the device exists.
@@ -126,18 +134,8 @@ impl Gpu {
         }
         let shared = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?;
         let processors = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?;
-        let text = CString::new(PORTABLE).unwrap_or_default();
-        // SAFETY: the text of a module that ends with a zero.
-        let module = caught("cuModuleLoadData", || unsafe {
-            result::module::load_data(text.as_ptr().cast())
-        })?;
-        // SAFETY: the module is loaded.
-        let function = |name: &str| unsafe {
-            caught("cuModuleGetFunction", || {
-                result::module::get_function(module, CString::new(name).unwrap_or_default())
-            })
-        };
-        let (query, bind) = (function("drr_query")?, function("drr_bind")?);
+        let module = Module::load(context)?;
+        let (query, bind) = (module.function(c"drr_query")?, module.function(c"drr_bind")?);
         // SAFETY: the function is loaded.
         caught("cuFuncSetAttribute", || unsafe {
             let what = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
@@ -146,7 +144,7 @@ impl Gpu {
         drop(current);
         let limits =
             Limits { shared: shared.max(0) as usize, processors: processors.max(1) as u32 };
-        Ok(Arc::new(Self { context, module, query, bind, limits }))
+        Ok(Arc::new(Self { module, query, bind, limits }))
     }
 
     /// Queues a kernel of one argument.
@@ -160,7 +158,7 @@ impl Gpu {
         shape: Shape,
         stream: Stream,
     ) -> Result<()> {
-        let _current = self.context.enter()?;
+        let _current = self.module.context.enter()?;
         let mut arguments = [std::ptr::from_ref(argument).cast::<c_void>().cast_mut()];
         let Shape { blocks, threads, shared } = shape;
         // SAFETY: the caller's promise; the driver copies the argument before it returns.
@@ -183,7 +181,7 @@ fn handle(stream: Stream) -> sys::CUstream {
 
 impl Machine for Gpu {
     fn name(&self) -> String {
-        self.context.name()
+        self.module.context.name()
     }
 
     fn limits(&self) -> Limits {
@@ -191,14 +189,14 @@ impl Machine for Gpu {
     }
 
     fn allocate(&self, bytes: usize) -> Result<u64> {
-        let _current = self.context.enter()?;
+        let _current = self.module.context.enter()?;
         // SAFETY: a size is all that it takes.
         caught("cuMemAlloc", || unsafe { result::malloc_sync(bytes.max(1)) })
             .map_err(|error| error.context(format!("{bytes} bytes on {}", self.name())))
     }
 
     unsafe fn free(&self, address: u64) {
-        if let Ok(_current) = self.context.enter() {
+        if let Ok(_current) = self.module.context.enter() {
             // SAFETY: the caller's promise.
             let freed = caught("cuMemFree", || unsafe { result::free_sync(address) });
             // A context that was destroyed took its memory along.
@@ -207,13 +205,13 @@ impl Machine for Gpu {
     }
 
     unsafe fn upload(&self, address: u64, bytes: &[u8]) -> Result<()> {
-        let _current = self.context.enter()?;
+        let _current = self.module.context.enter()?;
         // SAFETY: the caller's promise.
         caught("cuMemcpyHtoD", || unsafe { result::memcpy_htod_sync(address, bytes) })
     }
 
     unsafe fn download(&self, address: u64, bytes: &mut [u8]) -> Result<()> {
-        let _current = self.context.enter()?;
+        let _current = self.module.context.enter()?;
         // SAFETY: the caller's promise.
         caught("cuMemcpyDtoH", || unsafe { result::memcpy_dtoh_sync(bytes, address) })
     }
@@ -230,16 +228,42 @@ impl Machine for Gpu {
     }
 
     fn synchronize(&self, stream: Stream) -> Result<()> {
-        let _current = self.context.enter()?;
+        let _current = self.module.context.enter()?;
         // SAFETY: a stream of the caller.
         caught("cuStreamSynchronize", || unsafe { result::stream::synchronize(handle(stream)) })
     }
 }
 
-impl Drop for Gpu {
+/// The kernels, loaded in a context.
+struct Module {
+    context: Context,
+    module: sys::CUmodule,
+}
+
+impl Module {
+    fn load(context: Context) -> Result<Self> {
+        let text = CString::new(PORTABLE).unwrap_or_default();
+        let _current = context.enter()?;
+        // SAFETY: the text of a module that ends with a zero.
+        let module = caught("cuModuleLoadData", || unsafe {
+            result::module::load_data(text.as_ptr().cast())
+        })?;
+        Ok(Self { context, module })
+    }
+
+    fn function(&self, name: &CStr) -> Result<sys::CUfunction> {
+        let _current = self.context.enter()?;
+        // SAFETY: the module is loaded.
+        caught("cuModuleGetFunction", || unsafe {
+            result::module::get_function(self.module, name.to_owned())
+        })
+    }
+}
+
+impl Drop for Module {
     fn drop(&mut self) {
         if let Ok(_current) = self.context.enter() {
-            // SAFETY: loaded by `open`, and nothing that is under way uses it any more.
+            // SAFETY: loaded by `load`, and nothing that is under way uses it any more.
             let unloaded =
                 caught("cuModuleUnload", || unsafe { result::module::unload(self.module) });
             unloaded.unwrap_or_else(|error| log::warn!("{error}"));
@@ -247,11 +271,12 @@ impl Drop for Gpu {
     }
 }
 
-/// A device's primary context, kept alive.
+/// A context of a device: its primary one, kept alive, or one of the caller's.
 struct Context {
     device: sys::CUdevice,
     ordinal: u32,
     context: sys::CUcontext,
+    is_primary: bool,
 }
 
 impl Context {
@@ -260,7 +285,26 @@ impl Context {
         // SAFETY: the device exists.
         let context =
             caught("cuDevicePrimaryCtxRetain", || unsafe { result::primary_ctx::retain(device) })?;
-        Ok(Self { device, ordinal, context })
+        Ok(Self { device, ordinal, context, is_primary: true })
+    }
+
+    /// # Safety
+    /// The context must be alive.
+    unsafe fn of_caller(ordinal: u32, context: sys::CUcontext) -> Result<Self> {
+        let device = caught("cuDeviceGet", || result::device::get(ordinal as i32))?;
+        let given = Self { device, ordinal, context, is_primary: false };
+        let current = given.enter()?;
+        let mut of_context = 0;
+        // SAFETY: asks for the device of the context just made current.
+        caught("cuCtxGetDevice", || unsafe { sys::cuCtxGetDevice(&mut of_context).result() })?;
+        drop(current);
+        if of_context != device {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("the context is not one of {}", given.name()),
+            ));
+        }
+        Ok(given)
     }
 
     fn name(&self) -> String {
@@ -278,6 +322,9 @@ impl Context {
 
 impl Drop for Context {
     fn drop(&mut self) {
+        if !self.is_primary {
+            return;
+        }
         // SAFETY: retained by `primary`.
         let released = caught("cuDevicePrimaryCtxRelease", || unsafe {
             result::primary_ctx::release(self.device)

@@ -6,6 +6,10 @@
 //! it, or CUDA, to be built.
 
 pub mod arguments;
+#[cfg(feature = "cuda")]
+pub mod gpu;
+#[cfg(not(feature = "cuda"))]
+#[path = "no_gpu.rs"]
 pub mod gpu;
 mod image;
 mod resident;

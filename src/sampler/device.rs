@@ -1,6 +1,7 @@
 //! Queries on a device: units and policies as on the CPU, points and results in the device's memory.
 //! The arithmetic is in [`cuda`](crate::cuda).
 
+use std::ffi::c_void;
 use std::sync::Arc;
 
 use super::parameters::{Parameters, Ranges, check_count};
@@ -47,7 +48,24 @@ impl DeviceModel {
     /// `NoDevice` if there is no such GPU or no driver, `OutOfMemory`, `Unsupported` if the GPU is
     /// too old or the model's layers too wide, `Device` if results there are not those of the CPU.
     pub fn new(runtime: &Arc<Runtime>, ordinal: u32) -> Result<Arc<Self>> {
-        Self::on(runtime, &Gpu::open(ordinal)?)
+        // SAFETY: no context is given.
+        Self::on(runtime, &unsafe { Gpu::open(ordinal, std::ptr::null_mut())? })
+    }
+
+    /// [`DeviceModel::new`] in a context of the caller (a `CUcontext`).
+    ///
+    /// # Safety
+    /// `context` is NULL or a live context that outlives the model and its samplers.
+    ///
+    /// # Errors
+    /// As [`DeviceModel::new`]; `InvalidArgument` if the context is another device's.
+    pub unsafe fn in_context(
+        runtime: &Arc<Runtime>,
+        ordinal: u32,
+        context: *mut c_void,
+    ) -> Result<Arc<Self>> {
+        // SAFETY: the caller's promise.
+        Self::on(runtime, &unsafe { Gpu::open(ordinal, context)? })
     }
 
     /// Copies an open model to any machine that runs the kernels.
@@ -67,6 +85,11 @@ impl DeviceModel {
     /// The model on the CPU.
     pub fn runtime(&self) -> &Arc<Runtime> {
         &self.runtime
+    }
+
+    /// Name and number of the device, for people.
+    pub fn device(&self) -> String {
+        self.resident.machine().name()
     }
 
     /// Bytes of the device's memory that it takes, without its samplers.

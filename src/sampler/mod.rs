@@ -1,7 +1,6 @@
 //! A baked model bound to one set of parameters and asked for values: units, policies, threads.
 //! The arithmetic is in [`cpu`](crate::cpu).
 
-#[cfg(feature = "cuda")]
 pub mod device;
 pub mod gradient;
 mod lattice;

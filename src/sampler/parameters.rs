@@ -89,13 +89,11 @@ impl<'a> Parameters<'a> {
     }
 
     /// Type of the numbers.
-    #[cfg(feature = "cuda")]
     pub(super) fn scalar(&self) -> Scalar {
         self.scalar
     }
 
     /// Address of the first number, and the bytes from row to row and from column to column.
-    #[cfg(feature = "cuda")]
     pub(super) fn layout(&self) -> (*const u8, isize, isize) {
         (self.base, self.row_stride, self.column_stride)
     }
@@ -163,7 +161,6 @@ impl<'a> Ranges<'a> {
     }
 
     /// Ends of each range, and how far outside, in units of the range, still counts as the border.
-    #[cfg(feature = "cuda")]
     pub(super) fn limits(&self) -> impl Iterator<Item = (f64, f64, f64)> {
         (0..self.parameters.len()).map(|n| {
             let Range { min, max, slack, .. } = self.range(n);

@@ -106,7 +106,6 @@ impl<'a> Points<'a> {
     }
 
     /// Per axis the address of the first coordinate and the bytes to the next.
-    #[cfg(feature = "cuda")]
     pub(super) fn axes(&self) -> [(*const u8, isize); 3] {
         self.axes.map(|axis| (axis.base, axis.stride))
     }

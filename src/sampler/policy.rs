@@ -54,7 +54,6 @@ impl Normalizer {
 
     /// Ends of each axis, and the largest distance of a normalised coordinate from 0 that still
     /// counts as inside.
-    #[cfg(feature = "cuda")]
     pub fn axes(&self) -> impl Iterator<Item = (f64, f64, f64)> {
         self.axes.iter().zip(&self.limits).map(|(axis, &limit)| (axis.min, axis.max, limit))
     }

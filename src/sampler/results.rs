@@ -160,7 +160,6 @@ impl<'a> ValuesMut<'a> {
     }
 
     /// Type and places of the numbers, and where those of other points are.
-    #[cfg(feature = "cuda")]
     pub(super) fn layout(&self) -> (Scalar, &Places<'a>, PointStride) {
         debug_assert_eq!(self.0.shift, 0, "views of sets stay on the CPU");
         (self.0.scalar, &self.0.places, self.0.points)

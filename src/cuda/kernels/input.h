@@ -60,7 +60,7 @@ DRR_DEVICE double normalize(const Frame &frame, u32 axis, double x, bool &is_nan
     return t != t ? 0.0 : t;
 }
 
-// A parameter of point `i` from 0 to 1, and whether it is one that gives no value.
+// A parameter of point `i`, from 0 to 1 where it is inside, and whether it is one that gives no value.
 DRR_DEVICE double parameter(const Query &q, u64 i, u32 n, bool &is_nan) {
     const u64 address =
         q.table.data + u64(i64(i) * q.table.row_stride + i64(n) * q.table.column_stride);
@@ -69,7 +69,7 @@ DRR_DEVICE double parameter(const Query &q, u64 i, u32 n, bool &is_nan) {
     const double t = (read(address, q.table.scalar) - range.min) / range.range;
     const bool is_outside = !(t >= -range.slack && t <= 1.0 + range.slack);
     is_nan |= t != t || (is_outside && !q.frame.evaluates_parameters);
-    return t != t ? 0.0 : fmin(fmax(t, 0.0), 1.0);
+    return t != t ? 0.0 : t;
 }
 
 // Address of value `k` of point `i`.

@@ -139,7 +139,7 @@ DRR_DEVICE void gather(const Query &q, const Memory &m, u64 first, u32 width) {
                                     : reinterpret_cast<const float *>(q.binding.inputs);
     for (u32 n = thread(); n < width * tile; n += threads())
         m.front[n] = starts[n / tile];
-    barrier();
+    // No barrier: the threads that find corners are those that wrote the positions.
     for (u32 g = 0; g < model.grid_count; g++) {
         const Grid grid = at<Grid>(model, model.grids)[g];
         for (u32 i = thread(); i < tile; i += threads())

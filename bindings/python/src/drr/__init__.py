@@ -14,10 +14,12 @@ from . import _library
 from ._description import Description, Memory, Range, Value
 from ._errors import (
     ArgumentError,
+    DeviceError,
     Error,
     FileError,
     FormatError,
     InternalError,
+    NoDeviceError,
     OutOfMemoryError,
     OutsideDomainError,
     UnsupportedError,
@@ -32,6 +34,7 @@ __version__: str = _library.library.drr_version().decode()
 __all__ = [
     "ArgumentError",
     "Description",
+    "DeviceError",
     "Error",
     "FileError",
     "FormatError",
@@ -39,6 +42,7 @@ __all__ = [
     "InternalError",
     "Memory",
     "Model",
+    "NoDeviceError",
     "OutOfMemoryError",
     "OutsideDomainError",
     "Range",

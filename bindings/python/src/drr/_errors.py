@@ -65,6 +65,18 @@ class OutOfMemoryError(Error, MemoryError):
     status = 7
 
 
+class NoDeviceError(Error, RuntimeError):
+    """There is no such device, or no driver for one."""
+
+    status = 8
+
+
+class DeviceError(Error, RuntimeError):
+    """A device or its driver failed."""
+
+    status = 9
+
+
 class InternalError(Error, RuntimeError):
     """A bug in drr; please report it."""
 

@@ -1,0 +1,201 @@
+// A libcuda for tests: one GPU whose memory and kernels are the host's. Counts what is given out,
+// so that a program can see whether all came back.
+//
+//     FAKE_CUDA_FAIL=cuMemAlloc:2:2   call number 2 of cuMemAlloc gives error 2
+//     FAKE_CUDA_DEVICES=0             no GPU
+//     FAKE_CUDA_CAPABILITY=52         an old one
+#include "../../src/cuda/kernels/portable.cu"
+
+#include <map>
+#include <string>
+
+typedef int Result;
+typedef struct Context *ContextHandle;
+
+namespace {
+
+enum { OK = 0, INVALID_VALUE = 1, NO_DEVICE = 100, INVALID_CONTEXT = 201, NOT_FOUND = 500 };
+
+int number(const char *name, int otherwise) {
+    const char *text = std::getenv(name);
+    return text ? std::atoi(text) : otherwise;
+}
+
+// The error that this call is to give, if any.
+Result fault(const char *function) {
+    static std::map<std::string, int> calls;
+    const int call = ++calls[function];
+    const char *wanted = std::getenv("FAKE_CUDA_FAIL");
+    char name[64];
+    int at = 0, error = 0;
+    if (wanted && std::sscanf(wanted, "%63[^:]:%d:%d", name, &at, &error) == 3 &&
+        std::string(name) == function && at == call)
+        return error;
+    return OK;
+}
+
+#define CALL                                                                                       \
+    if (const Result error = fault(__func__))                                                      \
+    return error
+
+std::vector<ContextHandle> contexts;
+int retained = 0, modules = 0;
+std::map<unsigned long long, std::unique_ptr<char[]>> memory;
+
+ContextHandle primary() { return reinterpret_cast<ContextHandle>(&retained); }
+
+// Memory and kernels need a context.
+Result current() { return contexts.empty() || !contexts.back() ? INVALID_CONTEXT : OK; }
+
+#define NEEDS_CONTEXT                                                                              \
+    CALL;                                                                                          \
+    if (const Result error = current())                                                            \
+    return error
+
+} // namespace
+
+extern "C" {
+
+// For the program that tests: nothing is left, and the context is its own.
+int fake_cuda_is_clean(void *expected) {
+    void *found = contexts.empty() ? nullptr : contexts.back();
+    return memory.empty() && retained == 0 && modules == 0 && found == expected;
+}
+
+// A context of the program's.
+void fake_cuda_enter(void *context) { contexts.assign(1, static_cast<ContextHandle>(context)); }
+
+Result cuInit(unsigned) {
+    CALL;
+    return OK;
+}
+Result cuDeviceGetCount(int *count) {
+    CALL;
+    *count = number("FAKE_CUDA_DEVICES", 1);
+    return OK;
+}
+Result cuDeviceGet(int *device, int ordinal) {
+    CALL;
+    *device = ordinal + 7; // devices are no ordinals
+    return OK;
+}
+Result cuDeviceGetName(char *name, int length, int) {
+    CALL;
+    std::snprintf(name, length, "Fake GPU");
+    return OK;
+}
+Result cuDeviceGetAttribute(int *value, int attribute, int) {
+    CALL;
+    const int capability = number("FAKE_CUDA_CAPABILITY", 80);
+    switch (attribute) {
+    case 75:
+        *value = capability / 10;
+        return OK;
+    case 76:
+        *value = capability % 10;
+        return OK;
+    case 97:
+        *value = 99 << 10;
+        return OK;
+    case 16:
+        *value = 2;
+        return OK;
+    default:
+        return INVALID_VALUE;
+    }
+}
+Result cuDevicePrimaryCtxRetain(ContextHandle *context, int) {
+    CALL;
+    retained++;
+    *context = primary();
+    return OK;
+}
+Result cuDevicePrimaryCtxRelease_v2(int) {
+    retained--;
+    return OK;
+}
+Result cuCtxPushCurrent_v2(ContextHandle context) {
+    CALL;
+    contexts.push_back(context);
+    return OK;
+}
+Result cuCtxPopCurrent_v2(ContextHandle *context) {
+    CALL;
+    if (contexts.empty())
+        return INVALID_CONTEXT;
+    *context = contexts.back();
+    contexts.pop_back();
+    return OK;
+}
+Result cuCtxGetDevice(int *device) {
+    NEEDS_CONTEXT;
+    *device = 7;
+    return OK;
+}
+Result cuModuleLoadData(void **module, const void *image) {
+    NEEDS_CONTEXT;
+    if (!std::strstr(static_cast<const char *>(image), ".entry drr_query"))
+        return INVALID_VALUE;
+    modules++;
+    *module = &modules;
+    return OK;
+}
+Result cuModuleUnload(void *) {
+    NEEDS_CONTEXT;
+    modules--;
+    return OK;
+}
+Result cuModuleGetFunction(void **function, void *, const char *name) {
+    NEEDS_CONTEXT;
+    const std::string wanted = name;
+    *function = reinterpret_cast<void *>(wanted == "drr_query"  ? 1L
+                                         : wanted == "drr_bind" ? 2L
+                                                                : 0L);
+    return *function ? OK : NOT_FOUND;
+}
+Result cuFuncSetAttribute(void *, int, int) {
+    NEEDS_CONTEXT;
+    return OK;
+}
+Result cuMemAlloc_v2(unsigned long long *address, size_t bytes) {
+    NEEDS_CONTEXT;
+    auto block = std::make_unique<char[]>(bytes);
+    std::memset(block.get(), 0xff, bytes);
+    *address = reinterpret_cast<unsigned long long>(block.get());
+    memory[*address] = std::move(block);
+    return OK;
+}
+Result cuMemFree_v2(unsigned long long address) {
+    NEEDS_CONTEXT;
+    return memory.erase(address) == 1 ? OK : INVALID_VALUE;
+}
+Result cuMemcpyHtoD_v2(unsigned long long to, const void *from, size_t bytes) {
+    NEEDS_CONTEXT;
+    std::memcpy(reinterpret_cast<void *>(to), from, bytes);
+    return OK;
+}
+Result cuMemcpyDtoH_v2(void *to, unsigned long long from, size_t bytes) {
+    NEEDS_CONTEXT;
+    std::memcpy(to, reinterpret_cast<const void *>(from), bytes);
+    return OK;
+}
+Result cuStreamSynchronize(void *) {
+    NEEDS_CONTEXT;
+    return OK;
+}
+Result cuLaunchKernel(void *function, unsigned blocks, unsigned, unsigned, unsigned threads,
+                      unsigned, unsigned, unsigned shared, void *, void **arguments, void **) {
+    NEEDS_CONTEXT;
+    if (function == reinterpret_cast<void *>(1L))
+        drr::host::launch<const drr::Query, drr_query>(
+            *static_cast<const drr::Query *>(arguments[0]), blocks, threads, shared);
+    else
+        drr::host::launch<const drr::Bind, drr_bind>(*static_cast<const drr::Bind *>(arguments[0]),
+                                                     blocks, threads, shared);
+    return OK;
+}
+Result cuGetErrorString(Result error, const char **text) {
+    *text = error == 2 ? "out of memory" : "fake error";
+    return OK;
+}
+}

@@ -1,0 +1,91 @@
+//! Models on a GPU by the C ABI, with a driver made for tests (tests/cuda/driver.cpp): every kind of
+//! call, every call of the driver failing, and no driver at all.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::process::Output;
+
+use common::programs::{Program, is_installed, is_sanitized, root, silent};
+use drr::capi::drr_status;
+
+/// A program, and a folder with a driver beside it.
+fn program() -> Option<Program> {
+    if !is_installed("c++") || is_sanitized() {
+        eprintln!(
+            "skipped: the driver made for tests (no c++, or a sanitizer, which knows no fibers)"
+        );
+        return None;
+    }
+    let flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1"];
+    let program = Program::compile("cc", &flags, &["tests/cuda/device.c"]);
+    let mut command = std::process::Command::new("c++");
+    command.args(["-std=c++17", "-O1", "-shared", "-fPIC", "-fvisibility=default"]);
+    command.arg("-I").arg(root().join("tests/cuda")).arg(root().join("tests/cuda/driver.cpp"));
+    command.arg("-o").arg(program.path("libcuda.so"));
+    silent(&command.output().expect("c++"), "the driver made for tests");
+    Some(program)
+}
+
+fn run(program: &Program, words: &[&str], variables: &[(&str, &str)], has_driver: bool) -> Output {
+    let mut command = std::process::Command::new(program.path("program"));
+    command.arg(program.path("model")).args(words).envs(variables.iter().copied());
+    command.env("DRR_CPU", "scalar").env_remove("LD_LIBRARY_PATH");
+    if has_driver {
+        command.env("LD_LIBRARY_PATH", program.path(""));
+    }
+    command.output().expect("the program")
+}
+
+#[test]
+fn models_are_queried_on_a_device() {
+    let Some(program) = program() else { return };
+    silent(&run(&program, &["whole"], &[], true), "whole");
+}
+
+#[test]
+fn without_a_driver_there_are_no_devices() {
+    let Some(program) = program() else { return };
+    // A machine with a GPU has one.
+    if drr::cuda::gpu::count().is_ok_and(|count| count > 0) {
+        return;
+    }
+    silent(&run(&program, &["none"], &[], false), "none");
+}
+
+/// Whatever fails is a status and a message that names it, and nothing is kept.
+#[test]
+fn every_failure_of_the_driver_is_a_status() {
+    let Some(program) = program() else { return };
+    use drr_status::*;
+    let status = |status: drr_status| (status as u32).to_string();
+    let fails = |variable: (&str, &str), expected: drr_status, text: &str| {
+        let output = run(&program, &["fails", &status(expected), text], &[variable], true);
+        silent(&output, &format!("{variable:?}"));
+    };
+    fails(("FAKE_CUDA_DEVICES", "0"), DRR_ERROR_NO_DEVICE, "device 0 asked for, there are 0");
+    fails(("FAKE_CUDA_CAPABILITY", "61"), DRR_ERROR_UNSUPPORTED, "compute capability 6.1");
+    for (call, error, expected, text) in [
+        ("cuInit:1", 100, DRR_ERROR_NO_DEVICE, "cuInit: fake error"),
+        ("cuInit:1", 999, DRR_ERROR_DEVICE, "cuInit"),
+        ("cuDeviceGetCount:1", 999, DRR_ERROR_DEVICE, "cuDeviceGetCount"),
+        ("cuDeviceGet:1", 101, DRR_ERROR_DEVICE, "cuDeviceGet"),
+        ("cuDevicePrimaryCtxRetain:1", 2, DRR_ERROR_OUT_OF_MEMORY, "cuDevicePrimaryCtxRetain"),
+        ("cuCtxPushCurrent_v2:1", 201, DRR_ERROR_INVALID_ARGUMENT, "cuCtxPushCurrent"),
+        ("cuCtxPushCurrent_v2:3", 709, DRR_ERROR_DEVICE, "cuCtxPushCurrent"),
+        ("cuDeviceGetAttribute:3", 1, DRR_ERROR_INVALID_ARGUMENT, "cuDeviceGetAttribute"),
+        ("cuModuleLoadData:1", 222, DRR_ERROR_UNSUPPORTED, "cuModuleLoadData"),
+        ("cuModuleGetFunction:2", 500, DRR_ERROR_DEVICE, "cuModuleGetFunction"),
+        ("cuFuncSetAttribute:1", 1, DRR_ERROR_INVALID_ARGUMENT, "cuFuncSetAttribute"),
+        ("cuMemAlloc_v2:1", 2, DRR_ERROR_OUT_OF_MEMORY, "bytes on cuda:0 (Fake GPU)"),
+        ("cuMemAlloc_v2:2", 2, DRR_ERROR_OUT_OF_MEMORY, "out of memory"),
+        ("cuMemcpyHtoD_v2:4", 700, DRR_ERROR_DEVICE, "cuMemcpyHtoD"),
+        ("cuMemcpyDtoH_v2:1", 700, DRR_ERROR_DEVICE, "cuMemcpyDtoH"),
+        ("cuLaunchKernel:1", 701, DRR_ERROR_DEVICE, "cuLaunchKernel"),
+        ("cuLaunchKernel:2", 701, DRR_ERROR_DEVICE, "cuLaunchKernel"),
+        ("cuStreamSynchronize:1", 719, DRR_ERROR_DEVICE, "cuStreamSynchronize"),
+        ("cuStreamSynchronize:3", 719, DRR_ERROR_DEVICE, "cuStreamSynchronize"),
+    ] {
+        fails(("FAKE_CUDA_FAIL", &format!("{call}:{error}")), expected, text);
+    }
+}

@@ -1,5 +1,7 @@
 //! The CUDA kernels without a GPU: their sources, compiled for the host (tests/cuda), give what the
 //! CPU gives, in every form of query. Skipped where there is no C++ compiler.
+//!
+//! With DRR_TEST_DEVICE=0 the same tests run on that GPU, but for those that need the host's.
 
 mod common;
 
@@ -10,7 +12,8 @@ use common::programs::{is_installed, root, silent};
 use common::random::{self, Rng};
 use common::{Baked, query};
 use drr::cuda::arguments::{Bind, Query, layouts};
-use drr::cuda::{Limits, Machine, Shape, Stream};
+use drr::cuda::gpu::Gpu;
+use drr::cuda::{Limits, Machine, Memory, Shape, Stream};
 use drr::sampler::results::{Places, PointStride};
 use drr::sampler::scalar::Scalar;
 use drr::{
@@ -144,9 +147,88 @@ impl Machine for Host {
     }
 }
 
-/// A model on the host's machine, and the reference beside it.
-fn on_host(baked: &Baked, host: Host) -> Result<Arc<DeviceModel>, Error> {
-    DeviceModel::on(&baked.runtime(Kernel::Reference, 1), &host.machine().1)
+/// What the tests run on: the host, or the GPU that DRR_TEST_DEVICE names.
+fn machine() -> Option<Arc<dyn Machine>> {
+    match std::env::var("DRR_TEST_DEVICE") {
+        // SAFETY: no context is given.
+        Ok(number) => Some(unsafe {
+            Gpu::open(number.parse().expect("a number"), std::ptr::null_mut()).expect("a GPU")
+        }),
+        Err(_) => Some(Host::new()?.machine().1),
+    }
+}
+
+fn on(machine: &Arc<dyn Machine>, baked: &Baked) -> Arc<DeviceModel> {
+    DeviceModel::on(&baked.runtime(Kernel::Reference, 1), machine).expect("room, and right values")
+}
+
+/// An array of 64-bit numbers in the machine's memory; it starts at `shift` bytes of it.
+struct Array {
+    machine: Arc<dyn Machine>,
+    memory: Memory,
+    shift: usize,
+}
+
+impl Array {
+    fn of(machine: &Arc<dyn Machine>, bytes: &[u8], shift: usize) -> Self {
+        let memory = Memory::new(machine, bytes.len() + shift).expect("room");
+        // SAFETY: a new block of this size.
+        unsafe { machine.upload(memory.address() + shift as u64, bytes).expect("a copy") };
+        Self { machine: machine.clone(), memory, shift }
+    }
+
+    fn floats(machine: &Arc<dyn Machine>, values: &[f64]) -> Self {
+        let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_ne_bytes()).collect();
+        Self::of(machine, &bytes, 0)
+    }
+
+    /// Where byte `n` is.
+    fn at(&self, n: usize) -> *mut u8 {
+        (self.memory.address() as usize + self.shift + n) as *mut u8
+    }
+
+    /// What is there when all work is done.
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.memory.bytes()];
+        self.machine.synchronize(Stream(0)).expect("work that does not fail");
+        // SAFETY: the whole block, which nothing uses any more.
+        unsafe { self.machine.download(self.memory.address(), &mut bytes).expect("a copy") };
+        bytes.split_off(self.shift)
+    }
+
+    fn numbers(&self) -> Vec<f64> {
+        self.bytes().as_chunks().0.iter().map(|&bytes| f64::from_ne_bytes(bytes)).collect()
+    }
+
+    /// As packed points.
+    fn points(&self, count: usize, dims: usize) -> Points<'_> {
+        let axes = [0, 1, 2].map(|k| (self.at(8 * k).cast_const(), 8 * dims as isize));
+        // SAFETY: the array holds as many numbers.
+        unsafe { Points::from_raw(Scalar::F64, count, dims, axes) }
+    }
+
+    /// As room for packed values.
+    fn values(&self, count: usize, outputs: usize) -> ValuesMut<'_> {
+        let places = Places::Strided(self.at(0), [8, 0]);
+        let stride = PointStride::Each(8 * outputs as isize);
+        // SAFETY: the array has room for as many numbers.
+        unsafe { ValuesMut::from_raw(Scalar::F64, [count, outputs], places, stride) }
+    }
+}
+
+/// Values at packed points.
+fn ask(machine: &Arc<dyn Machine>, sampler: &DeviceSampler, points: &[f64]) -> Vec<f64> {
+    let spec = sampler.model().runtime().model().spec();
+    let (dims, outputs) = (spec.axes.len(), spec.outputs());
+    let count = points.len() / dims;
+    let at = Array::floats(machine, points);
+    let values = Array::floats(machine, &vec![f64::MIN; count * outputs]);
+    // SAFETY: both arrays live until the numbers are back.
+    unsafe {
+        let mut room = values.values(count, outputs);
+        sampler.query(&at.points(count, dims), &mut room, Stream(0)).expect("a query that fits");
+    }
+    values.numbers()
 }
 
 fn packed(values: &mut [f64], outputs: usize) -> ValuesMut<'_> {
@@ -203,34 +285,25 @@ fn layouts_are_those_of_the_kernels() {
 
 #[test]
 fn random_models_give_what_the_reference_gives() {
+    let Some(machine) = machine() else { return };
     for seed in 0..75 {
-        let Some(host) = Host::new() else { return };
         let (mut rng, baked) = (Rng::new(seed), random::model(seed));
-        let model = on_host(&baked, host).unwrap();
-        let (dims, outputs) = (baked.spec.axes.len(), baked.spec.outputs());
+        let model = on(&machine, &baked);
         // Around the sizes of tiles, and more than all blocks have at a time now and then.
         let count = [0, 1, 2, 7, 8, 9, 31, 64, 65, 130][seed as usize % 10];
         let options = POLICIES[seed as usize % 4];
-        let parameters = random::parameters(&baked.spec, &mut rng);
         let at = points(&baked, count, &mut rng);
+        let mut parameters = random::parameters(&baked.spec, &mut rng);
         let sampler = DeviceSampler::new(&model, &parameters, &options).unwrap();
-        let mut found = vec![f64::MIN; count * outputs];
-        // SAFETY: the host reads and writes these arrays during the call.
-        unsafe {
-            let points = Points::packed(&at, dims).unwrap();
-            sampler.query(&points, &mut packed(&mut found, outputs), Stream(0)).unwrap();
-        }
+        let found = ask(&machine, &sampler, &at);
         let reference = baked.sampler(Kernel::Reference, &parameters, &options);
         compare(&baked, &found, &query(&reference, &at), &format!("model {seed}"));
 
         // Other parameters, by the same sampler.
-        let parameters = random::parameters(&baked.spec, &mut rng);
-        // SAFETY: as above.
-        unsafe {
-            sampler.set_parameters(&parameters, Stream(0)).unwrap();
-            let points = Points::packed(&at, dims).unwrap();
-            sampler.query(&points, &mut packed(&mut found, outputs), Stream(0)).unwrap();
-        }
+        parameters = random::parameters(&baked.spec, &mut rng);
+        // SAFETY: nothing else is under way.
+        unsafe { sampler.set_parameters(&parameters, Stream(0)).unwrap() };
+        let found = ask(&machine, &sampler, &at);
         let reference = baked.sampler(Kernel::Reference, &parameters, &options);
         compare(&baked, &found, &query(&reference, &at), &format!("model {seed}, bound again"));
     }
@@ -238,10 +311,10 @@ fn random_models_give_what_the_reference_gives() {
 
 #[test]
 fn every_point_can_have_its_own_parameters() {
+    let Some(machine) = machine() else { return };
     for seed in (0..60).step_by(2) {
-        let Some(host) = Host::new() else { return };
         let (mut rng, baked) = (Rng::new(seed), random::model(seed));
-        let model = on_host(&baked, host).unwrap();
+        let model = on(&machine, &baked);
         let (dims, outputs) = (baked.spec.axes.len(), baked.spec.outputs());
         let (count, columns) = (37, baked.spec.parameters.len());
         let options = POLICIES[seed as usize / 2 % 4];
@@ -251,29 +324,33 @@ fn every_point_can_have_its_own_parameters() {
         for (n, x) in rows.iter_mut().enumerate() {
             *x = [*x, *x, f64::NAN, 1e9, *x][(n + n / 3) % 5];
         }
+        let [at_there, rows_there, values] = [&at, &rows, &vec![f64::MIN; count * outputs]]
+            .map(|numbers| Array::floats(&machine, numbers));
+        // SAFETY: the arrays live until the numbers are back.
+        unsafe {
+            let (base, row) = (rows_there.at(0).cast_const(), 8 * columns as isize);
+            let table = Parameters::from_raw(Scalar::F64, count, columns, base, row, 8);
+            let mut room = values.values(count, outputs);
+            let points = at_there.points(count, dims);
+            model.query(&table, &options, &points, &mut room, Stream(0)).unwrap();
+        }
         let (at, table) = (
             Points::packed(&at, dims).unwrap(),
             Parameters::packed(&rows, count, columns).unwrap(),
         );
-        let mut found = vec![f64::MIN; count * outputs];
-        let mut expected = found.clone();
-        // SAFETY: the host reads and writes these arrays during the call.
-        unsafe {
-            let values = &mut packed(&mut found, outputs);
-            model.query(&table, &options, &at, values, Stream(0)).unwrap();
-        }
+        let mut expected = vec![f64::MIN; count * outputs];
         let runtime = baked.runtime(Kernel::Reference, 1);
         runtime.query(&table, &options, &at, &mut packed(&mut expected, outputs)).unwrap();
-        compare(&baked, &found, &expected, &format!("model {seed}"));
+        compare(&baked, &values.numbers(), &expected, &format!("model {seed}"));
     }
 }
 
 #[test]
 fn lattices_need_no_coordinates() {
+    let Some(machine) = machine() else { return };
     for seed in 0..30 {
-        let Some(host) = Host::new() else { return };
         let (mut rng, baked) = (Rng::new(seed), random::model(seed));
-        let model = on_host(&baked, host).unwrap();
+        let model = on(&machine, &baked);
         let (dims, outputs) = (baked.spec.axes.len(), baked.spec.outputs());
         let parameters = random::parameters(&baked.spec, &mut rng);
         let options = SamplerOptions { units: Units::Normalized, ..Default::default() };
@@ -283,13 +360,15 @@ fn lattices_need_no_coordinates() {
             dims: std::array::from_fn(|axis| if axis < dims { [11, 4, 3][axis] } else { 1 }),
         };
         let count = lattice.points().unwrap();
-        let (mut found, mut expected) =
-            (vec![f64::MIN; count * outputs], vec![0.0; count * outputs]);
         let sampler = DeviceSampler::new(&model, &parameters, &options).unwrap();
-        // SAFETY: the host writes the array during the call.
+        let values = Array::floats(&machine, &vec![f64::MIN; count * outputs]);
+        // SAFETY: the array lives until the numbers are back.
         unsafe {
-            sampler.query_lattice(&lattice, &mut packed(&mut found, outputs), Stream(0)).unwrap();
+            let mut room = values.values(count, outputs);
+            sampler.query_lattice(&lattice, &mut room, Stream(0)).unwrap();
         }
+        let found = values.numbers();
+        let mut expected = vec![0.0; count * outputs];
         let reference = baked.sampler(Kernel::Reference, &parameters, &options);
         reference.query_lattice(&lattice, &mut packed(&mut expected, outputs)).unwrap();
         compare(&baked, &found, &expected, &format!("model {seed}"));
@@ -297,15 +376,17 @@ fn lattices_need_no_coordinates() {
         // As a part of a larger array whose axes are the other way around.
         let [nx, ny, nz] = lattice.dims;
         let by_axis = [(ny + 2) * (nz + 1), nz + 1, 1].map(|step| (8 * step * outputs) as isize);
-        let mut larger = vec![f64::MIN; nx * (ny + 2) * (nz + 1) * outputs];
-        let places = Places::Strided(larger.as_mut_ptr().cast(), [8, 0]);
+        let larger = vec![f64::MIN; nx * (ny + 2) * (nz + 1) * outputs];
+        let larger = Array::floats(&machine, &larger);
+        let places = Places::Strided(larger.at(0), [8, 0]);
         let stride = PointStride::Lattice { dims: lattice.dims, strides: by_axis };
-        // SAFETY: the host writes the array, which is large enough, during the call.
+        // SAFETY: the array, which is large enough, lives until the numbers are back.
         unsafe {
             let shape = [count, outputs];
-            let mut values = ValuesMut::from_raw(Scalar::F64, shape, places, stride);
-            sampler.query_lattice(&lattice, &mut values, Stream(0)).unwrap();
+            let mut room = ValuesMut::from_raw(Scalar::F64, shape, places, stride);
+            sampler.query_lattice(&lattice, &mut room, Stream(0)).unwrap();
         }
+        let mut larger = larger.numbers();
         for (n, found) in found.chunks_exact(outputs).enumerate() {
             let [x, y, z] = [n % nx, n / nx % ny, n / nx / ny];
             let at = ((x * (ny + 2) + y) * (nz + 1) + z) * outputs;
@@ -316,68 +397,51 @@ fn lattices_need_no_coordinates() {
     }
 }
 
-/// Points backwards in records of odd size, results apart and at odd addresses: bit by bit those of
-/// packed arrays in the same type.
+/// Points backwards in records of odd size, results apart and at odd addresses: those of packed
+/// arrays, rounded to the type.
 #[test]
-fn any_layout_gives_the_same_bits() {
-    let Some(host) = Host::new() else { return };
+fn any_layout_gives_the_same_values() {
+    let Some(machine) = machine() else { return };
     let baked = common::programs::model();
-    let model = on_host(&baked, host).unwrap();
+    let model = on(&machine, &baked);
     let (dims, outputs, count) = (3, 2, 21);
-    let mut rng = Rng::new(5);
     let at: Vec<f32> =
-        random::points(&baked.spec, count, &mut rng).into_iter().map(|x| x as f32).collect();
+        (random::points(&baked.spec, count, &mut Rng::new(5)).iter()).map(|&x| x as f32).collect();
     let sampler = DeviceSampler::new(&model, &[0.5, 0.5], &SamplerOptions::default()).unwrap();
-    let mut expected = vec![0.0f32; count * outputs];
-    // SAFETY: the host reads and writes these arrays during the call.
-    unsafe {
-        let mut values = ValuesMut::packed(&mut expected, outputs).unwrap();
-        sampler.query(&Points::packed(&at, dims).unwrap(), &mut values, Stream(0)).unwrap();
-    }
+    let wide: Vec<f64> = at.iter().map(|&x| x.into()).collect();
+    let expected = ask(&machine, &sampler, &wide);
     let record = 4 * dims + 3;
-    let mut records = vec![0u8; count * record + 1];
-    for i in 0..count {
-        for k in 0..dims {
-            let start = 1 + (count - 1 - i) * record + 4 * k;
-            records[start..start + 4].copy_from_slice(&at[i * dims + k].to_ne_bytes());
-        }
+    let mut records = vec![0u8; count * record];
+    for (i, point) in at.chunks_exact(dims).enumerate() {
+        let start = (count - 1 - i) * record;
+        let bytes: Vec<u8> = point.iter().flat_map(|x| x.to_ne_bytes()).collect();
+        records[start..start + 4 * dims].copy_from_slice(&bytes);
     }
-    let last = records.as_ptr().wrapping_add(1 + (count - 1) * record);
-    let axes = [0, 1, 2].map(|k| (last.wrapping_add(4 * k), -(record as isize)));
+    let records = Array::of(&machine, &records, 1);
+    let last = (count - 1) * record;
+    let axes = [0, 1, 2].map(|k| (records.at(last + 4 * k).cast_const(), -(record as isize)));
     for (scalar, bytes) in [(Scalar::F32, 4), (Scalar::F64, 8), (Scalar::F16, 2)] {
-        let mut apart = vec![vec![0xaau8; 1 + 2 * bytes * count]; outputs];
-        let places = apart.iter_mut().map(|array| array.as_mut_ptr().wrapping_add(1)).collect();
-        // SAFETY: the host reads and writes these arrays during the call; every second number of
-        // each is written.
+        let untouched = vec![0xaau8; 2 * bytes * count];
+        let apart = [0, 1].map(|_| Array::of(&machine, &untouched, 1));
+        let places = Places::Separate(apart.iter().map(|array| array.at(0)).collect());
+        let stride = PointStride::Each(2 * bytes as isize);
+        // SAFETY: the arrays live until the numbers are back; every second number of each is written.
         unsafe {
             let points = Points::from_raw(Scalar::F32, count, dims, axes);
-            let stride = PointStride::Each(2 * bytes as isize);
-            let mut values = ValuesMut::from_raw(
-                scalar,
-                [count, outputs],
-                Places::Separate(Vec::into(places)),
-                stride,
-            );
-            sampler.query(&points, &mut values, Stream(0)).unwrap();
+            let mut room = ValuesMut::from_raw(scalar, [count, outputs], places, stride);
+            sampler.query(&points, &mut room, Stream(0)).unwrap();
         }
+        let apart = apart.map(|array| array.bytes());
         for (n, &expected) in expected.iter().enumerate() {
             let (i, k) = (n / outputs, n % outputs);
-            let found = &apart[k][1 + 2 * bytes * i..][..2 * bytes];
+            let found = &apart[k][2 * bytes * i..][..2 * bytes];
             assert_eq!(found[bytes..], [0xaa; 8][..bytes], "between results");
-            let (wide, half) = (f64::from(expected), half::f16::from_f32(expected));
-            match scalar {
-                Scalar::F32 => assert_eq!(found[..4], expected.to_ne_bytes()),
-                // Not rounded to 32 bits on the way.
-                Scalar::F64 => {
-                    let found = f64::from_ne_bytes(found[..8].try_into().unwrap());
-                    assert!(found as f32 == wide as f32 || found.is_nan() && wide.is_nan());
-                }
-                Scalar::F16 => {
-                    let found = half::f16::from_ne_bytes(found[..2].try_into().unwrap());
-                    let next = (found.to_bits() as i32 - half.to_bits() as i32).abs();
-                    assert!(next <= 1, "{found} for {expected}");
-                }
-            }
+            let rounded = match scalar {
+                Scalar::F32 => (expected as f32).to_ne_bytes().to_vec(),
+                Scalar::F64 => expected.to_ne_bytes().to_vec(),
+                Scalar::F16 => half::f16::from_f64(expected).to_ne_bytes().to_vec(),
+            };
+            assert!(expected.is_nan() || found[..bytes] == rounded, "{scalar:?} {n}: {expected}");
         }
     }
 }
@@ -410,16 +474,16 @@ fn what_a_device_cannot_do_is_refused() {
     let runtime = baked.runtime(Kernel::Scalar, 1);
 
     let little = Host { room: 100, ..Host::new().unwrap() };
-    let error = refusal(on_host(&baked, little));
+    let error = refusal(DeviceModel::on(&runtime, &little.machine().1));
     assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
 
     let narrow = Host { limits: Limits { shared: 2000, processors: 1 }, ..Host::new().unwrap() };
-    let error = refusal(on_host(&baked, narrow));
+    let error = refusal(DeviceModel::on(&runtime, &narrow.machine().1));
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
     assert!(error.to_string().contains("shared memory, the device has 2000"), "{error}");
 
     let broken = Host { is_broken: true, ..Host::new().unwrap() };
-    let error = refusal(on_host(&baked, broken));
+    let error = refusal(DeviceModel::on(&runtime, &broken.machine().1));
     assert_eq!(error.kind(), ErrorKind::Device, "{error}");
     assert!(error.to_string().contains("on the CPU"), "{error}");
 
@@ -442,18 +506,13 @@ fn what_a_device_cannot_do_is_refused() {
 /// Bound to NaN every result is NaN.
 #[test]
 fn parameters_can_be_nan() {
-    let Some(host) = Host::new() else { return };
+    let Some(machine) = machine() else { return };
     let baked = common::programs::model();
-    let model = on_host(&baked, host).unwrap();
+    let model = on(&machine, &baked);
     let options = SamplerOptions { outside_parameters: Outside::Nan, ..Default::default() };
     for parameters in [[f64::NAN, 0.5], [0.5, 1e9]] {
         let sampler = DeviceSampler::new(&model, &parameters, &options).unwrap();
-        let mut values = [0.0; 2];
-        // SAFETY: the host reads and writes these arrays during the call.
-        unsafe {
-            let points = Points::packed(&[0.5; 3], 3).unwrap();
-            sampler.query(&points, &mut packed(&mut values, 2), Stream(0)).unwrap();
-        }
+        let values = ask(&machine, &sampler, &[0.5; 3]);
         assert!(values.iter().all(|x| x.is_nan()), "{values:?}");
         let reference = Sampler::new(model.runtime(), &parameters, &options).unwrap();
         assert!(query(&reference, &[0.5; 3]).iter().all(|x| x.is_nan()));

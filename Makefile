@@ -8,12 +8,13 @@ DOXYGEN ?= doxygen
 PREFIX ?= /usr/local
 LIBDIR ?= lib
 # include/drr.h is generated and keeps cbindgen's layout.
-C_SOURCES = $(shell find bindings examples tests -name '*.[ch]' -o -name '*.[ch]pp')
+C_SOURCES = $(shell find bindings examples tests -name '*.[ch]' -o -name '*.[ch]pp') \
+	$(wildcard src/cuda/kernels/*)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup build install wheel demo bench test packages unit test-aarch64 test-asan \
-	test-tsan test-miri fuzz fuzz-smoke test-python header lint docs clean
+	test-tsan test-miri fuzz fuzz-smoke test-python header kernels lint docs clean
 
 help: ## list these targets
 	@echo "usage: make TARGET"
@@ -97,6 +98,9 @@ wheel: ## build the Python wheel, target/python/wheel (fetches setuptools)
 
 test-python: ## build the Python wheel and test it in a fresh environment (fetches numpy, xarray, mypy)
 	@PYTHON=$(PYTHON) CARGO=$(CARGO) bash tools/test_python.sh test
+
+kernels: ## compile the CUDA kernels to the PTX that the library embeds (fetches NVRTC, 50 MB)
+	@$(PYTHON) tools/ptx.py
 
 header: ## write include/drr.h and the lists of what it declares anew from the Rust sources
 	DRR_UPDATE_HEADER=1 $(CARGO) test --test header

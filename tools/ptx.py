@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Compile the CUDA kernels to the PTX that the library embeds, without a GPU or a CUDA toolkit.
 
-    python3 tools/ptx.py            write src/cuda/ptx/*.ptx anew
-    python3 tools/ptx.py --check    compare them with what the sources give, and compile them for
-                                    real architectures: nothing may spill
+    python3 tools/ptx.py    write src/cuda/ptx/*.ptx anew
+
+Each is tried on real architectures: nothing may spill. tools/test_ptx.py compares what is committed
+with what the sources give.
 
 The compiler is NVRTC of a fixed version, so that everybody gets the same text; it and ptxas come
 from NVIDIA's Python packages, by pip, into ${DRR_CACHE:-~/.cache/drr}.
@@ -35,23 +36,24 @@ nvidia-cuda-nvcc-cu12==12.4.131 \\
 """
 VERSION = "12.4"
 
+# What ptxas says of a kernel.
+REPORT = (
+    r"entry function '(\w+)'.*?(\d+) bytes spill stores, (\d+) bytes spill loads"
+    r".*?Used (\d+) registers"
+)
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="compare instead of writing")
-    arguments = parser.parse_args()
+    parser.parse_args()
     try:
         tools = provide(cache() / "tools" / f"nvrtc-{VERSION}")
         compiler = Compiler(tools)
         for source, oldest, architectures in KERNELS:
             text = compiler.ptx(SOURCES / source, oldest)
             target = (OUTPUT / source).with_suffix(".ptx")
-            if arguments.check:
-                if not target.exists() or target.read_text() != text:
-                    raise Problem(f"{target} is not what {source} gives: run tools/ptx.py")
-            else:
-                OUTPUT.mkdir(exist_ok=True)
-                target.write_text(text)
+            OUTPUT.mkdir(exist_ok=True)
+            target.write_text(text)
             for architecture in architectures:
                 for line in assemble(tools, target, architecture):
                     print(line)
@@ -116,16 +118,15 @@ class Compiler:
         return room.value.decode()
 
 
-def assemble(tools, ptx, architecture):
-    """A line for each kernel: registers and shared memory. Spilled registers are a problem."""
+def assemble(tools, ptx, architecture, *options):
+    """A line for each kernel: its registers. Spilled ones are a problem."""
     ptxas = tools / "nvidia/cuda_nvcc/bin/ptxas"
     os.chmod(ptxas, 0o755)  # pip may not keep it
-    command = [ptxas, "-v", f"-arch=sm_{architecture}", "-o", os.devnull, ptx]
+    command = [ptxas, "-v", f"-arch=sm_{architecture}", *options, "-o", os.devnull, ptx]
     report = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if report.returncode != 0:
         raise Problem(f"ptxas for sm_{architecture}:\n{report.stdout}")
-    pattern = r"entry function '(\w+)'.*?(\d+) bytes spill stores, (\d+) bytes spill loads.*?Used (\d+) registers"
-    found = re.findall(pattern, report.stdout, re.DOTALL)
+    found = re.findall(REPORT, report.stdout, re.DOTALL)
     if not found:
         raise Problem(f"ptxas says nothing that is understood:\n{report.stdout}")
     for kernel, stores, loads, registers in found:

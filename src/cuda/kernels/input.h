@@ -60,7 +60,8 @@ DRR_DEVICE double normalize(const Frame &frame, u32 axis, double x, bool &is_nan
     return t != t ? 0.0 : t;
 }
 
-// A parameter of point `i`, from 0 to 1 where it is inside, and whether it is one that gives no value.
+// A parameter of point `i`, from 0 to 1 where it is inside, and whether it is one that gives no
+// value.
 DRR_DEVICE double parameter(const Query &q, u64 i, u32 n, bool &is_nan) {
     const u64 address =
         q.table.data + u64(i64(i) * q.table.row_stride + i64(n) * q.table.column_stride);

@@ -17,13 +17,15 @@
 //! # }
 //! ```
 //!
-//! Layers, each knowing only those to its right: [`capi`] → [`sampler`] → [`cpu`] → [`model`].
+//! Layers, each knowing only those to its right: [`capi`] → [`sampler`] → [`cpu`], [`cuda`] →
+//! [`model`]. A [`DeviceModel`] is queried on a GPU (`docs/gpu.md`).
 //! `docs/architecture.md` has the map, `docs/format.md` the file.
 //!
 //! # Safety
 //!
-//! `unsafe` stands in four places: mapping a file ([`model`]), viewing its bytes as numbers
-//! ([`model`]), vector instructions ([`cpu`]), and pointers that C callers hand over ([`capi`],
+//! `unsafe` stands in five places: mapping a file ([`model`]), viewing its bytes as numbers
+//! ([`model`]), vector instructions ([`cpu`]), what a GPU is told ([`cuda`],
+//! [`sampler::device`]), and pointers that C callers hand over ([`capi`],
 //! [`sampler::points`], [`sampler::results`]). Each has a `SAFETY:` line that names what it relies on.
 
 pub mod capi;

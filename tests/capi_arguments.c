@@ -301,6 +301,35 @@ static void unaligned(const drr_model *model, const drr_sampler *sampler) {
     CHECK(strstr(drr_last_error(), "separate") != NULL);
 }
 
+/* What needs no device; tests/cuda/device.c has the rest. */
+static void null_devices(const drr_model *model) {
+    drr_device_model *there = (drr_device_model *)&path;
+    drr_device_sampler *sampler = (drr_device_sampler *)&path;
+    drr_device_info info = {.struct_size = sizeof info};
+    double numbers[DIMS + OUTPUTS] = {0};
+    drr_points points = {sizeof points, DRR_F64, 1, {numbers, numbers, numbers}, {0}};
+    drr_values values = {.struct_size = sizeof values, .scalar = DRR_F64, .data = numbers + DIMS};
+    drr_parameters rows = {sizeof rows, DRR_F64, 1, parameters, 0, 0};
+    drr_lattice lattice = {sizeof lattice, 0, {1, 1, 1}, {0}, {0}};
+    INVALID(drr_device_count(NULL));
+    INVALID(drr_model_to_device(model, 0, NULL, NULL));
+    INVALID(drr_model_to_device(NULL, 0, NULL, &there));
+    CHECK(there == NULL);
+    drr_device_model_close(NULL);
+    INVALID(drr_device_model_get_info(NULL, &info));
+    INVALID(drr_device_model_query(NULL, &rows, NULL, &points, &values, NULL));
+    INVALID(drr_device_sampler_create(NULL, parameters, 2, NULL, NULL));
+    INVALID(drr_device_sampler_create(NULL, parameters, 2, NULL, &sampler));
+    CHECK(sampler == NULL);
+    drr_device_sampler_free(NULL);
+    INVALID(drr_device_sampler_set_parameters(NULL, parameters, 2, NULL));
+    INVALID(drr_device_sampler_query(NULL, &points, &values, NULL));
+    INVALID(drr_device_sampler_query_lattice(NULL, &lattice, &values, NULL));
+    /* Handles of another type. */
+    INVALID(drr_device_model_get_info((const drr_device_model *)model, &info));
+    INVALID(drr_device_sampler_query((const drr_device_sampler *)model, &points, &values, NULL));
+}
+
 int main(int count, char **arguments) {
     if (count < 2) {
         fprintf(stderr, "usage: capi_arguments MODEL\n");
@@ -314,6 +343,7 @@ int main(int count, char **arguments) {
     null_pointers(model, sampler);
     null_gradients(sampler);
     null_parameters(model);
+    null_devices(model);
     struct_sizes(with_open_options, sizeof(drr_open_options), true);
     struct_sizes(with_sampler_options, sizeof(drr_sampler_options), true);
     struct_sizes(with_points, sizeof(drr_points), true);

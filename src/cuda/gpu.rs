@@ -20,6 +20,9 @@ const PORTABLE: &str = include_str!("ptx/portable.ptx");
 /// The oldest architecture that they run on, times ten.
 const OLDEST: i32 = 70;
 
+/// The PTX says which version it needs.
+const TOO_OLD: &str = "is too old (CUDA 12.4 or later is needed)";
+
 /// Number of GPUs that the driver shows; 0 without a driver.
 ///
 /// # Errors
@@ -53,10 +56,9 @@ fn no_device(message: impl Into<String>) -> Error {
 fn caught<T>(what: &str, call: impl FnOnce() -> Result<T, DriverError>) -> Result<T> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(result) => result.map_err(|error| reason(what, error)),
-        Err(_) => Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("{what}: this NVIDIA driver is too old (CUDA 12.0 or later is needed)"),
-        )),
+        Err(_) => {
+            Err(Error::new(ErrorKind::Unsupported, format!("{what}: this NVIDIA driver {TOO_OLD}")))
+        }
     }
 }
 
@@ -247,6 +249,10 @@ impl Module {
         // SAFETY: the text of a module that ends with a zero.
         let module = caught("cuModuleLoadData", || unsafe {
             result::module::load_data(text.as_ptr().cast())
+        });
+        let module = module.map_err(|error| match error.kind() {
+            ErrorKind::Unsupported => error.context(format!("the kernels: the driver {TOO_OLD}")),
+            _ => error,
         })?;
         Ok(Self { context, module })
     }

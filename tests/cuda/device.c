@@ -55,6 +55,36 @@ static drr_points packed_points(const double *points) {
     return packed;
 }
 
+#define INVALID(call) CHECK((call) == DRR_ERROR_INVALID_ARGUMENT)
+
+/* What is wrong is said, and nothing is queued. */
+static void wrong_arguments(drr_device_model *there, drr_device_sampler *sampler,
+                            const drr_points *points, const drr_values *values) {
+    const drr_sampler_options strict = {sizeof strict, 0, DRR_OUTSIDE_ERROR, 0};
+    const drr_parameters table = {sizeof table, DRR_F64, 1, parameters, 0, 0};
+    drr_device_sampler *nobody = sampler;
+    drr_device_info info = {4, 0, 0, NULL};
+    INVALID(drr_device_model_get_info(there, NULL));
+    INVALID(drr_device_model_get_info(there, &info));
+    INVALID(drr_device_sampler_create(there, parameters, 2, NULL, NULL));
+    INVALID(drr_device_sampler_create(there, NULL, 2, NULL, &nobody));
+    CHECK(nobody == NULL);
+    INVALID(drr_device_sampler_create(there, parameters, 3, NULL, &nobody));
+    CHECK(drr_device_sampler_create(there, parameters, 2, &strict, &nobody) ==
+          DRR_ERROR_UNSUPPORTED);
+    INVALID(drr_device_sampler_set_parameters(sampler, NULL, 2, NULL));
+    INVALID(drr_device_sampler_set_parameters(sampler, parameters, 1, NULL));
+    INVALID(drr_device_sampler_query(sampler, NULL, values, NULL));
+    INVALID(drr_device_sampler_query(sampler, points, NULL, NULL));
+    INVALID(drr_device_sampler_query((void *)there, points, values, NULL));
+    INVALID(drr_device_sampler_query_lattice(sampler, NULL, values, NULL));
+    INVALID(drr_device_model_query(there, NULL, NULL, points, values, NULL));
+    INVALID(drr_device_model_query(there, &table, NULL, points, values, NULL)); /* one row */
+    drr_values half = *values;
+    half.scalar = 7;
+    INVALID(drr_device_sampler_query(sampler, points, &half, NULL));
+}
+
 /* Everything works, and all comes back. */
 static void whole(const char *path) {
     void *driver = dlopen("libcuda.so", RTLD_NOW);
@@ -108,12 +138,7 @@ static void whole(const char *path) {
         CHECK(is_close(found, expected, POINTS * OUTPUTS));
         drr_sampler_free(cpu);
 
-        /* What is wrong is said, and nothing is queued. */
-        CHECK(drr_device_sampler_query(NULL, &from, &to, NULL) == DRR_ERROR_INVALID_ARGUMENT);
-        CHECK(drr_device_sampler_query(sampler, NULL, &to, NULL) == DRR_ERROR_INVALID_ARGUMENT);
-        CHECK(drr_device_sampler_query(sampler, &from, NULL, NULL) == DRR_ERROR_INVALID_ARGUMENT);
-        CHECK(drr_device_sampler_query((void *)there, &from, &to, NULL) ==
-              DRR_ERROR_INVALID_ARGUMENT);
+        wrong_arguments(there, sampler, &from, &to);
         drr_device_model *nobody = there;
         CHECK(drr_model_to_device(model, 1, NULL, &nobody) == DRR_ERROR_NO_DEVICE);
         CHECK(nobody == NULL);

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use common::Rng;
 use drr::cuda::gpu::Gpu;
-use drr::cuda::{Machine, Memory, Stream};
+use drr::cuda::{Choice, Machine, Memory, Stream};
 use drr::model::spec::{
     Activation, Axis, Grid, Input, Layer, Line, Parameter, Spec, Transform, Value,
 };
@@ -24,8 +24,8 @@ use drr::model::{GridPrecision, SmallTensors, Writer};
 use drr::sampler::results::{Places, PointStride};
 use drr::sampler::scalar::Scalar;
 use drr::{
-    DeviceModel, DeviceSampler, Error, Lattice, OpenOptions, Points, Runtime, SamplerOptions,
-    Storage, Units, ValuesMut,
+    DeviceModel, DeviceOptions, DeviceSampler, Error, Lattice, OpenOptions, Points, Runtime,
+    SamplerOptions, Storage, Units, ValuesMut,
 };
 use serde_json::json;
 
@@ -124,6 +124,11 @@ fn main() -> Result<(), Error> {
     let points = value("--points").map_or("20,22,24", String::as_str);
     let counts: Vec<usize> =
         (points.split(',').filter_map(|n| n.parse::<u32>().ok())).map(|n| 1 << n.min(28)).collect();
+    let kernel = match words.iter().any(|w| w == "--portable") {
+        true => Choice::Portable,
+        false => Choice::Auto,
+    };
+    let device_options = DeviceOptions { kernel };
     let sizes: &[Size] = if words.iter().any(|w| w == "--tiny") { &TINY } else { &SIZES };
     if drr::cuda::gpu::count()? == 0 {
         println!("skipped: queries on a GPU (there is none)");
@@ -142,7 +147,7 @@ fn main() -> Result<(), Error> {
         let path = folder.path().join("model");
         size.write(&path)?;
         let options = OpenOptions { storage: Storage::Mapped, ..Default::default() };
-        let model = DeviceModel::on(&Runtime::open(&path, &options)?, &machine)?;
+        let model = DeviceModel::on(&Runtime::open(&path, &options)?, &machine, &device_options)?;
         for &count in &counts {
             for order in ["random", "lattice"] {
                 let seconds = measure(&machine, &model, count, order)?;
@@ -155,7 +160,7 @@ fn main() -> Result<(), Error> {
                     rate * 1e-6
                 );
                 rows.push(json!({
-                    "model": size.name, "points": count, "order": order, "seconds": seconds,
+                    "model": size.name, "kernel": model.kernel().name(), "points": count, "order": order, "seconds": seconds,
                     "shape": size.shape, "hidden": size.hidden, "layers": size.layers,
                     "tflops": flops, "gbytes": bytes,
                 }));

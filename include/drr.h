@@ -207,6 +207,28 @@ typedef uint32_t drr_log_level;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+/// Which kernel answers on a GPU.
+enum drr_device_kernel
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /// The one for tensor cores where it can and its values are those of the CPU up to rounding to
+    /// 16 bits (some 1e-3 of the largest), else the portable one; a message to the log says why.
+    DRR_DEVICE_KERNEL_AUTO = 0,
+    /// The portable one: everything in 32 bits.
+    DRR_DEVICE_KERNEL_PORTABLE = 1,
+    /// The one for tensor cores, or an error.
+    DRR_DEVICE_KERNEL_TENSOR = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum drr_device_kernel drr_device_kernel;
+#else
+typedef uint32_t drr_device_kernel;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
 /// A model in the memory of a GPU. Immutable: any number of threads may use it at the same time.
 /// Keeps what it needs of its model alive.
 typedef struct drr_device_model drr_device_model;
@@ -397,7 +419,18 @@ typedef struct drr_parameters {
     int64_t parameter_stride;
 } drr_parameters;
 
-/// A model on a GPU. The string is UTF-8, owned by the model there, valid until it is closed.
+/// How a model is used on a GPU. All zero (but `struct_size`) is the default.
+typedef struct drr_device_options {
+    /// `sizeof(drr_device_options)`
+    uint32_t struct_size;
+    /// A `drr_device_kernel`.
+    uint32_t kernel;
+    /// A `CUcontext` of the GPU, which must outlive the model there and its samplers; NULL for the
+    /// primary one, that of the CUDA runtime.
+    void *context;
+} drr_device_options;
+
+/// A model on a GPU. The strings are UTF-8, owned by the model there, valid until it is closed.
 typedef struct drr_device_info {
     /// `sizeof(drr_device_info)`, set by the caller.
     uint32_t struct_size;
@@ -407,6 +440,8 @@ typedef struct drr_device_info {
     uint64_t memory_bytes;
     /// Number and name of the GPU: `cuda:0 (...)`.
     const char *device;
+    /// Name of the kernel in use: `portable` or `tensor`.
+    const char *kernel;
 } drr_device_info;
 
 /// Takes a message. `level` is a `drr_log_level`; `message` is UTF-8, one line, valid during the
@@ -737,8 +772,7 @@ drr_status drr_device_count(uint32_t *count);
 ///
 /// @param model         an open model; may be closed afterwards
 /// @param ordinal       number of the GPU, as CUDA counts
-/// @param context       a `CUcontext` of that GPU, which must outlive `device_model` and its
-///                      samplers; NULL for the primary one, that of the CUDA runtime
+/// @param options       NULL for the defaults
 /// @param device_model  receives the handle, to be closed by `drr_device_model_close`; NULL on
 ///                      failure
 /// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, `DRR_ERROR_NO_DEVICE`,
@@ -747,7 +781,7 @@ drr_status drr_device_count(uint32_t *count);
 ///         the CPU; the message names the worst point
 drr_status drr_model_to_device(const struct drr_model *model,
                                uint32_t ordinal,
-                               void *context,
+                               const struct drr_device_options *options,
                                struct drr_device_model **device_model);
 
 /// Closes a model on a GPU. Samplers that it has stay valid. No work of its queries may be under way.

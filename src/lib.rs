@@ -38,7 +38,7 @@ pub mod sampler;
 pub use cpu::Kernel;
 pub use error::{Error, ErrorKind, Result};
 pub use model::{Checksums, Model, Storage};
-pub use sampler::device::{DeviceModel, DeviceSampler};
+pub use sampler::device::{DeviceModel, DeviceOptions, DeviceSampler};
 pub use sampler::gradient::Gradients;
 pub use sampler::points::Points;
 pub use sampler::results::{GradientsMut, ValuesMut};

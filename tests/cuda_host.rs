@@ -13,17 +13,23 @@ use common::random::{self, Rng};
 use common::{Baked, query};
 use drr::cuda::arguments::{Bind, Query, layouts};
 use drr::cuda::gpu::Gpu;
-use drr::cuda::{Limits, Machine, Memory, Shape, Stream};
+use drr::cuda::{Choice, Kernel as CudaKernel, Limits, Machine, Memory, Shape, Stream};
+use drr::model::GridPrecision;
 use drr::sampler::results::{Places, PointStride};
 use drr::sampler::scalar::Scalar;
 use drr::{
-    DeviceModel, DeviceSampler, Error, ErrorKind, Kernel, Lattice, Outside, Parameters, Points,
-    Sampler, SamplerOptions, Units, ValuesMut,
+    DeviceModel, DeviceOptions, DeviceSampler, Error, ErrorKind, Kernel, Lattice, Outside,
+    Parameters, Points, Sampler, SamplerOptions, Units, ValuesMut,
 };
 use libloading::Library;
 
 /// Largest error, relative to the largest result (at least 1); tests/parity.rs says why.
 const TOLERANCE: f64 = 3e-6;
+
+/// Largest error of what was multiplied in 16 bits, relative to the result or to the range of the
+/// values. Halves have 11 bits, so weights and hidden values are wrong by 2^-12 of themselves on
+/// average; a few layers and the sums' cancellation make some 1e-3 of that.
+const HALVES: f64 = 1e-2;
 
 /// Part of the results that may differ by a step where inputs of layers are rounded.
 const STEPS: f64 = 0.1;
@@ -36,7 +42,7 @@ struct Host {
     /// Bytes that can be had.
     room: usize,
     /// Wrong on purpose.
-    is_broken: bool,
+    is_broken: &'static [CudaKernel],
 }
 
 /// Kernels take turns: the harness has one block at a time.
@@ -71,9 +77,9 @@ fn library() -> Option<&'static Library> {
 
 impl Host {
     fn new() -> Option<Self> {
-        let limits = Limits { shared: 64 << 10, processors: 2 };
+        let limits = Limits { shared: 227 << 10, processors: 2, has_tensor_cores: true };
         let memory = Mutex::default();
-        Some(Self { library: library()?, limits, memory, room: usize::MAX, is_broken: false })
+        Some(Self { library: library()?, limits, memory, room: usize::MAX, is_broken: &[] })
     }
 
     fn machine(self) -> (Arc<Self>, Arc<dyn Machine>) {
@@ -120,16 +126,25 @@ impl Machine for Host {
         Ok(())
     }
 
-    unsafe fn query(&self, query: &Query, shape: Shape, _: Stream) -> Result<(), Error> {
+    unsafe fn query(
+        &self,
+        kernel: CudaKernel,
+        query: &Query,
+        shape: Shape,
+        _: Stream,
+    ) -> Result<(), Error> {
         assert!(shape.blocks > 0 && shape.shared <= self.limits.shared, "{shape:?}");
         let mut query = *query;
-        query.frame.axes[0].min += f64::from(u8::from(self.is_broken));
+        if self.is_broken.contains(&kernel) {
+            query.frame.axes[0].min += 1.0;
+        }
         let _turn = LAUNCH.lock().unwrap();
         // SAFETY: a function of tests/cuda/host.cpp; the caller's promise.
         unsafe {
-            let launch: libloading::Symbol<unsafe extern "C" fn(*const Query, u32, u32, usize)> =
-                self.library.get(b"drr_host_query").expect("exported");
-            launch(&query, shape.blocks, shape.threads, shape.shared);
+            let launch: libloading::Symbol<
+                unsafe extern "C" fn(u32, *const Query, u32, u32, usize),
+            > = self.library.get(b"drr_host_query").expect("exported");
+            launch(kernel as u32, &query, shape.blocks, shape.threads, shape.shared);
         }
         Ok(())
     }
@@ -162,7 +177,16 @@ fn machine() -> Option<Arc<dyn Machine>> {
 }
 
 fn on(machine: &Arc<dyn Machine>, baked: &Baked) -> Arc<DeviceModel> {
-    DeviceModel::on(&baked.runtime(Kernel::Reference, 1), machine).expect("room, and right values")
+    on_by(machine, baked, Choice::Portable).expect("room, and right values")
+}
+
+fn on_by(
+    machine: &Arc<dyn Machine>,
+    baked: &Baked,
+    kernel: Choice,
+) -> Result<Arc<DeviceModel>, Error> {
+    let runtime = baked.runtime(Kernel::Reference, 1);
+    DeviceModel::on(&runtime, machine, &DeviceOptions { kernel })
 }
 
 /// An array of 64-bit numbers in the machine's memory; it starts at `shift` bytes of it.
@@ -449,13 +473,103 @@ fn any_layout_gives_the_same_values() {
     }
 }
 
+/// A model that tensor cores take: grids of multiples of 8 channels, one after the other or at the
+/// same place; layers of any width up to `most`.
+fn model_for_tensor_cores(seed: u64, most: usize) -> Baked {
+    let mut rng = Rng::new(1000 + seed);
+    let mut spec = random::spec(random::Layout::Bare, &mut rng);
+    let dims = spec.axes.len();
+    let mut end = 0;
+    spec.grids = (0..1 + rng.below(3))
+        .map(|_| {
+            let axes: Vec<usize> = (0..1 + rng.below(dims)).collect();
+            let shape = axes.iter().map(|_| 1 + rng.below(5)).collect();
+            let channels = 8 * (1 + rng.below(most / 24));
+            let offset = if rng.below(2) == 0 { end } else { 0 };
+            end = end.max(offset + channels);
+            drr::model::spec::Grid { axes, shape, channels, offset }
+        })
+        .collect();
+    spec.input.width = end + rng.below(9);
+    let width = spec.input.width;
+    for line in &mut spec.lines {
+        line.features = line.features.min(width);
+        line.offset = rng.below(1 + width - line.features);
+    }
+    let mut inputs = width;
+    // Weights of more layers would not fit into a block's memory.
+    let layers = if most > 128 { 2 } else { 4 };
+    spec.layers = (0..1 + rng.below(layers))
+        .map(|_| {
+            let outputs = 1 + rng.below(most);
+            let activation = rng.pick(&drr::model::spec::Activation::ALL);
+            let precision = Default::default();
+            let layer = drr::model::spec::Layer { inputs, outputs, activation, precision };
+            inputs = outputs;
+            layer
+        })
+        .collect();
+    spec.layers.last_mut().expect("a layer").outputs = 1 + rng.below(5);
+    spec.values = (0..spec.outputs()).map(|n| spec.values[n % spec.values.len()].clone()).collect();
+    for (n, value) in spec.values.iter_mut().enumerate() {
+        value.name = format!("v{n}");
+        // A logarithm makes relative errors of absolute ones.
+        value.transform = drr::model::spec::Transform::Linear;
+    }
+    Baked::write(spec, GridPrecision::ALL[seed as usize % 3], &mut rng)
+}
+
+#[test]
+fn tensor_cores_give_what_the_reference_gives_in_halves() {
+    let Some(machine) = machine() else { return };
+    let mut used = std::collections::HashSet::new();
+    for seed in 0..48 {
+        let baked = model_for_tensor_cores(seed, [64, 128, 250][seed as usize % 3]);
+        let mut rng = Rng::new(seed);
+        let model = on_by(&machine, &baked, Choice::Tensor).expect("a model for tensor cores");
+        used.insert(format!("{:?}", model.kernel()));
+        let options = POLICIES[seed as usize % 4];
+        let at = points(&baked, [0, 1, 31, 32, 33, 300][seed as usize % 6], &mut rng);
+        let parameters = random::parameters(&baked.spec, &mut rng);
+        let sampler = DeviceSampler::new(&model, &parameters, &options).unwrap();
+        let found = ask(&machine, &sampler, &at);
+        let expected = query(&baked.sampler(Kernel::Reference, &parameters, &options), &at);
+        let ranges = baked.spec.values.iter().map(|value| value.max - value.min);
+        let size = if options.units == Units::Physical { ranges.fold(1.0, f64::max) } else { 1.0 };
+        for (n, (a, b)) in found.iter().zip(&expected).enumerate() {
+            assert_eq!(a.is_nan(), b.is_nan(), "model {seed}: value {n} is {a}, expected {b}");
+            let error = (a - b).abs() / (size * b.abs().max(1.0));
+            assert!(a.is_nan() || error <= HALVES, "model {seed}: value {n} is {a}, expected {b}");
+        }
+    }
+    assert_eq!(used.len(), 3, "{used:?}");
+}
+
+/// If tensor cores give something else, the portable kernel answers; unless they were asked for.
+#[test]
+fn wrong_tensor_cores_are_found_out() {
+    use CudaKernel::{Tensor64, Tensor128, Tensor256};
+    let Some(host) = Host::new() else { return };
+    let broken = Host { is_broken: &[Tensor64, Tensor128, Tensor256], ..host };
+    let machine = broken.machine().1;
+    let baked = model_for_tensor_cores(1, 64);
+    let model = on_by(&machine, &baked, Choice::Auto).unwrap();
+    assert_eq!(model.kernel(), CudaKernel::Portable);
+    let error = refusal(on_by(&machine, &baked, Choice::Tensor));
+    assert_eq!(error.kind(), ErrorKind::Device, "{error}");
+    assert!(error.to_string().contains("by the tensor kernel"), "{error}");
+    // Models that it does not take are refused with a reason.
+    let error = refusal(on_by(&machine, &random::model(4), Choice::Tensor));
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+}
+
 #[test]
 fn memory_is_given_back() {
     let Some(host) = Host::new() else { return };
     let (host, machine) = host.machine();
     let baked = random::model(3);
     let runtime = baked.runtime(Kernel::Scalar, 1);
-    let model = DeviceModel::on(&runtime, &machine).unwrap();
+    let model = DeviceModel::on(&runtime, &machine, &DeviceOptions::default()).unwrap();
     let blocks = |host: &Host| host.memory.lock().unwrap().len();
     assert_eq!(blocks(&host), 1, "after the check only the model is there");
     let parameters = random::parameters(&baked.spec, &mut Rng::new(1));
@@ -477,20 +591,23 @@ fn what_a_device_cannot_do_is_refused() {
     let runtime = baked.runtime(Kernel::Scalar, 1);
 
     let little = Host { room: 100, ..Host::new().unwrap() };
-    let error = refusal(DeviceModel::on(&runtime, &little.machine().1));
+    let error = refusal(DeviceModel::on(&runtime, &little.machine().1, &DeviceOptions::default()));
     assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
 
-    let narrow = Host { limits: Limits { shared: 2000, processors: 1 }, ..Host::new().unwrap() };
-    let error = refusal(DeviceModel::on(&runtime, &narrow.machine().1));
+    let narrow = Host {
+        limits: Limits { shared: 2000, processors: 1, has_tensor_cores: false },
+        ..Host::new().unwrap()
+    };
+    let error = refusal(DeviceModel::on(&runtime, &narrow.machine().1, &DeviceOptions::default()));
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
     assert!(error.to_string().contains("shared memory, the device has 2000"), "{error}");
 
-    let broken = Host { is_broken: true, ..Host::new().unwrap() };
-    let error = refusal(DeviceModel::on(&runtime, &broken.machine().1));
+    let broken = Host { is_broken: &[CudaKernel::Portable], ..Host::new().unwrap() };
+    let error = refusal(DeviceModel::on(&runtime, &broken.machine().1, &DeviceOptions::default()));
     assert_eq!(error.kind(), ErrorKind::Device, "{error}");
     assert!(error.to_string().contains("on the CPU"), "{error}");
 
-    let model = DeviceModel::on(&runtime, &host.machine().1).unwrap();
+    let model = DeviceModel::on(&runtime, &host.machine().1, &DeviceOptions::default()).unwrap();
     let strict = SamplerOptions { outside: Outside::Error, ..Default::default() };
     let error = refusal(DeviceSampler::new(&model, &[0.5, 0.5], &strict));
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use super::model::drr_model;
 use super::structs::{
-    drr_device_info, drr_lattice, drr_parameters, drr_points, drr_sampler_options, drr_values,
-    required, write,
+    device_kernel, drr_device_info, drr_device_options, drr_lattice, drr_parameters, drr_points,
+    drr_sampler_options, drr_values, read, required, write,
 };
 use super::views::{self, Rows, sampler_options};
 use super::{Handle, check_pointer, drr_status, give, handle, slice, status::guard, take_back};
 use crate::cuda::{Stream, gpu};
-use crate::{DeviceModel, DeviceSampler};
+use crate::{DeviceModel, DeviceOptions, DeviceSampler};
 
 /// A model in the memory of a GPU. Immutable: any number of threads may use it at the same time.
 /// Keeps what it needs of its model alive.
@@ -21,6 +21,7 @@ pub struct drr_device_model {
     model: Arc<DeviceModel>,
     ordinal: u32,
     device: CString,
+    kernel: CString,
 }
 
 impl Handle for drr_device_model {
@@ -62,8 +63,7 @@ pub unsafe extern "C" fn drr_device_count(count: *mut u32) -> drr_status {
 ///
 /// @param model         an open model; may be closed afterwards
 /// @param ordinal       number of the GPU, as CUDA counts
-/// @param context       a `CUcontext` of that GPU, which must outlive `device_model` and its
-///                      samplers; NULL for the primary one, that of the CUDA runtime
+/// @param options       NULL for the defaults
 /// @param device_model  receives the handle, to be closed by `drr_device_model_close`; NULL on
 ///                      failure
 /// @return `DRR_OK`, `DRR_ERROR_INVALID_ARGUMENT`, `DRR_ERROR_NO_DEVICE`,
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn drr_device_count(count: *mut u32) -> drr_status {
 pub unsafe extern "C" fn drr_model_to_device(
     model: *const drr_model,
     ordinal: u32,
-    context: *mut c_void,
+    options: *const drr_device_options,
     device_model: *mut *mut drr_device_model,
 ) -> drr_status {
     guard(|| {
@@ -82,9 +82,15 @@ pub unsafe extern "C" fn drr_model_to_device(
         unsafe {
             check_pointer(device_model, "device_model")?;
             device_model.write(std::ptr::null_mut());
-            let model = DeviceModel::in_context(&handle(model)?.runtime, ordinal, context)?;
-            let device = CString::new(model.device().replace('\0', " ")).unwrap_or_default();
-            give(device_model, drr_device_model { model, ordinal, device });
+            let runtime = &handle(model)?.runtime;
+            let given = read(options)?;
+            let kernel = device_kernel(given.map_or(0, |given| given.kernel))?;
+            let context = given.map_or(std::ptr::null_mut(), |given| given.context);
+            let options = DeviceOptions { kernel };
+            let model = DeviceModel::in_context(runtime, ordinal, context, &options)?;
+            let text = |text: &str| CString::new(text.replace('\0', " ")).unwrap_or_default();
+            let (device, kernel) = (text(&model.device()), text(model.kernel().name()));
+            give(device_model, drr_device_model { model, ordinal, device, kernel });
         }
         Ok(())
     })
@@ -115,12 +121,13 @@ pub unsafe extern "C" fn drr_device_model_get_info(
     guard(|| {
         // SAFETY: the caller's promise, see the comments of the function and the struct.
         unsafe {
-            let drr_device_model { model, ordinal, device } = handle(device_model)?;
+            let drr_device_model { model, ordinal, device, kernel } = handle(device_model)?;
             let known = drr_device_info {
                 struct_size: 0,
                 ordinal: *ordinal,
                 memory_bytes: model.memory_bytes() as u64,
                 device: device.as_ptr(),
+                kernel: kernel.as_ptr(),
             };
             write(info, known)
         }

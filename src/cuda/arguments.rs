@@ -148,6 +148,16 @@ pub struct Binding {
 
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
+pub struct Tensor {
+    pub weights: u64,
+    pub bytes: u32,
+    pub warp_bytes: u32,
+    pub stride: u32,
+    pub unused: u32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Query {
     pub model: Model,
     pub frame: Frame,
@@ -155,6 +165,7 @@ pub struct Query {
     pub table: Table,
     pub results: Results,
     pub binding: Binding,
+    pub tensor: Tensor,
     pub count: u64,
     pub tile: u32,
     pub unused: u32,
@@ -190,6 +201,7 @@ pub fn layouts() -> Vec<[usize; 2]> {
         Table.is_given,
         Results.scalar,
         Binding.is_nan,
+        Tensor.stride,
         Query.tile,
         Bind.is_nan
     ]

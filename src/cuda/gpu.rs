@@ -11,14 +11,16 @@ use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{self, CUdevice_attribute, CUfunction_attribute, CUresult};
 
 use super::arguments::{Bind, Query};
-use super::{Limits, Machine, Shape, Stream};
+use super::{Kernel, Limits, Machine, Shape, Stream};
 use crate::{Error, ErrorKind, Result};
 
 /// The kernels, made by tools/ptx.py.
 const PORTABLE: &str = include_str!("ptx/portable.ptx");
+const TENSOR: &str = include_str!("ptx/tensor.ptx");
 
-/// The oldest architecture that they run on, times ten.
+/// The oldest architectures that they run on, times ten.
 const OLDEST: i32 = 70;
+const OLDEST_WITH_TENSOR_CORES: i32 = 80;
 
 /// The PTX says which version it needs.
 const TOO_OLD: &str = "is too old (CUDA 12.4 or later is needed)";
@@ -83,9 +85,11 @@ fn reason(what: &str, error: DriverError) -> Error {
 
 /// A GPU with the kernels on it.
 pub struct Gpu {
-    module: Module,
-    query: sys::CUfunction,
+    // Kept for the functions, which are theirs.
+    _modules: Vec<Module>,
     bind: sys::CUfunction,
+    queries: Vec<(Kernel, sys::CUfunction)>,
+    context: Arc<Context>,
     limits: Limits,
 }
 
@@ -110,11 +114,11 @@ impl Gpu {
             driver()?;
             return Err(no_device(format!("device {ordinal} asked for, there are {devices}")));
         }
-        let context = match context.is_null() {
+        let context = Arc::new(match context.is_null() {
             true => Context::primary(ordinal)?,
             // SAFETY: the caller's promise.
             false => unsafe { Context::of_caller(ordinal, context.cast())? },
-        };
+        });
         let current = context.enter()?;
         let attribute = |what| {
             // SAFETY: the device exists.
@@ -136,17 +140,29 @@ impl Gpu {
         }
         let shared = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?;
         let processors = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?;
-        let module = Module::load(context)?;
-        let (query, bind) = (module.function(c"drr_query")?, module.function(c"drr_bind")?);
-        // SAFETY: the function is loaded.
-        caught("cuFuncSetAttribute", || unsafe {
-            let what = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-            result::function::set_function_attribute(query, what, shared)
-        })?;
         drop(current);
-        let limits =
-            Limits { shared: shared.max(0) as usize, processors: processors.max(1) as u32 };
-        Ok(Arc::new(Self { module, query, bind, limits }))
+        let has_tensor_cores = 10 * major + minor >= OLDEST_WITH_TENSOR_CORES;
+        let portable = Module::load(&context, PORTABLE)?;
+        let bind = portable.function(c"drr_bind")?;
+        let mut queries = vec![(Kernel::Portable, portable.query(c"drr_query", shared)?)];
+        let mut modules = vec![portable];
+        if has_tensor_cores {
+            let tensor = Module::load(&context, TENSOR)?;
+            for (kernel, name) in [
+                (Kernel::Tensor64, c"drr_tensor_64"),
+                (Kernel::Tensor128, c"drr_tensor_128"),
+                (Kernel::Tensor256, c"drr_tensor_256"),
+            ] {
+                queries.push((kernel, tensor.query(name, shared)?));
+            }
+            modules.push(tensor);
+        }
+        let limits = Limits {
+            shared: shared.max(0) as usize,
+            processors: processors.max(1) as u32,
+            has_tensor_cores,
+        };
+        Ok(Arc::new(Self { _modules: modules, bind, queries, context, limits }))
     }
 
     /// Queues a kernel of one argument.
@@ -160,7 +176,7 @@ impl Gpu {
         shape: Shape,
         stream: Stream,
     ) -> Result<()> {
-        let _current = self.module.context.enter()?;
+        let _current = self.context.enter()?;
         let mut arguments = [std::ptr::from_ref(argument).cast::<c_void>().cast_mut()];
         let Shape { blocks, threads, shared } = shape;
         // SAFETY: the caller's promise; the driver copies the argument before it returns.
@@ -183,7 +199,7 @@ fn handle(stream: Stream) -> sys::CUstream {
 
 impl Machine for Gpu {
     fn name(&self) -> String {
-        self.module.context.name()
+        self.context.name()
     }
 
     fn limits(&self) -> Limits {
@@ -191,14 +207,14 @@ impl Machine for Gpu {
     }
 
     fn allocate(&self, bytes: usize) -> Result<u64> {
-        let _current = self.module.context.enter()?;
+        let _current = self.context.enter()?;
         // SAFETY: a size is all that it takes.
         caught("cuMemAlloc", || unsafe { result::malloc_sync(bytes.max(1)) })
             .map_err(|error| error.context(format!("{bytes} bytes on {}", self.name())))
     }
 
     unsafe fn free(&self, address: u64) {
-        if let Ok(_current) = self.module.context.enter() {
+        if let Ok(_current) = self.context.enter() {
             // SAFETY: the caller's promise.
             let freed = caught("cuMemFree", || unsafe { result::free_sync(address) });
             // A context that was destroyed took its memory along.
@@ -207,20 +223,30 @@ impl Machine for Gpu {
     }
 
     unsafe fn upload(&self, address: u64, bytes: &[u8]) -> Result<()> {
-        let _current = self.module.context.enter()?;
+        let _current = self.context.enter()?;
         // SAFETY: the caller's promise.
         caught("cuMemcpyHtoD", || unsafe { result::memcpy_htod_sync(address, bytes) })
     }
 
     unsafe fn download(&self, address: u64, bytes: &mut [u8]) -> Result<()> {
-        let _current = self.module.context.enter()?;
+        let _current = self.context.enter()?;
         // SAFETY: the caller's promise.
         caught("cuMemcpyDtoH", || unsafe { result::memcpy_dtoh_sync(bytes, address) })
     }
 
-    unsafe fn query(&self, query: &Query, shape: Shape, stream: Stream) -> Result<()> {
+    unsafe fn query(
+        &self,
+        kernel: Kernel,
+        query: &Query,
+        shape: Shape,
+        stream: Stream,
+    ) -> Result<()> {
+        let function = self.queries.iter().find(|(other, _)| *other == kernel);
+        let (_, function) = function.ok_or_else(|| {
+            Error::new(ErrorKind::Unsupported, format!("{} has no {kernel:?}", self.name()))
+        })?;
         // SAFETY: the caller's promise.
-        unsafe { self.launch(self.query, query, shape, stream) }
+        unsafe { self.launch(*function, query, shape, stream) }
     }
 
     unsafe fn bind(&self, bind: &Bind, threads: u32, stream: Stream) -> Result<()> {
@@ -230,21 +256,21 @@ impl Machine for Gpu {
     }
 
     fn synchronize(&self, stream: Stream) -> Result<()> {
-        let _current = self.module.context.enter()?;
+        let _current = self.context.enter()?;
         // SAFETY: a stream of the caller.
         caught("cuStreamSynchronize", || unsafe { result::stream::synchronize(handle(stream)) })
     }
 }
 
-/// The kernels, loaded in a context.
+/// Kernels, loaded in a context.
 struct Module {
-    context: Context,
+    context: Arc<Context>,
     module: sys::CUmodule,
 }
 
 impl Module {
-    fn load(context: Context) -> Result<Self> {
-        let text = CString::new(PORTABLE).unwrap_or_default();
+    fn load(context: &Arc<Context>, ptx: &str) -> Result<Self> {
+        let text = CString::new(ptx).unwrap_or_default();
         let _current = context.enter()?;
         // SAFETY: the text of a module that ends with a zero.
         let module = caught("cuModuleLoadData", || unsafe {
@@ -254,7 +280,19 @@ impl Module {
             ErrorKind::Unsupported => error.context(format!("the kernels: the driver {TOO_OLD}")),
             _ => error,
         })?;
-        Ok(Self { context, module })
+        Ok(Self { context: context.clone(), module })
+    }
+
+    /// A kernel whose blocks may have so many bytes of shared memory.
+    fn query(&self, name: &CStr, shared: i32) -> Result<sys::CUfunction> {
+        let function = self.function(name)?;
+        let _current = self.context.enter()?;
+        let what = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+        // SAFETY: the function is loaded.
+        caught("cuFuncSetAttribute", || unsafe {
+            result::function::set_function_attribute(function, what, shared)
+        })?;
+        Ok(function)
     }
 
     fn function(&self, name: &CStr) -> Result<sys::CUfunction> {

@@ -78,6 +78,11 @@ impl<'a> Image<'a> {
         })
     }
 
+    /// Adds bytes of somebody else's; where they are.
+    pub fn add(&mut self, bytes: Vec<u8>) -> u64 {
+        self.place(Part::Own(bytes))
+    }
+
     fn place(&mut self, part: Part<'a>) -> u64 {
         let offset = self.size.next_multiple_of(ALIGNMENT);
         let bytes = match &part {

@@ -13,16 +13,40 @@ pub mod gpu;
 pub mod gpu;
 mod image;
 mod resident;
+mod tensor;
 
 use std::sync::Arc;
 
 use crate::Result;
 use arguments::{Bind, Query};
-pub use resident::Resident;
+pub use resident::{Choice, Resident};
 
 /// A queue of work of a machine: a `CUstream` or `cudaStream_t`, 0 for the default one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stream(pub u64);
+
+/// Kernels for queries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernel {
+    /// For every model and GPU, in 32 bits.
+    Portable,
+    /// For tensor cores, in 16 bits with sums in 32; for vectors of up to 64 numbers.
+    Tensor64,
+    /// The same for 128.
+    Tensor128,
+    /// The same for 256.
+    Tensor256,
+}
+
+impl Kernel {
+    /// Name for people: `portable` or `tensor`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Tensor64 | Self::Tensor128 | Self::Tensor256 => "tensor",
+        }
+    }
+}
 
 /// What a launch asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +66,8 @@ pub struct Limits {
     pub shared: usize,
     /// Blocks that run at the same time, each on a processor of its own.
     pub processors: u32,
+    /// Whether the kernels for tensor cores run.
+    pub has_tensor_cores: bool,
 }
 
 /// What runs kernels. Addresses are those of the machine's memory.
@@ -89,7 +115,13 @@ pub trait Machine: Send + Sync {
     ///
     /// # Errors
     /// What the driver says.
-    unsafe fn query(&self, query: &Query, shape: Shape, stream: Stream) -> Result<()>;
+    unsafe fn query(
+        &self,
+        kernel: Kernel,
+        query: &Query,
+        shape: Shape,
+        stream: Stream,
+    ) -> Result<()>;
 
     /// Queues the binding of parameters, in one block of so many threads.
     ///

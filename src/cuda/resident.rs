@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::arguments::{Bind, Binding, MAX_PARAMETERS, Model as RawModel, Query, Range};
+use super::arguments::{Bind, Binding, MAX_PARAMETERS, Model as RawModel, Query, Range, Tensor};
 use super::image::{Image, widest};
-use super::{Limits, Machine, Memory, Shape, Stream};
+use super::tensor::{self, Plan};
+use super::{Kernel, Limits, Machine, Memory, Shape, Stream};
 use crate::model::Model;
 use crate::model::spec::Spec;
 use crate::{Error, ErrorKind, Result};
@@ -15,6 +16,18 @@ const THREADS: u32 = 128;
 /// Points that a block may have at a time, best first.
 const TILES: [u32; 4] = [64, 32, 16, 8];
 
+/// Which kernel answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// The one for tensor cores where it can, else the portable one.
+    #[default]
+    Auto,
+    /// The portable one: everything in 32 bits.
+    Portable,
+    /// The one for tensor cores, or an error.
+    Tensor,
+}
+
 /// A model in the memory of a machine.
 pub struct Resident {
     machine: Arc<dyn Machine>,
@@ -22,8 +35,17 @@ pub struct Resident {
     model: RawModel,
     tile: u32,
     shared: usize,
+    tensor: Option<Tensors>,
     /// Where the parts of a binding are in its memory, and the whole.
     binding: BindingLayout,
+}
+
+/// What launches of the kernel for tensor cores need.
+#[derive(Clone, Copy)]
+struct Tensors {
+    kernel: Kernel,
+    arguments: Tensor,
+    shared: usize,
 }
 
 /// Offsets in the memory of a binding.
@@ -52,7 +74,12 @@ impl Resident {
     /// # Errors
     /// `OutOfMemory`; `Unsupported` if a layer or the number of parameters is beyond what the
     /// kernels take; what the driver says.
-    pub fn new(machine: &Arc<dyn Machine>, model: &Model, ranges: &[Range]) -> Result<Self> {
+    pub fn new(
+        machine: &Arc<dyn Machine>,
+        model: &Model,
+        ranges: &[Range],
+        choice: Choice,
+    ) -> Result<Self> {
         let spec = model.spec();
         let (tile, shared) = tile_of(widest(spec), machine.limits())?;
         if spec.parameters.len() > MAX_PARAMETERS {
@@ -64,7 +91,12 @@ impl Resident {
                 ),
             ));
         }
-        let image = Image::new(model, ranges)?;
+        let mut image = Image::new(model, ranges)?;
+        let tensor = plan(model, machine.limits(), choice)?.map(|plan| Tensors {
+            kernel: plan.kernel,
+            arguments: Tensor { weights: image.add(plan.weights), ..plan.arguments },
+            shared: plan.shared,
+        });
         let memory = Memory::new(machine, image.size)?;
         for (offset, bytes) in image.parts() {
             // SAFETY: the parts lie in the new block, which nobody else knows yet.
@@ -72,7 +104,7 @@ impl Resident {
         }
         let model = RawModel { base: memory.address(), ..image.model };
         let binding = BindingLayout::new(spec);
-        Ok(Self { machine: machine.clone(), memory, model, tile, shared, binding })
+        Ok(Self { machine: machine.clone(), memory, model, tile, shared, tensor, binding })
     }
 
     /// What runs it.
@@ -83,6 +115,16 @@ impl Resident {
     /// Bytes of the machine's memory that it takes.
     pub fn bytes(&self) -> usize {
         self.memory.bytes()
+    }
+
+    /// The kernel that answers for bound parameters.
+    pub fn kernel(&self) -> Kernel {
+        self.tensor.map_or(Kernel::Portable, |tensor| tensor.kernel)
+    }
+
+    /// From now on the portable kernel answers.
+    pub fn be_portable(&mut self) {
+        self.tensor = None;
     }
 
     /// Memory for what the model starts from for one set of parameters.
@@ -136,12 +178,35 @@ impl Resident {
         if query.count == 0 {
             return Ok(());
         }
-        let query = Query { model: self.model, tile: self.tile, ..*query };
-        let tiles = query.count.div_ceil(self.tile.into());
+        let mut query = Query { model: self.model, tile: self.tile, ..*query };
+        let (mut kernel, mut points, mut threads) = (Kernel::Portable, self.tile.into(), THREADS);
+        let mut shared = self.shared;
+        if let Some(tensor) = self.tensor.filter(|_| query.table.is_given == 0) {
+            (kernel, shared, threads) = (tensor.kernel, tensor.shared, tensor::THREADS);
+            query.tensor = tensor.arguments;
+            points = u64::from(threads) / 32 * tensor::ROWS as u64;
+        }
         let most = u64::from(self.machine.limits().processors) * 8;
-        let shape = Shape { blocks: tiles.min(most) as u32, threads: THREADS, shared: self.shared };
+        let blocks = query.count.div_ceil(points).min(most) as u32;
+        let shape = Shape { blocks, threads, shared };
         // SAFETY: the caller's promise; the model lives as long as `self`.
-        unsafe { self.machine.query(&query, shape, stream) }
+        unsafe { self.machine.query(kernel, &query, shape, stream) }
+    }
+}
+
+/// The plan for tensor cores, unless the portable kernel is to be used.
+fn plan(model: &Model, limits: Limits, choice: Choice) -> Result<Option<Plan>> {
+    match (choice, Plan::new(model, limits)) {
+        (Choice::Portable, _) => Ok(None),
+        (_, Ok(plan)) => Ok(Some(plan)),
+        (Choice::Auto, Err(reason)) => {
+            log::info!("the portable kernel, not that for tensor cores: {reason}");
+            Ok(None)
+        }
+        (Choice::Tensor, Err(reason)) => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("the kernel for tensor cores cannot evaluate the model: {reason}"),
+        )),
     }
 }
 

@@ -12,15 +12,24 @@ use super::scalar::Scalar;
 use super::{Lattice, Outside, Runtime, Sampler, SamplerOptions, Units};
 use crate::cuda::arguments::{self as raw, Binding, MAX_SEPARATE};
 use crate::cuda::gpu::Gpu;
-use crate::cuda::{Machine, Memory, Resident, Stream};
+use crate::cuda::{Choice, Kernel, Machine, Memory, Resident, Stream};
 use crate::model::spec::{LayerPrecision, Spec};
 use crate::{Error, ErrorKind, Result};
 
 /// Points of the self-check.
 const CHECKED: usize = 256;
 
-/// Largest difference from the CPU, in units of the largest value, that is rounding.
+/// Largest difference from the CPU, in units of the largest value, that is rounding: to 32 bits,
+/// and of weights and hidden values to the 11 significant bits of tensor cores.
 const ROUNDING: f64 = 1e-4;
+const ROUNDING_TO_HALVES: f64 = 1e-2;
+
+/// How a model is used on a device.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DeviceOptions {
+    /// Which kernel answers.
+    pub kernel: Choice,
+}
 
 /// A model in the memory of a device, checked there against the CPU. Shared by its samplers; any
 /// number of threads may use it.
@@ -47,9 +56,9 @@ impl DeviceModel {
     /// # Errors
     /// `NoDevice` if there is no such GPU or no driver, `OutOfMemory`, `Unsupported` if the GPU is
     /// too old or the model's layers too wide, `Device` if results there are not those of the CPU.
-    pub fn new(runtime: &Arc<Runtime>, ordinal: u32) -> Result<Arc<Self>> {
+    pub fn new(runtime: &Arc<Runtime>, ordinal: u32, options: &DeviceOptions) -> Result<Arc<Self>> {
         // SAFETY: no context is given.
-        Self::on(runtime, &unsafe { Gpu::open(ordinal, std::ptr::null_mut())? })
+        unsafe { Self::in_context(runtime, ordinal, std::ptr::null_mut(), options) }
     }
 
     /// [`DeviceModel::new`] in a context of the caller (a `CUcontext`).
@@ -63,23 +72,47 @@ impl DeviceModel {
         runtime: &Arc<Runtime>,
         ordinal: u32,
         context: *mut c_void,
+        options: &DeviceOptions,
     ) -> Result<Arc<Self>> {
         // SAFETY: the caller's promise.
-        Self::on(runtime, &unsafe { Gpu::open(ordinal, context)? })
+        Self::on(runtime, &unsafe { Gpu::open(ordinal, context)? }, options)
     }
 
     /// Copies an open model to any machine that runs the kernels.
     ///
     /// # Errors
     /// As [`DeviceModel::new`].
-    pub fn on(runtime: &Arc<Runtime>, machine: &Arc<dyn Machine>) -> Result<Arc<Self>> {
+    pub fn on(
+        runtime: &Arc<Runtime>,
+        machine: &Arc<dyn Machine>,
+        options: &DeviceOptions,
+    ) -> Result<Arc<Self>> {
         let ranges = Ranges::new(runtime.model().spec(), &SamplerOptions::default())?;
-        let resident = Resident::new(machine, runtime.model(), &ranges.raw())
+        let resident = Resident::new(machine, runtime.model(), &ranges.raw(), options.kernel)
             .map_err(|error| error.context(machine.name()))?;
-        let model = Arc::new(Self { runtime: runtime.clone(), resident });
-        model.check()?;
-        log::info!("{}: {} bytes, checked", machine.name(), model.memory_bytes());
+        let mut model = Arc::new(Self { runtime: runtime.clone(), resident });
+        if let Err(error) = model.check() {
+            let is_portable = model.kernel() == Kernel::Portable;
+            // Nobody else has it: the samplers of the check are gone.
+            let alone = Arc::get_mut(&mut model).filter(|_| !is_portable);
+            match (options.kernel, error.kind(), alone) {
+                (Choice::Auto, ErrorKind::Device, Some(alone)) => {
+                    log::warn!("{error}; the portable kernel answers instead");
+                    alone.resident.be_portable();
+                    model.check()?;
+                }
+                _ => return Err(error),
+            }
+        }
+        let (bytes, kernel) = (model.memory_bytes(), model.kernel().name());
+        log::info!("{}: {bytes} bytes, kernel {kernel}, checked", machine.name());
         Ok(model)
+    }
+
+    /// The kernel that answers for bound parameters; those of single points are always the portable
+    /// one's.
+    pub fn kernel(&self) -> Kernel {
+        self.resident.kernel()
     }
 
     /// The model on the CPU.
@@ -162,18 +195,23 @@ impl DeviceModel {
         let mut order: Vec<usize> = (0..expected.len()).collect();
         order.sort_by(|&a, &b| error(a).total_cmp(&error(b)));
         let worst = order[order.len() - 1];
-        if error(order[last_compared(spec, order.len())]) <= ROUNDING {
+        let rounding = match self.kernel() {
+            Kernel::Portable => ROUNDING,
+            Kernel::Tensor64 | Kernel::Tensor128 | Kernel::Tensor256 => ROUNDING_TO_HALVES,
+        };
+        if error(order[last_compared(spec, order.len())]) <= rounding {
             return Ok(());
         }
         Err(Error::new(
             ErrorKind::Device,
             format!(
-                "{}: value {} at {:?} (normalised) is {}, on the CPU {}: this device computes \
-                 something else, please report it",
+                "{}: value {} at {:?} (normalised) is {} by the {} kernel, on the CPU {}: this \
+                 device computes something else, please report it",
                 self.resident.machine().name(),
                 worst % outputs,
                 &points[worst / outputs * dims..][..dims],
                 found[worst],
+                self.kernel().name(),
                 expected[worst],
             ),
         ))

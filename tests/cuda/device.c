@@ -63,7 +63,7 @@ static void wrong_arguments(drr_device_model *there, drr_device_sampler *sampler
     const drr_sampler_options strict = {sizeof strict, 0, DRR_OUTSIDE_ERROR, 0};
     const drr_parameters table = {sizeof table, DRR_F64, 1, parameters, 0, 0};
     drr_device_sampler *nobody = sampler;
-    drr_device_info info = {4, 0, 0, NULL};
+    drr_device_info info = {.struct_size = 4};
     INVALID(drr_device_model_get_info(there, NULL));
     INVALID(drr_device_model_get_info(there, &info));
     INVALID(drr_device_sampler_create(there, parameters, 2, NULL, NULL));
@@ -105,10 +105,13 @@ static void whole(const char *path) {
         drr_model *model = open_model(path);
         drr_device_model *there = NULL;
         drr_device_sampler *sampler = NULL;
-        CHECK(drr_model_to_device(model, 0, contexts[n], &there) == DRR_OK);
-        drr_device_info info = {sizeof info, 5, 0, NULL};
+        const drr_device_options options = {sizeof options, DRR_DEVICE_KERNEL_PORTABLE,
+                                            contexts[n]};
+        CHECK(drr_model_to_device(model, 0, &options, &there) == DRR_OK);
+        drr_device_info info = {.struct_size = sizeof info, .ordinal = 5};
         CHECK(drr_device_model_get_info(there, &info) == DRR_OK && info.ordinal == 0);
         CHECK(info.memory_bytes > 1000 && strcmp(info.device, "cuda:0 (Fake GPU)") == 0);
+        CHECK(strcmp(info.kernel, "portable") == 0);
         CHECK(drr_device_sampler_create(there, parameters, 2, NULL, &sampler) == DRR_OK);
 
         drr_points from = packed_points(points);

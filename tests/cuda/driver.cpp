@@ -4,7 +4,7 @@
 //     FAKE_CUDA_FAIL=cuMemAlloc:2:2   call number 2 of cuMemAlloc gives error 2
 //     FAKE_CUDA_DEVICES=0             no GPU
 //     FAKE_CUDA_CAPABILITY=52         an old one
-#include "../../src/cuda/kernels/portable.cu"
+#include "host.cpp"
 
 #include <map>
 #include <string>
@@ -134,7 +134,7 @@ Result cuCtxGetDevice(int *device) {
 }
 Result cuModuleLoadData(void **module, const void *image) {
     NEEDS_CONTEXT;
-    if (!std::strstr(static_cast<const char *>(image), ".entry drr_query"))
+    if (!std::strstr(static_cast<const char *>(image), ".entry drr_"))
         return INVALID_VALUE;
     modules++;
     *module = &modules;
@@ -148,9 +148,12 @@ Result cuModuleUnload(void *) {
 Result cuModuleGetFunction(void **function, void *, const char *name) {
     NEEDS_CONTEXT;
     const std::string wanted = name;
-    *function = reinterpret_cast<void *>(wanted == "drr_query"  ? 1L
-                                         : wanted == "drr_bind" ? 2L
-                                                                : 0L);
+    long number = 0;
+    const char *const names[] = {"drr_bind", "drr_query", "drr_tensor_64", "drr_tensor_128",
+                                 "drr_tensor_256"};
+    for (long n = 0; n < 5; n++)
+        number = wanted == names[n] ? n + 1 : number;
+    *function = reinterpret_cast<void *>(number);
     return *function ? OK : NOT_FOUND;
 }
 Result cuFuncSetAttribute(void *, int, int) {
@@ -186,12 +189,12 @@ Result cuStreamSynchronize(void *) {
 Result cuLaunchKernel(void *function, unsigned blocks, unsigned, unsigned, unsigned threads,
                       unsigned, unsigned, unsigned shared, void *, void **arguments, void **) {
     NEEDS_CONTEXT;
-    if (function == reinterpret_cast<void *>(1L))
-        drr::host::launch<const drr::Query, drr_query>(
-            *static_cast<const drr::Query *>(arguments[0]), blocks, threads, shared);
+    const long number = reinterpret_cast<long>(function);
+    if (number == 1)
+        drr_host_bind(static_cast<const drr::Bind *>(arguments[0]), threads);
     else
-        drr::host::launch<const drr::Bind, drr_bind>(*static_cast<const drr::Bind *>(arguments[0]),
-                                                     blocks, threads, shared);
+        drr_host_query(unsigned(number - 2), static_cast<const drr::Query *>(arguments[0]), blocks,
+                       threads, shared);
     return OK;
 }
 Result cuGetErrorString(Result error, const char **text) {

@@ -1,11 +1,20 @@
 // The kernels as a library of the host: launches, and the layouts of their arguments.
 #include "../../src/cuda/kernels/portable.cu"
+#include "../../src/cuda/kernels/tensor.cu"
 
 #include <cstddef>
 
-extern "C" void drr_host_query(const drr::Query *query, unsigned blocks, unsigned threads,
-                               size_t bytes) {
-    drr::host::launch<const drr::Query, drr_query>(*query, blocks, threads, bytes);
+// By the kernel of this number: 0 is the portable one, others those for tensor cores.
+extern "C" void drr_host_query(unsigned kernel, const drr::Query *query, unsigned blocks,
+                               unsigned threads, size_t bytes) {
+    using Launch = void (*)(const drr::Query &, u32, u32, std::size_t);
+    const Launch launches[] = {
+        drr::host::launch<const drr::Query, drr_query>,
+        drr::host::launch<const drr::Query, drr_tensor_64>,
+        drr::host::launch<const drr::Query, drr_tensor_128>,
+        drr::host::launch<const drr::Query, drr_tensor_256>,
+    };
+    launches[kernel](*query, blocks, threads, bytes);
 }
 
 extern "C" void drr_host_bind(const drr::Bind *bind, unsigned threads) {
@@ -28,6 +37,7 @@ extern "C" const size_t drr_host_layouts[][2] = {
     LAYOUT(Table, is_given),
     LAYOUT(Results, scalar),
     LAYOUT(Binding, is_nan),
+    LAYOUT(Tensor, stride),
     LAYOUT(Query, tile),
     LAYOUT(Bind, is_nan),
 };

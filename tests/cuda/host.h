@@ -14,6 +14,8 @@
 
 #define DRR_KERNEL extern "C" void
 #define DRR_DEVICE inline
+#define DRR_CALLED inline
+#define DRR_UNROLL
 
 namespace drr {
 
@@ -32,7 +34,9 @@ DRR_DEVICE u32 thread() { return running.thread; }
 DRR_DEVICE u32 threads() { return running.threads; }
 DRR_DEVICE u32 block() { return running.block; }
 DRR_DEVICE u32 blocks() { return running.blocks; }
-DRR_DEVICE void barrier() { swapcontext(running.fiber, &running.scheduler); }
+void wait(bool for_block);
+DRR_DEVICE void barrier() { wait(true); }
+DRR_DEVICE void warp_barrier() { wait(false); }
 DRR_DEVICE char *shared_memory() { return running.memory; }
 
 template <class To, class From> To same_bits(From from) {
@@ -49,12 +53,43 @@ DRR_DEVICE double not_a_number() { return std::numeric_limits<double>::quiet_NaN
 DRR_DEVICE float float_of_half(u16 bits) { return static_cast<float>(same_bits<_Float16>(bits)); }
 DRR_DEVICE u16 half_of_double(double value) { return same_bits<u16>(static_cast<_Float16>(value)); }
 
+DRR_DEVICE u32 halves_of_floats(float low, float high) {
+    return half_of_double(low) | u32(half_of_double(high)) << 16;
+}
+
+// The fragments of a warp's lanes, given to each other.
+struct Fragments {
+    u32 a[32][4], b[32][2];
+};
+
+inline std::vector<Fragments> fragments;
+
+// As device.h says. What a lane needs of others, it gets after a barrier.
+DRR_DEVICE void multiply_add(float c[4], const u32 a[4], const u32 b[2]) {
+    const u32 lane = thread() % 32, group = lane / 4, pair = lane % 4 * 2;
+    Fragments &all = fragments[thread() / 32];
+    std::memcpy(all.a[lane], a, sizeof all.a[lane]);
+    std::memcpy(all.b[lane], b, sizeof all.b[lane]);
+    warp_barrier();
+    const auto half = [](u32 word, u32 n) { return float_of_half(u16(word >> 16 * (n % 2))); };
+    const auto of_a = [&](u32 row, u32 k) {
+        return half(all.a[row % 8 * 4 + k % 8 / 2][row / 8 + k / 8 * 2], k);
+    };
+    const auto of_b = [&](u32 k, u32 column) {
+        return half(all.b[column * 4 + k % 8 / 2][k / 8], k);
+    };
+    for (u32 n = 0; n < 4; n++)
+        for (u32 k = 0; k < 16; k++)
+            c[n] += of_a(group + n / 2 * 8, k) * of_b(k, pair + n % 2);
+    warp_barrier();
+}
+
 namespace host {
 
 struct Fiber {
     ucontext_t context;
     std::unique_ptr<char[]> stack;
-    bool is_done = false;
+    enum { READY, AT_WARP, AT_BLOCK, DONE } state = READY;
 };
 
 constexpr std::size_t STACK = 64 << 10;
@@ -71,19 +106,43 @@ inline std::vector<Fiber> fibers;
 
 inline void body() {
     call(argument);
-    fibers[running.thread].is_done = true;
+    fibers[running.thread].state = Fiber::DONE;
 }
 
-// Every thread up to its next barrier, forwards or backwards. Returns how many ended.
-inline u32 turn(bool backwards) {
-    u32 done = 0;
+inline bool all(u32 from, u32 to, int state) {
+    for (u32 n = from; n < to; n++)
+        if (fibers[n].state != state)
+            return false;
+    return true;
+}
+
+// Lets go who waited for everybody that is now there.
+inline void open_barriers() {
+    for (u32 from = 0; from < running.threads; from += 32) {
+        const u32 to = from + 32 < running.threads ? from + 32 : running.threads;
+        if (all(from, to, Fiber::AT_WARP))
+            for (u32 n = from; n < to; n++)
+                fibers[n].state = Fiber::READY;
+    }
+    if (all(0, running.threads, Fiber::AT_BLOCK))
+        for (u32 n = 0; n < running.threads; n++)
+            fibers[n].state = Fiber::READY;
+}
+
+// Every thread that can go, up to its next barrier, forwards or backwards.
+inline void turn(bool backwards) {
+    bool is_stuck = true;
     for (u32 n = 0; n < running.threads; n++) {
         running.thread = backwards ? running.threads - 1 - n : n;
-        running.fiber = &fibers[running.thread].context;
+        Fiber &fiber = fibers[running.thread];
+        if (fiber.state != Fiber::READY)
+            continue;
+        is_stuck = false;
+        running.fiber = &fiber.context;
         swapcontext(&running.scheduler, running.fiber);
-        done += fibers[running.thread].is_done;
     }
-    return done;
+    if (is_stuck)
+        fail("threads wait at a barrier for others that ended or wait elsewhere");
 }
 
 inline void run_block(std::size_t bytes) {
@@ -93,26 +152,33 @@ inline void run_block(std::size_t bytes) {
     memory.back() = GUARD;
     running.memory = reinterpret_cast<char *>(memory.data());
     fibers.resize(running.threads);
+    fragments.resize((running.threads + 31) / 32);
     for (Fiber &fiber : fibers) {
         if (!fiber.stack)
             fiber.stack = std::make_unique<char[]>(STACK);
-        fiber.is_done = false;
+        fiber.state = Fiber::READY;
         getcontext(&fiber.context);
         fiber.context.uc_stack.ss_sp = fiber.stack.get();
         fiber.context.uc_stack.ss_size = STACK;
         fiber.context.uc_link = &running.scheduler;
         makecontext(&fiber.context, body, 0);
     }
-    for (u32 round = 0;; round++) {
-        const u32 done = turn(round % 2 == 1);
-        if (done == running.threads)
-            break;
-        if (done > 0)
-            fail("some threads ended while others wait at a barrier");
+    for (u32 round = 0; !all(0, running.threads, Fiber::DONE); round++) {
+        turn(round % 2 == 1);
+        open_barriers();
     }
     if (memory.back() != GUARD)
         fail("written beyond the end of shared memory");
 }
+
+} // namespace host
+
+inline void wait(bool for_block) {
+    host::fibers[running.thread].state = for_block ? host::Fiber::AT_BLOCK : host::Fiber::AT_WARP;
+    swapcontext(running.fiber, &running.scheduler);
+}
+
+namespace host {
 
 // What a launch does, one block after the other.
 template <class Argument, void kernel(Argument)>

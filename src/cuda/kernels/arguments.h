@@ -114,6 +114,15 @@ struct Binding {
     u64 is_nan; // u32: results are NaN
 };
 
+// What the kernel for tensor cores has beside that.
+struct Tensor {
+    u64 weights; // halves: per layer [outputs, up to a multiple of 8][inputs, of 16, and 8]
+    u32 bytes;   // of all weights, a multiple of 16
+    u32 warp_bytes;
+    u32 stride; // halves from one point to the next
+    u32 unused;
+};
+
 // Arguments of `drr_query`.
 struct Query {
     Model model;
@@ -122,6 +131,7 @@ struct Query {
     Table table;
     Results results;
     Binding binding;
+    Tensor tensor;
     u64 count;
     u32 tile; // points that a block has at a time, a multiple of 8
     u32 unused;

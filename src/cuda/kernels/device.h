@@ -8,6 +8,8 @@
 
 #define DRR_KERNEL extern "C" __global__ void
 #define DRR_DEVICE __device__ __forceinline__
+#define DRR_UNROLL _Pragma("unroll")
+#define DRR_CALLED static __device__ __noinline__
 
 namespace drr {
 
@@ -18,6 +20,9 @@ DRR_DEVICE u32 blocks() { return gridDim.x; }
 
 // Waits for all threads of the block.
 DRR_DEVICE void barrier() { __syncthreads(); }
+
+// Waits for all threads of the warp, and for what they wrote.
+DRR_DEVICE void warp_barrier() { __syncwarp(); }
 
 // Memory of the block, as much as the launch gave it.
 DRR_DEVICE char *shared_memory() {
@@ -37,6 +42,32 @@ DRR_DEVICE u16 half_of_double(double value) {
     asm("cvt.rn.f16.f64 %0, %1;" : "=h"(bits) : "d"(value));
     return bits;
 }
+
+// Two of them: `low` in the lower half.
+DRR_DEVICE u32 halves_of_floats(float low, float high) {
+    u32 both;
+    asm("{\n"
+        ".reg .b16 low, high;\n"
+        "cvt.rn.f16.f32 low, %1;\n"
+        "cvt.rn.f16.f32 high, %2;\n"
+        "mov.b32 %0, {low, high};\n"
+        "}"
+        : "=r"(both)
+        : "f"(low), "f"(high));
+    return both;
+}
+
+#if __CUDA_ARCH__ >= 800
+// c += a b for a [16][16] and b [16][8] in 16 bits, c in 32, spread over the warp as the PTX manual
+// has it for mma.m16n8k16: lane 4 g + p has rows g and g + 8 of a and c and column g of b, and of
+// the other index 2 p and 2 p + 1 (and 8 more).
+DRR_DEVICE void multiply_add(float c[4], const u32 a[4], const u32 b[2]) {
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+                 "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+#endif
 
 DRR_DEVICE double not_a_number() { return __longlong_as_double(0x7ff8000000000000); }
 

@@ -9,23 +9,25 @@ template <class T> DRR_DEVICE const T *at(const Model &model, u64 offset) {
     return reinterpret_cast<const T *>(model.base + offset);
 }
 
-// Addresses may have any alignment: numbers are put together from bytes where they have to be.
+// Numbers at addresses of any alignment are moved byte by byte.
+DRR_CALLED void move_bytes(u64 to, u64 from, u32 count) {
+    for (u32 n = 0; n < count; n++)
+        reinterpret_cast<char *>(to)[n] = reinterpret_cast<const char *>(from)[n];
+}
+
 template <class T> DRR_DEVICE T load(u64 address) {
     if (address % sizeof(T) == 0)
         return *reinterpret_cast<const T *>(address);
     T value;
-    for (u32 n = 0; n < sizeof(T); n++)
-        reinterpret_cast<char *>(&value)[n] = reinterpret_cast<const char *>(address)[n];
+    move_bytes(reinterpret_cast<u64>(&value), address, sizeof(T));
     return value;
 }
 
 template <class T> DRR_DEVICE void store(u64 address, T value) {
-    if (address % sizeof(T) == 0) {
+    if (address % sizeof(T) == 0)
         *reinterpret_cast<T *>(address) = value;
-        return;
-    }
-    for (u32 n = 0; n < sizeof(T); n++)
-        reinterpret_cast<char *>(address)[n] = reinterpret_cast<const char *>(&value)[n];
+    else
+        move_bytes(address, reinterpret_cast<u64>(&value), sizeof(T));
 }
 
 DRR_DEVICE double read(u64 address, u32 scalar) {

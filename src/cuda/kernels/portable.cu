@@ -4,15 +4,13 @@
 // Shared memory holds `x[k * tile + i]`, value k of point i: threads that have neighbouring outputs
 // read the same eight points at once, and neighbouring weights.
 
+#include "evaluate.h"
 #include "input.h"
 
 namespace drr {
 
 // Points that a thread has in its registers.
 constexpr u32 POINTS = 8;
-
-// Corners of a cell.
-constexpr u32 CORNERS = 8;
 
 // The parts of shared memory; `bytes` of src/cuda/launch.rs counts them.
 struct Memory {
@@ -38,27 +36,6 @@ DRR_DEVICE Memory memory_of(const Query &q) {
     m.weights = reinterpret_cast<float *>(take(CORNERS * q.tile * sizeof(float)));
     m.is_nan = reinterpret_cast<u32 *>(take(q.tile * sizeof(u32)));
     return m;
-}
-
-DRR_DEVICE float activate(u32 activation, float x) {
-    switch (activation) {
-    case RELU:
-        return x < 0.0f ? 0.0f : x;
-    case ELU:
-        return x > 0.0f ? x : expm1f(x);
-    case SILU:
-        return x / (1.0f + expf(-x));
-    case GELU:
-        return 0.5f * x * (1.0f + erff(x * 0.70710678f));
-    case SIGMOID:
-        return 1.0f / (1.0f + expf(-x));
-    case TANH:
-        return tanhf(x);
-    case SINE:
-        return sinf(x);
-    default:
-        return x;
-    }
 }
 
 // What layer `n` takes an input for, if there is such a layer.
@@ -197,15 +174,7 @@ DRR_DEVICE void write_values(const Query &q, const Memory &m, u64 first) {
         const u32 k = n % model.outputs, i = n / model.outputs;
         if (first + i >= q.count)
             continue;
-        double value = m.front[k * q.tile + i];
-        if (q.frame.is_physical) {
-            const Value to = at<Value>(model, model.values)[k];
-            value = value * to.range + to.min;
-            value = to.is_log ? exp(value) : value;
-        }
-        if (m.is_nan[i])
-            value = not_a_number();
-        write(place(q.results, q.points, first + i, k), q.results.scalar, value);
+        write_value(q, first + i, k, m.front[k * q.tile + i], m.is_nan[i] != 0);
     }
     barrier();
 }

@@ -879,6 +879,29 @@ drr_status drr_device_sampler_query_lattice(const struct drr_device_sampler *sam
                                             const struct drr_values *values,
                                             void *stream);
 
+/// Values at points in memory of the host, in any layout, computed on the GPU; waits for them. Copies
+/// there and back overlap with the work, piece by piece, so that it can be worth it for many points.
+/// Any number of threads may do it at the same time.
+///
+/// @param sampler  a sampler on a GPU, whose stream got to the end of its `_set_parameters`
+/// @param points   where the coordinates are
+/// @param values   where the results go; after a failure of the GPU some may have been written
+/// @return as `drr_device_sampler_query`, or `DRR_ERROR_OUT_OF_MEMORY`
+drr_status drr_device_sampler_query_host(const struct drr_device_sampler *sampler,
+                                         const struct drr_points *points,
+                                         const struct drr_values *values);
+
+/// Values at the points of a regular lattice, computed on the GPU, in memory of the host. Otherwise as
+/// `drr_device_sampler_query_host`.
+///
+/// @param sampler  a sampler on a GPU
+/// @param lattice  the points
+/// @param values   where the results go
+/// @return as `drr_device_sampler_query_host`
+drr_status drr_device_sampler_query_lattice_host(const struct drr_device_sampler *sampler,
+                                                 const struct drr_lattice *lattice,
+                                                 const struct drr_values *values);
+
 /// Has messages of `level` and above sent to `callback` instead of nowhere; for the whole process.
 /// The one before is not called any more when this returns, so that its `user_data` can be freed.
 /// May be called at any time by any thread, but not from within a callback. A callback may call

@@ -325,6 +325,8 @@ static void null_devices(const drr_model *model) {
     INVALID(drr_device_sampler_set_parameters(NULL, parameters, 2, NULL));
     INVALID(drr_device_sampler_query(NULL, &points, &values, NULL));
     INVALID(drr_device_sampler_query_lattice(NULL, &lattice, &values, NULL));
+    INVALID(drr_device_sampler_query_host(NULL, &points, &values));
+    INVALID(drr_device_sampler_query_lattice_host(NULL, &lattice, &values));
     /* Handles of another type. */
     INVALID(drr_device_model_get_info((const drr_device_model *)model, &info));
     INVALID(drr_device_sampler_query((const drr_device_sampler *)model, &points, &values, NULL));

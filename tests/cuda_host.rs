@@ -126,6 +126,46 @@ impl Machine for Host {
         Ok(())
     }
 
+    fn allocate_pinned(&self, bytes: usize) -> Result<*mut u8, Error> {
+        self.allocate(bytes).map(|address| address as *mut u8)
+    }
+
+    unsafe fn free_pinned(&self, start: *mut u8) {
+        // SAFETY: the caller's promise.
+        unsafe { self.free(start as u64) };
+    }
+
+    fn open_stream(&self) -> Result<Stream, Error> {
+        self.allocate(1).map(Stream)
+    }
+
+    unsafe fn close_stream(&self, stream: Stream) {
+        // SAFETY: the caller's promise.
+        unsafe { self.free(stream.0) };
+    }
+
+    unsafe fn queue_upload(
+        &self,
+        address: u64,
+        from: *const u8,
+        bytes: usize,
+        _: Stream,
+    ) -> Result<(), Error> {
+        // SAFETY: the caller's promise.
+        unsafe { self.upload(address, std::slice::from_raw_parts(from, bytes)) }
+    }
+
+    unsafe fn queue_download(
+        &self,
+        to: *mut u8,
+        address: u64,
+        bytes: usize,
+        _: Stream,
+    ) -> Result<(), Error> {
+        // SAFETY: the caller's promise.
+        unsafe { self.download(address, std::slice::from_raw_parts_mut(to, bytes)) }
+    }
+
     unsafe fn query(
         &self,
         kernel: CudaKernel,
@@ -473,6 +513,49 @@ fn any_layout_gives_the_same_values() {
     }
 }
 
+/// Pieces: fewer and more points than one has, of each type, and a lattice.
+#[test]
+fn arrays_of_the_host_go_there_and_back() {
+    let Some(machine) = machine() else { return };
+    let baked = random::model(10);
+    let model = on(&machine, &baked);
+    let (dims, outputs) = (baked.spec.axes.len(), baked.spec.outputs());
+    let mut rng = Rng::new(3);
+    let parameters = random::parameters(&baked.spec, &mut rng);
+    let sampler = DeviceSampler::new(&model, &parameters, &SamplerOptions::default()).unwrap();
+    let piece = (1 << 20) / 8 / dims.max(outputs);
+    for count in [0, 1, 100, piece, piece + 1, 2 * piece + 17] {
+        // Most points are the same few, so that the test takes seconds.
+        let few = points(&baked, count.min(200), &mut rng);
+        let at: Vec<f64> = few.iter().copied().cycle().take(count * dims).collect();
+        let mut found = vec![f64::MIN; count * outputs];
+        let room = &mut packed(&mut found, outputs);
+        sampler.query_host(&Points::packed(&at, dims).unwrap(), room).unwrap();
+        let expected = ask(&machine, &sampler, &few);
+        for (n, found) in found.chunks_exact(outputs.max(1)).enumerate() {
+            let n = n % 200;
+            let same = found.iter().zip(&expected[n * outputs..][..outputs]);
+            assert!(same.clone().all(|(a, b)| a == b || a.is_nan() && b.is_nan()), "{count}: {n}");
+        }
+        let at: Vec<f32> = at.iter().map(|&x| x as f32).collect();
+        let mut single = vec![f32::MIN; count * outputs];
+        let room = &mut ValuesMut::packed(&mut single, outputs).unwrap();
+        sampler.query_host(&Points::packed(&at, dims).unwrap(), room).unwrap();
+        assert!(single.iter().all(|&x| x != f32::MIN), "{count}: all are written");
+    }
+    let lattice = Lattice {
+        origin: [0.1; 3],
+        spacing: [0.01; 3],
+        dims: std::array::from_fn(|axis| if axis < dims { [1 << 10, 70, 1][axis] } else { 1 }),
+    };
+    let count = lattice.points().unwrap();
+    let (mut found, mut expected) = (vec![0.0; count * outputs], vec![1.0; count * outputs]);
+    sampler.query_lattice_host(&lattice, &mut packed(&mut found, outputs)).unwrap();
+    let reference = Sampler::new(model.runtime(), &parameters, &SamplerOptions::default()).unwrap();
+    reference.query_lattice(&lattice, &mut packed(&mut expected, outputs)).unwrap();
+    compare(&baked, &found, &expected, "lattice");
+}
+
 /// A model that tensor cores take: grids of multiples of 8 channels, one after the other or at the
 /// same place; layers of any width up to `most`.
 fn model_for_tensor_cores(seed: u64, most: usize) -> Baked {
@@ -571,11 +654,12 @@ fn memory_is_given_back() {
     let runtime = baked.runtime(Kernel::Scalar, 1);
     let model = DeviceModel::on(&runtime, &machine, &DeviceOptions::default()).unwrap();
     let blocks = |host: &Host| host.memory.lock().unwrap().len();
-    assert_eq!(blocks(&host), 1, "after the check only the model is there");
+    // Two lanes of a stream and four blocks.
+    assert_eq!(blocks(&host), 1 + 10, "the model, and what its check went through");
     let parameters = random::parameters(&baked.spec, &mut Rng::new(1));
     let sampler = DeviceSampler::new(&model, &parameters, &SamplerOptions::default()).unwrap();
     drop(model);
-    assert_eq!(blocks(&host), 2, "a sampler keeps its model");
+    assert_eq!(blocks(&host), 2 + 10, "a sampler keeps its model");
     drop(sampler);
     assert_eq!(blocks(&host), 0);
 }

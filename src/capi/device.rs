@@ -296,3 +296,56 @@ pub unsafe extern "C" fn drr_device_sampler_query_lattice(
         }
     })
 }
+
+/// Values at points in memory of the host, in any layout, computed on the GPU; waits for them. Copies
+/// there and back overlap with the work, piece by piece, so that it can be worth it for many points.
+/// Any number of threads may do it at the same time.
+///
+/// @param sampler  a sampler on a GPU, whose stream got to the end of its `_set_parameters`
+/// @param points   where the coordinates are
+/// @param values   where the results go; after a failure of the GPU some may have been written
+/// @return as `drr_device_sampler_query`, or `DRR_ERROR_OUT_OF_MEMORY`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drr_device_sampler_query_host(
+    sampler: *const drr_device_sampler,
+    points: *const drr_points,
+    values: *const drr_values,
+) -> drr_status {
+    guard(|| {
+        // SAFETY: the caller's promise, see the comments of the function and the structs.
+        unsafe {
+            let sampler = &handle(sampler)?.sampler;
+            let spec = sampler.model().runtime().model().spec();
+            let points = views::points(&required(points)?, spec.axes.len())?;
+            let rows = Rows::Points(points.len());
+            let mut values = views::values(&required(values)?, rows, spec.outputs())?;
+            sampler.query_host(&points, &mut values)
+        }
+    })
+}
+
+/// Values at the points of a regular lattice, computed on the GPU, in memory of the host. Otherwise as
+/// `drr_device_sampler_query_host`.
+///
+/// @param sampler  a sampler on a GPU
+/// @param lattice  the points
+/// @param values   where the results go
+/// @return as `drr_device_sampler_query_host`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drr_device_sampler_query_lattice_host(
+    sampler: *const drr_device_sampler,
+    lattice: *const drr_lattice,
+    values: *const drr_values,
+) -> drr_status {
+    guard(|| {
+        // SAFETY: the caller's promise, see the comments of the function and the structs.
+        unsafe {
+            let sampler = &handle(sampler)?.sampler;
+            let lattice = views::lattice(&required(lattice)?)?;
+            let outputs = sampler.model().runtime().model().spec().outputs();
+            let rows = Rows::Lattice(lattice.dims);
+            let mut values = views::values(&required(values)?, rows, outputs)?;
+            sampler.query_lattice_host(&lattice, &mut values)
+        }
+    })
+}

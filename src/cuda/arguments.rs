@@ -111,6 +111,7 @@ pub struct Points {
     pub origin: [f64; 3],
     pub spacing: [f64; 3],
     pub lattice: [u64; 3],
+    pub first: u64,
     pub is_lattice: u32,
     pub scalar: u32,
 }

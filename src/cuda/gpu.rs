@@ -234,6 +234,68 @@ impl Machine for Gpu {
         caught("cuMemcpyDtoH", || unsafe { result::memcpy_dtoh_sync(bytes, address) })
     }
 
+    fn allocate_pinned(&self, bytes: usize) -> Result<*mut u8> {
+        let _current = self.context.enter()?;
+        // SAFETY: a size is all that it takes.
+        caught("cuMemHostAlloc", || unsafe { result::malloc_host(bytes.max(1), 0) })
+            .map(|start| start.cast())
+            .map_err(|error| error.context(format!("{bytes} bytes of pinned memory")))
+    }
+
+    unsafe fn free_pinned(&self, start: *mut u8) {
+        if let Ok(_current) = self.context.enter() {
+            // SAFETY: the caller's promise.
+            let freed = caught("cuMemFreeHost", || unsafe { result::free_host(start.cast()) });
+            freed.unwrap_or_else(|error| log::warn!("{error}"));
+        }
+    }
+
+    fn open_stream(&self) -> Result<Stream> {
+        let _current = self.context.enter()?;
+        let kind = result::stream::StreamKind::Default;
+        caught("cuStreamCreate", || result::stream::create(kind))
+            .map(|stream| Stream(stream as u64))
+    }
+
+    unsafe fn close_stream(&self, stream: Stream) {
+        if let Ok(_current) = self.context.enter() {
+            // SAFETY: the caller's promise.
+            let closed =
+                caught("cuStreamDestroy", || unsafe { result::stream::destroy(handle(stream)) });
+            closed.unwrap_or_else(|error| log::warn!("{error}"));
+        }
+    }
+
+    unsafe fn queue_upload(
+        &self,
+        address: u64,
+        from: *const u8,
+        bytes: usize,
+        stream: Stream,
+    ) -> Result<()> {
+        let _current = self.context.enter()?;
+        // SAFETY: the caller's promise.
+        caught("cuMemcpyHtoDAsync", || unsafe {
+            let bytes = std::slice::from_raw_parts(from, bytes);
+            result::memcpy_htod_async(address, bytes, handle(stream))
+        })
+    }
+
+    unsafe fn queue_download(
+        &self,
+        to: *mut u8,
+        address: u64,
+        bytes: usize,
+        stream: Stream,
+    ) -> Result<()> {
+        let _current = self.context.enter()?;
+        // SAFETY: the caller's promise.
+        caught("cuMemcpyDtoHAsync", || unsafe {
+            let bytes = std::slice::from_raw_parts_mut(to, bytes);
+            result::memcpy_dtoh_async(bytes, address, handle(stream))
+        })
+    }
+
     unsafe fn query(
         &self,
         kernel: Kernel,

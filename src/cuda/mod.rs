@@ -12,6 +12,7 @@ pub mod gpu;
 #[path = "no_gpu.rs"]
 pub mod gpu;
 mod image;
+mod lane;
 mod resident;
 mod tensor;
 
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use crate::Result;
 use arguments::{Bind, Query};
+pub use lane::{Lane, Pinned};
 pub use resident::{Choice, Resident};
 
 /// A queue of work of a machine: a `CUstream` or `cudaStream_t`, 0 for the default one.
@@ -107,6 +109,60 @@ pub trait Machine: Send + Sync {
     /// # Errors
     /// What the driver says.
     unsafe fn download(&self, address: u64, bytes: &mut [u8]) -> Result<()>;
+
+    /// Memory of the host that the machine copies from and to by itself.
+    ///
+    /// # Errors
+    /// `OutOfMemory`, or what the driver says.
+    fn allocate_pinned(&self, bytes: usize) -> Result<*mut u8>;
+
+    /// Gives it back.
+    ///
+    /// # Safety
+    /// `start` came from [`Machine::allocate_pinned`], and nothing under way uses it.
+    unsafe fn free_pinned(&self, start: *mut u8);
+
+    /// A new stream; it waits for the default one.
+    ///
+    /// # Errors
+    /// What the driver says.
+    fn open_stream(&self) -> Result<Stream>;
+
+    /// Ends one.
+    ///
+    /// # Safety
+    /// `stream` came from [`Machine::open_stream`], and has nothing to do.
+    unsafe fn close_stream(&self, stream: Stream);
+
+    /// Queues a copy from pinned memory.
+    ///
+    /// # Safety
+    /// Both have as many bytes, and are left alone until the stream got to the end of this.
+    ///
+    /// # Errors
+    /// What the driver says.
+    unsafe fn queue_upload(
+        &self,
+        address: u64,
+        from: *const u8,
+        bytes: usize,
+        stream: Stream,
+    ) -> Result<()>;
+
+    /// Queues a copy to pinned memory.
+    ///
+    /// # Safety
+    /// As for [`Machine::queue_upload`].
+    ///
+    /// # Errors
+    /// What the driver says.
+    unsafe fn queue_download(
+        &self,
+        to: *mut u8,
+        address: u64,
+        bytes: usize,
+        stream: Stream,
+    ) -> Result<()>;
 
     /// Queues a query.
     ///

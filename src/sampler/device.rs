@@ -2,7 +2,7 @@
 //! The arithmetic is in [`cuda`](crate::cuda).
 
 use std::ffi::c_void;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::parameters::{Parameters, Ranges, check_count};
 use super::points::Points;
@@ -12,7 +12,7 @@ use super::scalar::Scalar;
 use super::{Lattice, Outside, Runtime, Sampler, SamplerOptions, Units};
 use crate::cuda::arguments::{self as raw, Binding, MAX_SEPARATE};
 use crate::cuda::gpu::Gpu;
-use crate::cuda::{Choice, Kernel, Machine, Memory, Resident, Stream};
+use crate::cuda::{Choice, Kernel, Lane, Machine, Memory, Resident, Stream};
 use crate::model::spec::{LayerPrecision, Spec};
 use crate::{Error, ErrorKind, Result};
 
@@ -36,6 +36,8 @@ pub struct DeviceOptions {
 pub struct DeviceModel {
     runtime: Arc<Runtime>,
     resident: Resident,
+    /// What queries for arrays of the host go through, as far as they are not in use.
+    pub(super) lanes: Mutex<Vec<[Lane; 2]>>,
 }
 
 /// A model on a device bound to one set of parameters.
@@ -90,7 +92,8 @@ impl DeviceModel {
         let ranges = Ranges::new(runtime.model().spec(), &SamplerOptions::default())?;
         let resident = Resident::new(machine, runtime.model(), &ranges.raw(), options.kernel)
             .map_err(|error| error.context(machine.name()))?;
-        let mut model = Arc::new(Self { runtime: runtime.clone(), resident });
+        let mut model =
+            Arc::new(Self { runtime: runtime.clone(), resident, lanes: Mutex::default() });
         if let Err(error) = model.check() {
             let is_portable = model.kernel() == Kernel::Portable;
             // Nobody else has it: the samplers of the check are gone.
@@ -130,6 +133,10 @@ impl DeviceModel {
         self.resident.bytes()
     }
 
+    pub(super) fn machine(&self) -> &Arc<dyn Machine> {
+        self.resident.machine()
+    }
+
     fn spec(&self) -> &Spec {
         self.runtime.model().spec()
     }
@@ -150,22 +157,18 @@ impl DeviceModel {
         stream: Stream,
     ) -> Result<()> {
         self.runtime.check_points(points)?;
+        self.runtime.check_room(points.len(), values)?;
         parameters.check(self.spec(), points.len(), "point")?;
         let query = raw::Query {
             frame: frame(self.spec(), options)?,
             points: raw_points(points),
             table: parameters.raw(),
+            results: raw_results(values)?,
             count: points.len() as u64,
-            ..self.to(points.len(), values)?
+            ..Default::default()
         };
         // SAFETY: the caller's promise.
         unsafe { self.resident.query(&query, stream) }
-    }
-
-    /// A query of so many points whose results go to `values`.
-    fn to(&self, count: usize, values: &ValuesMut<'_>) -> Result<raw::Query> {
-        self.runtime.check_room(count, values)?;
-        Ok(raw::Query { results: raw_results(values)?, ..Default::default() })
     }
 
     /// Compares some points with the CPU.
@@ -185,7 +188,11 @@ impl DeviceModel {
             &Points::packed(&points, dims)?,
             &mut ValuesMut::packed(&mut expected, outputs)?,
         )?;
-        let found = self.values(&parameters, &options, &points)?;
+        let mut found = vec![0.0; CHECKED * outputs];
+        DeviceSampler::new(self, &parameters, &options)?.query_host(
+            &Points::packed(&points, dims)?,
+            &mut ValuesMut::packed(&mut found, outputs)?,
+        )?;
         let scale = expected.iter().fold(1e-3, |most: f64, value| most.max(value.abs()));
         let error = |n: usize| {
             let error = (expected[n] - found[n]).abs() / scale;
@@ -215,41 +222,6 @@ impl DeviceModel {
                 expected[worst],
             ),
         ))
-    }
-
-    /// Values at points of the host, by way of the device's memory.
-    fn values(
-        self: &Arc<Self>,
-        parameters: &[f64],
-        options: &SamplerOptions,
-        points: &[f64],
-    ) -> Result<Vec<f64>> {
-        let (dims, outputs) = (self.spec().axes.len(), self.spec().outputs());
-        let machine = self.resident.machine();
-        let count = points.len() / dims;
-        let sampler = DeviceSampler::new(self, parameters, options)?;
-        let input = Memory::new(machine, size_of_val(points))?;
-        let output = Memory::new(machine, count * outputs * size_of::<f64>())?;
-        let bytes: Vec<u8> = points.iter().flat_map(|x| x.to_ne_bytes()).collect();
-        let number = size_of::<f64>() as isize;
-        let address = |memory: &Memory| memory.address() as *mut u8;
-        let axes = [0, 1, 2].map(|axis| {
-            (address(&input).wrapping_offset(axis * number).cast_const(), dims as isize * number)
-        });
-        let places = Places::Strided(address(&output), [number, 0]);
-        let by_point = PointStride::Each(outputs as isize * number);
-        let mut found = vec![0; output.bytes()];
-        // SAFETY: both blocks are ours and have room for as many numbers; the download waits for
-        // the default stream, on which they were queued.
-        unsafe {
-            machine.upload(input.address(), &bytes)?;
-            let points = Points::from_raw(Scalar::F64, count, dims, axes);
-            let mut values = ValuesMut::from_raw(Scalar::F64, [count, outputs], places, by_point);
-            sampler.query(&points, &mut values, Stream::default())?;
-            machine.synchronize(Stream::default())?;
-            machine.download(output.address(), &mut found)?;
-        }
-        Ok(found.as_chunks().0.iter().map(|&bytes| f64::from_ne_bytes(bytes)).collect())
     }
 }
 
@@ -336,15 +308,9 @@ impl DeviceSampler {
         stream: Stream,
     ) -> Result<()> {
         lattice.check(self.model.spec().axes.len())?;
-        let points = raw::Points {
-            origin: lattice.origin,
-            spacing: lattice.spacing,
-            lattice: lattice.dims.map(|size| size as u64),
-            is_lattice: 1,
-            ..Default::default()
-        };
+        let count = lattice.points().unwrap_or(0);
         // SAFETY: the caller's promise.
-        unsafe { self.answer(points, lattice.points().unwrap_or(0), values, stream) }
+        unsafe { self.answer(raw_lattice(lattice), count, values, stream) }
     }
 
     unsafe fn answer(
@@ -354,12 +320,29 @@ impl DeviceSampler {
         values: &ValuesMut<'_>,
         stream: Stream,
     ) -> Result<()> {
+        self.model.runtime.check_room(count, values)?;
+        // SAFETY: the caller's promise.
+        unsafe { self.queue(points, raw_results(values)?, count, stream) }
+    }
+
+    /// Queues a query.
+    ///
+    /// # Safety
+    /// All addresses must be what `arguments.h` says, and as for [`DeviceSampler::query`].
+    pub(super) unsafe fn queue(
+        &self,
+        points: raw::Points,
+        results: raw::Results,
+        count: usize,
+        stream: Stream,
+    ) -> Result<()> {
         let query = raw::Query {
             frame: self.frame,
             points,
+            results,
             binding: self.binding,
             count: count as u64,
-            ..self.model.to(count, values)?
+            ..Default::default()
         };
         // SAFETY: the caller's promise.
         unsafe { self.model.resident.query(&query, stream) }
@@ -400,11 +383,22 @@ fn frame(spec: &Spec, options: &SamplerOptions) -> Result<raw::Frame> {
 }
 
 /// Number of a type in `arguments.h`.
-fn scalar(scalar: Scalar) -> u32 {
+pub(super) fn scalar(scalar: Scalar) -> u32 {
     match scalar {
         Scalar::F32 => 0,
         Scalar::F64 => 1,
         Scalar::F16 => 2,
+    }
+}
+
+/// The points of a lattice.
+pub(super) fn raw_lattice(lattice: &Lattice) -> raw::Points {
+    raw::Points {
+        origin: lattice.origin,
+        spacing: lattice.spacing,
+        lattice: lattice.dims.map(|size| size as u64),
+        is_lattice: 1,
+        ..Default::default()
     }
 }
 

@@ -78,6 +78,9 @@ static void wrong_arguments(drr_device_model *there, drr_device_sampler *sampler
     INVALID(drr_device_sampler_query(sampler, points, NULL, NULL));
     INVALID(drr_device_sampler_query((void *)there, points, values, NULL));
     INVALID(drr_device_sampler_query_lattice(sampler, NULL, values, NULL));
+    INVALID(drr_device_sampler_query_host(sampler, NULL, values));
+    INVALID(drr_device_sampler_query_host(sampler, points, NULL));
+    INVALID(drr_device_sampler_query_lattice_host(sampler, NULL, values));
     INVALID(drr_device_model_query(there, NULL, NULL, points, values, NULL));
     INVALID(drr_device_model_query(there, &table, NULL, points, values, NULL)); /* one row */
     drr_values half = *values;
@@ -124,6 +127,10 @@ static void whole(const char *path) {
         ask_the_cpu(model, others, points, expected);
         CHECK(is_close(found, expected, POINTS * OUTPUTS));
 
+        memset(found, 0, sizeof found);
+        CHECK(drr_device_sampler_query_host(sampler, &from, &to) == DRR_OK);
+        CHECK(is_close(found, expected, POINTS * OUTPUTS));
+
         for (int i = 0; i < POINTS; i++) {
             memcpy(rows + 2 * i, others, sizeof others);
         }
@@ -138,6 +145,9 @@ static void whole(const char *path) {
         CHECK(drr_device_sampler_query_lattice(sampler, &lattice, &to, NULL) == DRR_OK);
         drr_values to_cpu = {.struct_size = sizeof to, .scalar = DRR_F64, .data = expected};
         CHECK(drr_sampler_query_lattice(cpu, &lattice, &to_cpu) == DRR_OK);
+        CHECK(is_close(found, expected, POINTS * OUTPUTS));
+        memset(found, 0, sizeof found);
+        CHECK(drr_device_sampler_query_lattice_host(sampler, &lattice, &to) == DRR_OK);
         CHECK(is_close(found, expected, POINTS * OUTPUTS));
         drr_sampler_free(cpu);
 

@@ -39,7 +39,7 @@ Result fault(const char *function) {
     return error
 
 std::vector<ContextHandle> contexts;
-int retained = 0, modules = 0;
+int retained = 0, modules = 0, streams = 0;
 std::map<unsigned long long, std::unique_ptr<char[]>> memory;
 
 ContextHandle primary() { return reinterpret_cast<ContextHandle>(&retained); }
@@ -59,7 +59,7 @@ extern "C" {
 // For the program that tests: nothing is left, and the context is its own.
 int fake_cuda_is_clean(void *expected) {
     void *found = contexts.empty() ? nullptr : contexts.back();
-    return memory.empty() && retained == 0 && modules == 0 && found == expected;
+    return memory.empty() && retained == 0 && modules == 0 && streams == 0 && found == expected;
 }
 
 // A context of the program's.
@@ -181,6 +181,35 @@ Result cuMemcpyDtoH_v2(void *to, unsigned long long from, size_t bytes) {
     NEEDS_CONTEXT;
     std::memcpy(to, reinterpret_cast<const void *>(from), bytes);
     return OK;
+}
+Result cuMemHostAlloc(void **start, size_t bytes, unsigned) {
+    unsigned long long address = 0;
+    NEEDS_CONTEXT;
+    const Result result = cuMemAlloc_v2(&address, bytes);
+    *start = reinterpret_cast<void *>(address);
+    return result;
+}
+Result cuMemFreeHost(void *start) {
+    return cuMemFree_v2(reinterpret_cast<unsigned long long>(start));
+}
+Result cuStreamCreate(void **stream, unsigned) {
+    NEEDS_CONTEXT;
+    streams++;
+    *stream = &streams;
+    return OK;
+}
+Result cuStreamDestroy_v2(void *) {
+    NEEDS_CONTEXT;
+    streams--;
+    return OK;
+}
+Result cuMemcpyHtoDAsync_v2(unsigned long long to, const void *from, size_t bytes, void *) {
+    NEEDS_CONTEXT;
+    return cuMemcpyHtoD_v2(to, from, bytes);
+}
+Result cuMemcpyDtoHAsync_v2(void *to, unsigned long long from, size_t bytes, void *) {
+    NEEDS_CONTEXT;
+    return cuMemcpyDtoH_v2(to, from, bytes);
 }
 Result cuStreamSynchronize(void *) {
     NEEDS_CONTEXT;

@@ -85,6 +85,7 @@ struct Points {
     i64 strides[3]; // bytes
     double origin[3], spacing[3];
     u64 lattice[3]; // points per axis
+    u64 first;      // of the lattice, the number of the point that counts as 0
     u32 is_lattice;
     u32 scalar;
 };

@@ -47,8 +47,8 @@ DRR_DEVICE void write(u64 address, u32 scalar, double value) {
 DRR_DEVICE double coordinate(const Points &points, u64 i, u32 axis) {
     if (!points.is_lattice)
         return read(points.axes[axis] + u64(i64(i) * points.strides[axis]), points.scalar);
-    const u64 row = i / points.lattice[0];
-    const u64 index = axis == 0   ? i % points.lattice[0]
+    const u64 n = points.first + i, row = n / points.lattice[0];
+    const u64 index = axis == 0   ? n % points.lattice[0]
                       : axis == 1 ? row % points.lattice[1]
                                   : row / points.lattice[1];
     return points.origin[axis] + double(index) * points.spacing[axis];

@@ -5,13 +5,18 @@
 //! - `ensemble`: the result; `table` and `reference` list its members, `field` reads their values,
 //!   `info` is `field.yaml`
 //! - `batch`: what a training step sees
-//! - `npy`, `pickle` (and `pickle_numpy`), `raw`: file formats
+//! - `formats`: one way to ask every file that knows its own shape: `npy`, `npz`;
+//!   `raw` files do not; all decode by `dtype`
+//! - `pickle` (and `pickle_numpy`): Python's objects in the reference's files
 
 mod batch;
+pub mod dtype;
 mod ensemble;
 mod field;
+pub mod formats;
 mod info;
 pub mod npy;
+mod npz;
 mod pickle;
 mod pickle_numpy;
 mod raw;

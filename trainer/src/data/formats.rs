@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow, bail};
 
 use super::dtype::{ByteOrder, Dtype};
 use super::npy::{self, Array};
-use super::npz;
+use super::{npz, vti, vtk};
 use crate::config::hint;
 
 /// What has to be said about files that do not say it themselves (`field.yaml`).
@@ -29,6 +29,10 @@ pub enum Format {
     Npy,
     /// NumPy, named arrays.
     Npz,
+    /// Legacy VTK, structured points.
+    Vtk,
+    /// VTK XML image data.
+    Vti,
 }
 
 impl Default for Reading {
@@ -40,9 +44,11 @@ impl Default for Reading {
 
 impl Format {
     /// All formats, with their extensions.
-    const EXTENSIONS: [(Self, &'static [&'static str]); 2] = [
+    const EXTENSIONS: [(Self, &'static [&'static str]); 4] = [
         (Self::Npy, &["npy"]),
         (Self::Npz, &["npz"]),
+        (Self::Vtk, &["vtk"]),
+        (Self::Vti, &["vti"]),
     ];
 
     /// The format of a file by its name; `None` for one without header.
@@ -65,6 +71,8 @@ impl Format {
         match self {
             Self::Npy => npy::read_shape(path),
             Self::Npz => npz::read_shape(path, variable),
+            Self::Vtk => vtk::read_shape(path, variable),
+            Self::Vti => vti::read_shape(path, variable),
         }
     }
 
@@ -78,6 +86,8 @@ impl Format {
         match self {
             Self::Npy => npy::read(path),
             Self::Npz => npz::read(path, variable),
+            Self::Vtk => vtk::read(path, variable),
+            Self::Vti => vti::read(path, variable),
         }
     }
 }
@@ -145,7 +155,7 @@ mod tests {
     fn formats_go_by_the_extension() {
         for (name, format) in [
             ("a/b.npy", Some(Format::Npy)),
-            ("b.NPZ", Some(Format::Npz)),
+            ("b.VTI", Some(Format::Vti)),
             ("b.raw", None),
             ("npy", None),
         ] {

@@ -5,8 +5,8 @@
 //! - `ensemble`: the result; `table` and `reference` list its members, `field` reads their values,
 //!   `info` is `field.yaml`
 //! - `batch`: what a training step sees
-//! - `formats`: one way to ask every file that knows its own shape: `npy`, `npz`;
-//!   `raw` files do not; all decode by `dtype`
+//! - `formats`: one way to ask every file that knows its own shape: `npy`, `npz`, `vtk`, `vti`,
+//!   `images`; `raw` files do not; all decode by `dtype`
 //! - `pickle` (and `pickle_numpy`): Python's objects in the reference's files
 
 mod batch;
@@ -22,6 +22,8 @@ mod pickle_numpy;
 mod raw;
 mod reference;
 mod table;
+mod vti;
+mod vtk;
 
 pub use batch::{Batch, BatchPlan, lattice_points, push_coordinates};
 pub use ensemble::{Axis, Ensemble, LoadOptions, Member, Normalization, Parameter, Split, Value};

@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow, bail};
 
 use super::dtype::{ByteOrder, Dtype};
 use super::npy::{self, Array};
-use super::{npz, vti, vtk};
+use super::{hdf5, netcdf, npz, vti, vtk};
 use crate::config::hint;
 
 /// What has to be said about files that do not say it themselves (`field.yaml`).
@@ -33,6 +33,10 @@ pub enum Format {
     Vtk,
     /// VTK XML image data.
     Vti,
+    /// NetCDF, classic or 4.
+    NetCdf,
+    /// HDF5.
+    Hdf5,
 }
 
 impl Default for Reading {
@@ -44,11 +48,13 @@ impl Default for Reading {
 
 impl Format {
     /// All formats, with their extensions.
-    const EXTENSIONS: [(Self, &'static [&'static str]); 4] = [
+    const EXTENSIONS: [(Self, &'static [&'static str]); 6] = [
         (Self::Npy, &["npy"]),
         (Self::Npz, &["npz"]),
         (Self::Vtk, &["vtk"]),
         (Self::Vti, &["vti"]),
+        (Self::NetCdf, &["nc", "nc4", "cdf"]),
+        (Self::Hdf5, &["h5", "hdf5"]),
     ];
 
     /// The format of a file by its name; `None` for one without header.
@@ -73,6 +79,8 @@ impl Format {
             Self::Npz => npz::read_shape(path, variable),
             Self::Vtk => vtk::read_shape(path, variable),
             Self::Vti => vti::read_shape(path, variable),
+            Self::NetCdf => netcdf::read_shape(path, variable),
+            Self::Hdf5 => hdf5::read_shape(path, variable),
         }
     }
 
@@ -88,6 +96,8 @@ impl Format {
             Self::Npz => npz::read(path, variable),
             Self::Vtk => vtk::read(path, variable),
             Self::Vti => vti::read(path, variable),
+            Self::NetCdf => netcdf::read(path, variable),
+            Self::Hdf5 => hdf5::read(path, variable),
         }
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow, bail};
 
 use super::dtype::{ByteOrder, Dtype};
 use super::npy::{self, Array};
-use super::{hdf5, netcdf, npz, vti, vtk};
+use super::{hdf5, images, netcdf, npz, vti, vtk};
 use crate::config::hint;
 
 /// What has to be said about files that do not say it themselves (`field.yaml`).
@@ -37,6 +37,10 @@ pub enum Format {
     NetCdf,
     /// HDF5.
     Hdf5,
+    /// PNG or JPEG.
+    Picture,
+    /// TIFF.
+    Tiff,
 }
 
 impl Default for Reading {
@@ -48,13 +52,15 @@ impl Default for Reading {
 
 impl Format {
     /// All formats, with their extensions.
-    const EXTENSIONS: [(Self, &'static [&'static str]); 6] = [
+    const EXTENSIONS: [(Self, &'static [&'static str]); 8] = [
         (Self::Npy, &["npy"]),
         (Self::Npz, &["npz"]),
         (Self::Vtk, &["vtk"]),
         (Self::Vti, &["vti"]),
         (Self::NetCdf, &["nc", "nc4", "cdf"]),
         (Self::Hdf5, &["h5", "hdf5"]),
+        (Self::Picture, &["png", "jpg", "jpeg"]),
+        (Self::Tiff, &["tif", "tiff"]),
     ];
 
     /// The format of a file by its name; `None` for one without header.
@@ -81,6 +87,8 @@ impl Format {
             Self::Vti => vti::read_shape(path, variable),
             Self::NetCdf => netcdf::read_shape(path, variable),
             Self::Hdf5 => hdf5::read_shape(path, variable),
+            Self::Picture => images::read_shape(path),
+            Self::Tiff => images::read_tiff_shape(path),
         }
     }
 
@@ -98,6 +106,8 @@ impl Format {
             Self::Vti => vti::read(path, variable),
             Self::NetCdf => netcdf::read(path, variable),
             Self::Hdf5 => hdf5::read(path, variable),
+            Self::Picture => images::read(path),
+            Self::Tiff => images::read_tiff(path),
         }
     }
 }

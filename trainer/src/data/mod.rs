@@ -6,7 +6,7 @@
 //!   `info` is `field.yaml`
 //! - `batch`: what a training step sees
 //! - `formats`: one way to ask every file that knows its own shape: `npy`, `npz`, `vtk`, `vti`,
-//!   `netcdf`, `hdf5`; `raw` files do not; all decode by `dtype`
+//!   `netcdf`, `hdf5`, `images`; `raw` files do not; all decode by `dtype`
 //! - `pickle` (and `pickle_numpy`): Python's objects in the reference's files
 
 mod batch;
@@ -15,6 +15,7 @@ mod ensemble;
 mod field;
 pub mod formats;
 mod hdf5;
+mod images;
 mod info;
 mod netcdf;
 pub mod npy;

@@ -7,6 +7,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::config::DatasetConfig;
+use crate::data::formats::Format;
 use crate::data::{Ensemble, LoadOptions, npy, read_index_lists};
 
 /// What stands between the files of an ensemble.
@@ -14,6 +15,9 @@ pub const SEPARATOR: &[u8] = b"\n%%%\n";
 
 /// `n`: an array.
 pub const ARRAY: u8 = b'n';
+/// `f`: a file in the format that the next byte stands for, counted from `a` in the order of
+/// [`Format::extensions`].
+pub const FILE: u8 = b'f';
 /// `p`: a pickled dict of index lists.
 pub const LISTS: u8 = b'p';
 /// `o`: an ensemble in our form: `params.csv`, `field.yaml`, the member `c.npy`.
@@ -27,6 +31,7 @@ pub fn run(input: &[u8]) {
     let folder = Folder::new();
     match *kind {
         ARRAY => arrays(&folder, rest),
+        FILE => file(&folder, rest),
         LISTS => {
             let path = folder.put("cond_split.npy", rest);
             said(read_index_lists(&path, ["cond_idx", "cond_idx_unseen"]));
@@ -49,6 +54,21 @@ fn arrays(folder: &Folder, bytes: &[u8]) {
     let again = npy::read::<f64>(&path).expect("an array that was written");
     let bits = |data: &[f64]| data.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     assert_eq!((again.shape, bits(&again.data)), (array.shape, bits(&array.data)));
+}
+
+/// What is read has the shape that was told before, whatever the name of the array.
+fn file(folder: &Folder, rest: &[u8]) {
+    let [place, bytes @ ..] = rest else { return };
+    let place = usize::from(place.wrapping_sub(b'a'));
+    let Some(extension) = Format::extensions().nth(place) else { return };
+    let path = folder.put(&format!("f.{extension}"), bytes);
+    let format = Format::of(&path).expect("a format");
+    for variable in [None, Some("energy")] {
+        let shape = said(format.read_shape(&path, variable));
+        let Some(array) = said(format.read(&path, variable)) else { continue };
+        assert_eq!(shape.as_ref(), Some(&array.shape));
+        assert_eq!(array.data.len(), array.shape.iter().product::<usize>());
+    }
 }
 
 /// The options come first, one letter each: 2 or 3 dimensions, `l` for logarithms.

@@ -93,6 +93,48 @@ fn shapes_that_do_not_fit_are_explained() {
 }
 
 #[test]
+fn how_files_are_to_be_read_has_to_fit_them() {
+    let scratch = Scratch::small();
+    let yaml = scratch.text("ens/field.yaml");
+    let cases: [(&str, &[&str]); 3] = [
+        ("dtype: float64", &["m0.raw has 840 bytes", "float64 needs 1680", "dtype in field.yaml"]),
+        ("dtype: float", &["field.yaml", "dtype: unknown type of numbers `float`", "did you mean"]),
+        ("byte_order: middle", &["byte_order: given middle, expected little or big"]),
+    ];
+    for (line, texts) in cases {
+        scratch.put("ens/field.yaml", format!("{yaml}{line}\n"));
+        refused_as_it_is(&scratch, texts);
+    }
+    let vtk = "# vtk DataFile Version 3.0\nt\nASCII\nDATASET STRUCTURED_POINTS\nDIMENSIONS 1 2 2\n\
+               POINT_DATA 4\nSCALARS a float\nLOOKUP_TABLE default\n1 2 3 4\n\
+               SCALARS b float\nLOOKUP_TABLE default\n1 2 3 4\n";
+    scratch.put("ens/m0.vtk", vtk);
+    scratch.replace("ens/params.csv", "m0.raw", "m0.vtk");
+    scratch.put("ens/field.yaml", "variable: c\n");
+    refused_as_it_is(
+        &scratch,
+        &["m0.vtk is no usable .vtk file", "no `c` among its arrays", "a, b"],
+    );
+    scratch.put("ens/field.yaml", "");
+    refused_as_it_is(&scratch, &["several arrays (a, b)", "name one as `variable` in field.yaml"]);
+}
+
+#[test]
+fn folders_of_several_kinds_of_files_are_ambiguous_in_the_reference_form() {
+    let scratch = Scratch::small();
+    TinyEnsemble::default().write_as_reference(&scratch, "ens");
+    std::fs::remove_file(scratch.place("ens/params.csv")).expect("removed");
+    // Pictures beside raw files are pictures of them.
+    scratch.put("ens/a.png", "");
+    scratch.train("run", &[]);
+    for m in 0..common::ensemble::MEMBERS {
+        std::fs::remove_file(scratch.place(&format!("ens/m{m}.raw"))).expect("removed");
+    }
+    scratch.put("ens/b.vti", "");
+    refused_as_it_is(&scratch, &["a.png and b.vti are both in", "leave files of one kind"]);
+}
+
+#[test]
 fn axes_that_could_not_be_baked_are_refused_before_training() {
     let scratch = Scratch::small();
     scratch.replace("ens/field.yaml", "min: 0, max: 6", "min: 6, max: 0");

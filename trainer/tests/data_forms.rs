@@ -148,6 +148,43 @@ fn fields_as_npy_train_as_raw_ones_do() {
 }
 
 #[test]
+fn other_formats_train_as_raw_fields_do() {
+    let scratch = Scratch::small();
+    let ensemble = TinyEnsemble::default();
+    for m in 0..MEMBERS {
+        let field = ensemble.field(m);
+        let doubles = field.iter().flat_map(|&value| f64::from(value).to_be_bytes());
+        scratch.put(&format!("doubles/m{m}.dat"), doubles.collect::<Vec<u8>>());
+        let text = |values: Vec<f32>| values.iter().map(|v| format!("{v}\n")).collect::<String>();
+        scratch.put(
+            &format!("lattices/m{m}.vtk"),
+            format!(
+                "# vtk DataFile Version 3.0\nby hand\nASCII\nDATASET STRUCTURED_POINTS\n\
+                 DIMENSIONS 7 6 5\nORIGIN 0 0 0\nSPACING 1 1 1\nPOINT_DATA 210\n\
+                 SCALARS zero float\nLOOKUP_TABLE default\n{}\
+                 SCALARS energy float\nLOOKUP_TABLE default\n{}",
+                text(vec![0.0; 210]),
+                text(field)
+            ),
+        );
+    }
+    ensemble.write_table(&scratch, "doubles", "dat");
+    ensemble.write_table(&scratch, "lattices", "vtk");
+    let doubles = "dims: [5, 6, 7]\ndtype: float64\nbyte_order: big\n";
+    scratch.put("doubles/field.yaml", doubles);
+    scratch.put("lattices/field.yaml", "variable: energy\n");
+    scratch.train("raw", &[]);
+    let config = scratch.path("raw/config.yaml");
+    for data in ["doubles", "lattices"] {
+        let (data, run) = (scratch.path(data), scratch.path(&format!("run_{data}")));
+        drr_train_ok(&["train", "--config", &config, "--data", &data, "--out", &run]);
+    }
+    let weights = scratch.weights("raw");
+    assert!(scratch.weights("run_doubles") == weights, "the weights differ");
+    assert!(scratch.weights("run_lattices") == weights, "the weights differ");
+}
+
+#[test]
 fn vectors_train_and_answer_in_their_own_order() {
     let scratch = Scratch::small();
     let ensemble = TinyEnsemble::default();

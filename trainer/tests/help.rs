@@ -4,7 +4,7 @@ mod common;
 
 use common::{drr_train, drr_train_ok};
 
-const VERBS: [&str; 6] = ["train", "eval", "bake", "query", "info", "validate"];
+const VERBS: [&str; 7] = ["train", "eval", "bake", "query", "info", "validate", "flops"];
 
 #[test]
 fn the_overview_names_every_verb_and_status() {
@@ -34,7 +34,7 @@ fn every_verb_explains_itself_with_an_example() {
 
 #[test]
 fn wrong_usage_has_its_own_status_and_points_to_the_help() {
-    let cases: [&[&str]; 8] = [
+    let cases: [&[&str]; 10] = [
         &[],
         &["trian"],
         &["train"],
@@ -43,6 +43,8 @@ fn wrong_usage_has_its_own_status_and_points_to_the_help() {
         &["bake", "run"],
         &["query", "a.drr", "-o", "a.npy"],
         &["query", "a.drr", "--grid", "two", "-o", "a.npy"],
+        &["flops"],
+        &["flops", "run", "--config", "a.yaml"],
     ];
     for arguments in cases {
         let output = drr_train(arguments);

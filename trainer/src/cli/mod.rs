@@ -2,6 +2,7 @@
 
 mod bake;
 mod eval;
+mod flops;
 mod info;
 mod query;
 mod query_place;
@@ -21,7 +22,7 @@ use crate::progress::{Interrupted, catch_interrupts, say};
 ///
 /// The usual way: `train` learns a model from an ensemble of fields into a run's folder, `eval`
 /// judges it on the held-out members, `bake` turns it into one small file, and any program asks
-/// that file through libdrr (or here by `query`).
+/// that file through libdrr (or here by `query`). `flops` tells beforehand what a model costs.
 #[derive(Parser)]
 #[command(name = "drr-train", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Arguments {
@@ -49,6 +50,7 @@ enum Verb {
     Query(query::Arguments),
     Info(info::InfoArguments),
     Validate(info::ValidateArguments),
+    Flops(flops::Arguments),
 }
 
 /// The program.
@@ -63,6 +65,7 @@ pub fn main() -> ExitCode {
             Verb::Query(arguments) => query::run(arguments),
             Verb::Info(arguments) => info::info(arguments),
             Verb::Validate(arguments) => info::validate(arguments),
+            Verb::Flops(arguments) => flops::run(arguments),
         }
     };
     match libtorch::catch(run) {

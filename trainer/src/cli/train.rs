@@ -13,7 +13,9 @@ use crate::memory::keep_freed_memory;
 /// The configuration is YAML in the form of the reference's files: a list of entries, each with
 /// `model` and, optionally, `optim`, `scheduler`, `dataset` and `train`. The data are a folder
 /// with `params.csv` (columns `file`, `split`, then the parameters) and the field files that it
-/// names, or the reference's `cond.npy`, `cond_split.npy` and raw files.
+/// names, or the reference's `cond.npy`, `cond_split.npy` and raw files. Files are raw, NumPy, VTK
+/// images, NetCDF, HDF5 or pictures, by their extension; `field.yaml` beside them has `variable`,
+/// `dtype` and the like.
 ///
 /// The run's folder explains itself: resolved configuration, log, metrics, checkpoints, loss
 /// curve. Ctrl-C stores a checkpoint and stops; `--resume` goes on to the same result.

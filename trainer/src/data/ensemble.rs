@@ -169,7 +169,8 @@ impl Ensemble {
         let Some(first) = listing.members.first() else {
             bail!("the ensemble has no members");
         };
-        let layout = Layout::resolve(&first.file, config, options.model_dims, info.dims.take())?;
+        let (dims, reading) = (info.dims.take(), info.reading.clone());
+        let layout = Layout::resolve(&first.file, config, options.model_dims, dims, &reading)?;
         layout.check_components(options.components)?;
         let axes = info.axes(layout.dims.len())?;
         let values = info.values(layout.components)?;
@@ -187,7 +188,7 @@ impl Ensemble {
             bail!("no training members: all {} are held out", ensemble.members.len());
         }
         for member in &ensemble.members {
-            let values = field::read(&member.file, &layout, config.use_logdata)?;
+            let values = field::read(&member.file, &layout, &reading, config.use_logdata)?;
             ensemble.fields.push(values);
         }
         ensemble.normalize_fields(config)?;

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::{npy, raw};
+use super::formats::{Format, Reading};
+use super::raw;
 use crate::config::DatasetConfig;
 
 /// The shape that every member has.
@@ -26,6 +27,7 @@ impl Layout {
         config: &DatasetConfig,
         rank: usize,
         from_info: Option<Vec<usize>>,
+        reading: &Reading,
     ) -> Result<Self> {
         let given = [
             (config.dims.clone(), "--dims or the configuration's dataset"),
@@ -35,26 +37,31 @@ impl Layout {
         if let Some((dims, _)) = &known {
             check_dims(dims, rank)?;
         }
-        let layout = match (is_npy(first), known) {
-            (true, known) => Self::of_npy(first, known, rank)?,
-            (false, Some((dims, _))) => Self { dims, components: 1 },
-            (false, None) => Self::guess(first, rank)?,
+        let layout = match (Format::of(first), known) {
+            (Some(format), known) => {
+                let shape = format.read_shape(first, reading.variable.as_deref())?;
+                Self::of_shape(first, &shape, known, rank)?
+            }
+            (None, Some((dims, _))) => Self { dims, components: 1 },
+            (None, None) => Self::guess(first, rank, reading)?,
         };
         check_dims(&layout.dims, rank)?;
         layout.length()?;
         Ok(layout)
     }
 
-    /// The shape of an `.npy` file, whose last axis may be that of the components.
-    fn of_npy(path: &Path, known: Option<(Vec<usize>, &str)>, rank: usize) -> Result<Self> {
-        let shape = npy::read_shape(path)?;
-        let (dims, components) = match shape.split_at_checked(rank) {
-            Some((dims, [])) => (dims, 1),
-            Some((dims, [components])) if *components > 0 => (dims, *components),
-            _ => bail!(
+    /// The shape that a file has.
+    fn of_shape(
+        path: &Path,
+        shape: &[usize],
+        known: Option<(Vec<usize>, &str)>,
+        rank: usize,
+    ) -> Result<Self> {
+        let Some((dims, components)) = parts(shape, rank) else {
+            bail!(
                 "{}: an array of shape {shape:?} is no field of {rank} dimensions",
                 path.display()
-            ),
+            )
         };
         if let Some((wanted, origin)) = known
             && wanted != dims
@@ -65,18 +72,20 @@ impl Layout {
     }
 
     /// A cube (or square) of as many values as the file has.
-    fn guess(path: &Path, rank: usize) -> Result<Self> {
+    fn guess(path: &Path, rank: usize, reading: &Reading) -> Result<Self> {
         let bytes = std::fs::metadata(path)
             .with_context(|| format!("cannot read {}", path.display()))?
             .len();
-        let count = bytes / size_of::<f32>() as u64;
+        let size = reading.dtype.size() as u64;
+        let count = bytes / size;
         let side = (count as f64).powf(1.0 / rank as f64).round() as u64;
         let volume = u32::try_from(rank).ok().and_then(|rank| side.checked_pow(rank));
-        if bytes == 0 || bytes % 4 != 0 || volume != Some(count) {
+        if bytes == 0 || bytes % size != 0 || volume != Some(count) {
             bail!(
-                "the shape of {} is unknown: its {bytes} bytes are no float32 {}; give --dims, or \
+                "the shape of {} is unknown: its {bytes} bytes are no {} {}; give --dims, or \
                  dims in the configuration's dataset or in field.yaml",
                 path.display(),
+                reading.dtype.name(),
                 if rank == 2 { "square" } else { "cube" }
             );
         }
@@ -88,7 +97,7 @@ impl Layout {
         if self.components != components {
             bail!(
                 "the data have {} values a point, the model gives {components} (out_dim); raw \
-                 files have one, .npy files as many as their last axis is long",
+                 files have one, others as many as their last axis is long",
                 self.components
             );
         }
@@ -114,14 +123,28 @@ fn check_dims(dims: &[usize], rank: usize) -> Result<()> {
     Ok(())
 }
 
+/// Shape and components of an array that is a field of `rank` dimensions: its last axis may be that
+/// of the components, and axes of length 1 in front (one time of a series, the one layer of a
+/// picture) are no dimensions.
+fn parts(shape: &[usize], rank: usize) -> Option<(&[usize], usize)> {
+    let ones = shape.iter().take_while(|&&n| n == 1).count();
+    let (dims, rest) =
+        shape[ones.min(shape.len().saturating_sub(rank))..].split_at_checked(rank)?;
+    match rest {
+        [] => Some((dims, 1)),
+        [components] if *components > 0 => Some((dims, *components)),
+        _ => None,
+    }
+}
+
 /// Reads a field of the given shape; with `log`, the natural logarithms of its values.
 ///
 /// # Errors
 /// Another shape, values that are not finite, and with `log` values that are not positive.
-pub(super) fn read(path: &Path, layout: &Layout, log: bool) -> Result<Vec<f32>> {
-    let mut values = match is_npy(path) {
-        true => read_npy(path, layout)?,
-        false => raw::read(path, &layout.dims)?,
+pub(super) fn read(path: &Path, layout: &Layout, reading: &Reading, log: bool) -> Result<Vec<f32>> {
+    let mut values = match Format::of(path) {
+        Some(format) => read_array(path, format, layout, reading)?,
+        None => raw::read(path, &layout.dims, reading)?,
     };
     if values.len() != layout.length()? {
         bail!("{} has one value a point, other members have {}", path.display(), layout.components);
@@ -141,16 +164,9 @@ pub(super) fn read(path: &Path, layout: &Layout, log: bool) -> Result<Vec<f32>> 
     Ok(values)
 }
 
-fn read_npy(path: &Path, layout: &Layout) -> Result<Vec<f32>> {
-    let array = npy::read::<f32>(path)?;
-    let (dims, rest) =
-        array.shape.split_at_checked(layout.dims.len()).unwrap_or((&array.shape, &[]));
-    let components = match rest {
-        [] => 1,
-        [components] => *components,
-        _ => 0,
-    };
-    if dims != layout.dims || components != layout.components {
+fn read_array(path: &Path, format: Format, layout: &Layout, reading: &Reading) -> Result<Vec<f32>> {
+    let array = format.read(path, reading.variable.as_deref())?;
+    if parts(&array.shape, layout.dims.len()) != Some((&layout.dims, layout.components)) {
         bail!(
             "{}: its shape is {:?}, other members have {:?} with {} values a point",
             path.display(),
@@ -163,6 +179,23 @@ fn read_npy(path: &Path, layout: &Layout) -> Result<Vec<f32>> {
     Ok(array.data)
 }
 
-fn is_npy(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "npy")
+#[cfg(test)]
+mod tests {
+    use super::parts;
+
+    #[test]
+    fn axes_in_front_of_length_1_are_no_dimensions() {
+        for (shape, rank, found) in [
+            (&[5, 6, 7][..], 3, Some((&[5, 6, 7][..], 1))),
+            (&[5, 6, 7, 3], 3, Some((&[5, 6, 7], 3))),
+            (&[1, 5, 6, 7], 3, Some((&[5, 6, 7], 1))),
+            (&[1, 1, 6, 7, 2], 2, Some((&[6, 7], 2))),
+            (&[1, 6, 7], 3, Some((&[1, 6, 7], 1))),
+            (&[2, 5, 6, 7, 3], 3, None),
+            (&[6, 7, 0], 2, None),
+            (&[6], 2, None),
+        ] {
+            assert_eq!(parts(shape, rank), found, "{shape:?} in {rank}");
+        }
+    }
 }

@@ -1,4 +1,5 @@
-//! `field.yaml`: optional names, units, ranges and the shape of an ensemble.
+//! `field.yaml`: optional names, units, ranges and the shape of an ensemble, and how its files are
+//! to be read where they do not say so themselves.
 //!
 //! Says what the numbers mean; holds no data.
 
@@ -6,13 +7,16 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use super::dtype::{ByteOrder, Dtype};
 use super::ensemble::{Axis, Parameter, Value};
+use super::formats::Reading;
 use crate::config::{Section, hint, parse_yaml};
 
 /// What `field.yaml` says; empty where there is none.
 #[derive(Debug, Default)]
 pub(super) struct FieldInfo {
     pub dims: Option<Vec<usize>>,
+    pub reading: Reading,
     axes: Option<Vec<Axis>>,
     values: Option<Vec<Value>>,
     parameters: Vec<ParameterInfo>,
@@ -48,6 +52,7 @@ impl FieldInfo {
         };
         let info = Self {
             dims: s.take("dims")?,
+            reading: read_reading(&mut s)?,
             axes: list(&mut s, "axes", read_axis)?,
             values: list(&mut s, "values", read_value)?,
             parameters: read_parameters(&mut s)?,
@@ -76,8 +81,8 @@ impl FieldInfo {
         });
         if values.len() != count {
             bail!(
-                "{FILE} names {} values, the data have {count} a point (raw files have one, .npy \
-                 files as many as their last axis is long)",
+                "{FILE} names {} values, the data have {count} a point (raw files have one, others as \
+                 many as their last axis is long)",
                 values.len()
             );
         }
@@ -142,6 +147,21 @@ fn list<T>(
         .map(|(i, value)| item(Section::new(s.at(&format!("{key}.{i}")), value)?))
         .collect::<Result<_>>()
         .map(Some)
+}
+
+fn read_reading(s: &mut Section) -> Result<Reading> {
+    let mut reading = Reading { variable: s.take("variable")?, ..Reading::default() };
+    if let Some(name) = s.take::<String>("dtype")? {
+        reading.dtype = Dtype::named(&name).with_context(|| s.at("dtype"))?;
+    }
+    if let Some(name) = s.take::<String>("byte_order")? {
+        reading.order = match name.as_str() {
+            "little" => ByteOrder::Little,
+            "big" => ByteOrder::Big,
+            _ => bail!("{}: given {name}, expected little or big", s.at("byte_order")),
+        };
+    }
+    Ok(reading)
 }
 
 fn read_axis(mut s: Section) -> Result<Axis> {
@@ -217,11 +237,16 @@ mod tests {
     #[test]
     fn what_is_said_is_kept() {
         let text = "
+variable: fields/energy
+dtype: int16
+byte_order: big
 values: [{name: energy, unit: J}]
 axes: [{name: lon, unit: deg, min: 0, max: 360}, {name: y}]
 parameters: {a b: {unit: m, min: -1}, c: {max: 9}}
 ";
         let mut info = FieldInfo::parse(text).unwrap();
+        assert_eq!(info.reading.variable.as_deref(), Some("fields/energy"));
+        assert_eq!((info.reading.dtype, info.reading.order), (Dtype::I16, ByteOrder::Big));
         let axes = info.axes(2).unwrap();
         assert_eq!(
             (axes[0].unit.as_str(), axes[0].max, axes[1].name.as_str()),
@@ -240,6 +265,8 @@ parameters: {a b: {unit: m, min: -1}, c: {max: 9}}
     #[test]
     fn mistakes_are_named() {
         assert!(refused("dim: [2]").contains("did you mean `dims`?"));
+        assert!(refused("dtype: float23").contains("dtype: unknown type of numbers `float23`"));
+        assert!(refused("byte_order: up").contains("given up, expected little or big"));
         assert!(
             refused("axes: [{nam: x}]").contains("axes.0.nam: unknown key; did you mean `name`")
         );

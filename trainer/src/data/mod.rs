@@ -5,18 +5,28 @@
 //! - `ensemble`: the result; `table` and `reference` list its members, `field` reads their values,
 //!   `info` is `field.yaml`
 //! - `batch`: what a training step sees
-//! - `npy`, `pickle` (and `pickle_numpy`), `raw`: file formats
+//! - `formats`: one way to ask every file that knows its own shape: `npy`, `npz`, `vtk`, `vti`,
+//!   `netcdf`, `hdf5`, `images`; `raw` files do not; all decode by `dtype`
+//! - `pickle` (and `pickle_numpy`): Python's objects in the reference's files
 
 mod batch;
+pub mod dtype;
 mod ensemble;
 mod field;
+pub mod formats;
+mod hdf5;
+mod images;
 mod info;
+mod netcdf;
 pub mod npy;
+mod npz;
 mod pickle;
 mod pickle_numpy;
 mod raw;
 mod reference;
 mod table;
+mod vti;
+mod vtk;
 
 pub use batch::{Batch, BatchPlan, lattice_points, push_coordinates};
 pub use ensemble::{Axis, Ensemble, LoadOptions, Member, Normalization, Parameter, Split, Value};

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use super::dtype::{self, ByteOrder, Dtype};
 use crate::files::write_atomically;
 
 /// An array with its shape, the last axis varying fastest.
@@ -43,6 +44,9 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 /// Longest header that is accepted; NumPy's own are about 100 bytes.
 const LONGEST_HEADER: usize = 1 << 16;
 
+/// Bytes at the beginning of a file that hold the header, if it is accepted.
+pub(super) const HEADER_LIMIT: u64 = LONGEST_HEADER as u64 + 12;
+
 impl Element for f32 {
     const DESCR: &'static str = "<f4";
     fn from_f64(value: f64) -> Self {
@@ -63,7 +67,7 @@ impl Element for f64 {
     }
 }
 
-/// Reads an array of `f4`, `f8`, `i4` or `i8` of either byte order, converted to `T`.
+/// Reads an array of any [`Dtype`] and byte order, converted to `T`.
 ///
 /// An array in Fortran order is brought into C order.
 ///
@@ -81,13 +85,15 @@ pub fn read<T: Element>(path: &Path) -> Result<Array<T>> {
 /// As [`read`].
 pub fn read_shape(path: &Path) -> Result<Vec<usize>> {
     let mut bytes = Vec::new();
-    let limit = (LONGEST_HEADER + 12) as u64;
     std::fs::File::open(path)
-        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
+        .and_then(|file| file.take(HEADER_LIMIT).read_to_end(&mut bytes))
         .with_context(|| format!("cannot read {}", path.display()))?;
-    let header = Header::parse(&bytes)
-        .with_context(|| format!("{} is no usable .npy file", path.display()))?;
-    Ok(header.shape)
+    parse_shape(&bytes).with_context(|| format!("{} is no usable .npy file", path.display()))
+}
+
+/// The shape in the header that `bytes` begin with.
+pub(super) fn parse_shape(bytes: &[u8]) -> Result<Vec<usize>> {
+    Ok(Header::parse(bytes)?.shape)
 }
 
 /// Writes an array, replacing the file at once: readers see the old one or the whole new one.
@@ -117,7 +123,8 @@ pub(super) fn object_payload(bytes: &[u8]) -> Result<&[u8]> {
     Ok(&bytes[header.start..])
 }
 
-fn parse<T: Element>(bytes: &[u8]) -> Result<Array<T>> {
+/// The array that the bytes of a file are.
+pub(super) fn parse<T: Element>(bytes: &[u8]) -> Result<Array<T>> {
     let header = Header::parse(bytes)?;
     let data = decode(&header, &bytes[header.start..])?;
     let data = match header.fortran && header.shape.len() > 1 {
@@ -129,16 +136,17 @@ fn parse<T: Element>(bytes: &[u8]) -> Result<Array<T>> {
 
 fn decode<T: Element>(header: &Header, bytes: &[u8]) -> Result<Vec<T>> {
     let (order, kind) = header.descr.split_at_checked(1).unwrap_or_default();
-    let size = match kind {
-        "f4" | "i4" => 4,
-        "f8" | "i8" => 8,
-        _ => bail!(
-            "it holds `{}`, expected f4, f8, i4 or i8 (float32, float64, int32, int64)",
-            header.descr
-        ),
-    };
+    let mut letters = kind.chars();
+    let dtype = letters
+        .next()
+        .zip(letters.as_str().parse().ok())
+        .and_then(|(letter, size)| Dtype::of(letter, size))
+        .filter(|_| matches!(order, "<" | ">" | "|" | "="))
+        .ok_or_else(|| {
+            anyhow!("it holds `{}`, expected floating-point numbers or integers", header.descr)
+        })?;
     let expected = count(&header.shape)?
-        .checked_mul(size)
+        .checked_mul(dtype.size())
         .ok_or_else(|| anyhow!("the shape {:?} is impossible", header.shape))?;
     if bytes.len() != expected {
         bail!(
@@ -147,28 +155,8 @@ fn decode<T: Element>(header: &Header, bytes: &[u8]) -> Result<Vec<T>> {
             header.shape
         );
     }
-    let (fours, eights) = (bytes.as_chunks::<4>().0, bytes.as_chunks::<8>().0);
-    let little = order != ">";
-    Ok(match kind {
-        "f4" => convert(fours, little, |b| f32::from_le_bytes(b).into()),
-        "i4" => convert(fours, little, |b| i32::from_le_bytes(b).into()),
-        "f8" => convert(eights, little, f64::from_le_bytes),
-        _ => convert(eights, little, |b| i64::from_le_bytes(b) as f64),
-    })
-}
-
-fn convert<T: Element, const N: usize>(
-    chunks: &[[u8; N]],
-    little: bool,
-    number: impl Fn([u8; N]) -> f64,
-) -> Vec<T> {
-    let ordered = |mut chunk: [u8; N]| {
-        if !little {
-            chunk.reverse();
-        }
-        chunk
-    };
-    chunks.iter().map(|&chunk| T::from_f64(number(ordered(chunk)))).collect()
+    let order = if order == ">" { ByteOrder::Big } else { ByteOrder::Little };
+    Ok(dtype::decode(bytes, dtype, order))
 }
 
 /// From first axis fastest to last axis fastest.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::ensemble::{Listing, Split, member};
+use super::formats::Format;
 use super::info::FieldInfo;
 use super::{npy, pickle};
 use crate::config::DatasetConfig;
@@ -16,8 +17,9 @@ const TABLE: &str = "cond.npy";
 const SPLIT: &str = "cond_split.npy";
 const SPLIT_KEYS: [&str; 2] = ["cond_idx", "cond_idx_unseen"];
 
-/// Files that count as fields; all others in the folder are passed over.
-const EXTENSIONS: [&str; 5] = ["raw", "bin", "dat", "f32", "npy"];
+/// Files without header that count as fields, besides those whose format is known by their
+/// extension; all others in the folder are passed over.
+const HEADERLESS: [&str; 4] = ["raw", "bin", "dat", "f32"];
 
 /// Reads the table and the split, and finds each row's file.
 ///
@@ -29,7 +31,7 @@ pub(super) fn read(folder: &Path, config: &DatasetConfig, info: &FieldInfo) -> R
     let table = find(folder, TABLE, config.cond_path.as_deref(), by_command)?;
     let split = find(folder, SPLIT, config.cond_split_path.as_deref(), by_command)
         .context("which members are for training, which are held out?")?;
-    let files = list(&data_folder(folder)?, is_field)?;
+    let files = fields(&data_folder(folder)?)?;
     let rows = read_table(&table)?;
     let splits = read_split(&split, rows.len())?;
     let width = rows[0].len() - 1;
@@ -78,12 +80,12 @@ fn find(folder: &Path, name: &str, configured: Option<&Path>, by_command: bool) 
 
 /// The folder itself if it has fields, else the only folder in it that has.
 fn data_folder(folder: &Path) -> Result<PathBuf> {
-    if !list(folder, is_field)?.is_empty() {
+    if !fields(folder)?.is_empty() {
         return Ok(folder.to_path_buf());
     }
     let mut with_fields = Vec::new();
     for inner in list(folder, Path::is_dir)? {
-        if !list(&inner, is_field)?.is_empty() {
+        if !fields(&inner)?.is_empty() {
             with_fields.push(inner);
         }
     }
@@ -92,7 +94,7 @@ fn data_folder(folder: &Path) -> Result<PathBuf> {
         [] => bail!(
             "no field files in {} or the folders in it (looked for .{})",
             folder.display(),
-            EXTENSIONS.join(", .")
+            HEADERLESS.into_iter().chain(Format::extensions()).collect::<Vec<_>>().join(", .")
         ),
         several => bail!(
             "several folders in {} have field files ({}): give the one meant with --data or data_dir",
@@ -102,6 +104,29 @@ fn data_folder(folder: &Path) -> Result<PathBuf> {
     }
 }
 
+/// The files of fields in `folder`, in order. As members go by their place among them, pictures
+/// and exports beside raw or `.npy` files are passed over, and other mixtures are errors.
+fn fields(folder: &Path) -> Result<Vec<PathBuf>> {
+    let files = list(folder, is_field)?;
+    let plain = |path: &&PathBuf| matches!(Format::of(path), None | Some(Format::Npy));
+    let chosen: Vec<PathBuf> = files.iter().filter(plain).cloned().collect();
+    if !chosen.is_empty() {
+        return Ok(chosen);
+    }
+    if let Some((first, other)) = files.first().and_then(|first| {
+        let other = files.iter().find(|path| Format::of(path) != Format::of(first));
+        other.map(|other| (first, other))
+    }) {
+        bail!(
+            "which files are the fields? {} and {} are both in {}: leave files of one kind there",
+            first.file_name().unwrap_or_default().to_string_lossy(),
+            other.file_name().unwrap_or_default().to_string_lossy(),
+            folder.display()
+        );
+    }
+    Ok(files)
+}
+
 fn is_field(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let extension = path.extension().unwrap_or_default().to_string_lossy();
@@ -109,7 +134,7 @@ fn is_field(path: &Path) -> bool {
         && !name.starts_with('.')
         && name != TABLE
         && name != SPLIT
-        && EXTENSIONS.contains(&extension.as_ref())
+        && (HEADERLESS.contains(&extension.as_ref()) || Format::of(path).is_some())
 }
 
 /// What `folder` holds and `wanted` accepts, in the order that Python's `sorted` gives.

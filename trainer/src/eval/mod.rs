@@ -1,6 +1,7 @@
 //! Quality of a baked model on the members of an ensemble, asked through the runtime that users
-//! query; tables and pictures of it.
+//! query; tables and pictures of it. What a model costs (`flops`) is counted, not measured.
 
+pub mod flops;
 pub mod metrics;
 pub mod pictures;
 pub mod report;

@@ -309,7 +309,7 @@ fn compare(baked: &Baked, found: &[f64], expected: &[f64], what: &str) {
     let mut wrong = 0;
     for (n, (a, b)) in found.iter().zip(expected).enumerate() {
         assert_eq!(a.is_nan(), b.is_nan(), "{what}: value {n} is {a}, expected {b}");
-        wrong += usize::from(!a.is_nan() && a != b && !((a - b).abs() <= TOLERANCE * largest));
+        wrong += usize::from(!a.is_nan() && a != b && (a - b).abs() > TOLERANCE * largest);
     }
     let most = if random::has_steps(&baked.spec) { STEPS * found.len() as f64 } else { 0.0 };
     assert!(wrong as f64 <= most, "{what}: {wrong} of {} values differ", found.len());

@@ -605,6 +605,12 @@ template <class Raw> class Results {
         return wanted_ ? &room : nullptr;
     }
 
+    // As they were given.
+    const Raw &raw() const noexcept { return raw_; }
+
+    // Numbers of one array without gaps, else 0.
+    std::uint64_t packed() const noexcept { return given_ > 0 ? 0 : size_.value_or(0); }
+
     /// What is wrong with these for results of the shape `[points..., outputs, ...]`: so many
     /// points, and so many numbers each.
     Problem problem(const char *name, std::initializer_list<std::uint64_t> points,
@@ -813,6 +819,11 @@ class Sampler {
     /// Fails with `Status::invalid_argument`, or `Status::outside_domain` by policy, naming the
     /// first such point; then nothing is written.
     Fallible<void> query(const Points &points, const Values &values) const {
+        if (const std::optional<drr_status> status = query_packed(points, values)) {
+            if (*status != DRR_OK)
+                return detail::failed<void>(*status);
+            return Fallible<void>();
+        }
         const drr_points from = points.raw(dims_);
         drr_values to;
         return detail::checked(
@@ -910,6 +921,34 @@ class Sampler {
     };
 
     detail::Problem is_open() const { return detail::is_open(get(), "sampler"); }
+
+    // The short way for arrays of one type without gaps, which need no description. Whatever does
+    // not fit goes the long way, which says why.
+    std::optional<drr_status> query_packed(const Points &points, const Values &values) const {
+        const std::uint64_t numbers = points.size_.value_or(0);
+        const std::uint64_t count = dims_ > 0 ? numbers / dims_ : 0;
+        if (count == 0 || count * dims_ != numbers || values.packed() != count * outputs_)
+            return std::nullopt;
+        if (const auto arrays = both<double>(points, values); arrays.first != nullptr)
+            return drr_sampler_query_f64(get(), count, arrays.first, arrays.second);
+        if (const auto arrays = both<float>(points, values); arrays.first != nullptr)
+            return drr_sampler_query_f32(get(), count, arrays.first, arrays.second);
+        return std::nullopt;
+    }
+
+    // The arrays if both are of type T and where such numbers can be, else NULL.
+    template <class T>
+    static std::pair<const T *, T *> both(const Points &points, const Values &values) {
+        constexpr std::uint32_t kind = detail::scalar<T>();
+        const void *from = points.raw_.axis[0];
+        const auto is_aligned = [](const void *address) {
+            return reinterpret_cast<std::uintptr_t>(address) % alignof(T) == 0;
+        };
+        if (points.raw_.scalar != kind || values.raw().scalar != kind || !is_aligned(from) ||
+            !is_aligned(values.raw().data))
+            return {nullptr, nullptr};
+        return {static_cast<const T *>(from), static_cast<T *>(values.raw().data)};
+    }
 
     static drr_lattice raw_lattice(const Lattice &lattice) {
         auto raw = detail::sized<drr_lattice>();

@@ -157,6 +157,24 @@ module drr_c
       integer(c_int32_t) :: answer
     end function
 
+    function c_sampler_query_f32(sampler, count, points, values) &
+        bind(c, name='drr_sampler_query_f32') result(answer)
+      import :: c_int32_t, c_int64_t, c_ptr
+      type(c_ptr), value :: sampler
+      integer(c_int64_t), value :: count
+      type(c_ptr), value :: points, values
+      integer(c_int32_t) :: answer
+    end function
+
+    function c_sampler_query_f64(sampler, count, points, values) &
+        bind(c, name='drr_sampler_query_f64') result(answer)
+      import :: c_int32_t, c_int64_t, c_ptr
+      type(c_ptr), value :: sampler
+      integer(c_int64_t), value :: count
+      type(c_ptr), value :: points, values
+      integer(c_int32_t) :: answer
+    end function
+
     function c_sampler_query_lattice(sampler, lattice, values) &
         bind(c, name='drr_sampler_query_lattice') result(answer)
       import :: c_int32_t, c_lattice, c_ptr, c_values
@@ -702,6 +720,15 @@ contains
     if (.not. self%is_open()) wrong = 'the '//name//' is empty: never opened, or closed'
   end subroutine
 
+  ! Whether xyz(dims, n) and values(outputs, n) are what an open sampler takes, and not empty: such
+  ! arrays, if without gaps, need no description.
+  pure logical function fits(self, xyz, values)
+    class(drr_sampler), intent(in) :: self
+    type(view), intent(in) :: xyz, values
+    fits = self%is_open() .and. xyz%extent(1) == self%dims_ .and. xyz%extent(2) > 0 .and. &
+        values%extent(1) == self%outputs_ .and. values%extent(2) == xyz%extent(2)
+  end function
+
   pure subroutine expect_points(wrong, self, points)
     character(len=*), intent(inout) :: wrong
     class(owner), intent(in) :: self
@@ -1058,6 +1085,13 @@ contains
     real(real32), intent(inout), target :: values(:)
     integer, intent(out), optional :: status
     character(len=*), intent(inout), optional :: message
+    if (is_contiguous(xyz) .and. is_contiguous(values)) then
+      if (fits(self, view_of(xyz), one_output(view_of(values)))) then
+        call finish(c_sampler_query_f32(self%handle, size(xyz, 2, c_int64_t), c_loc(xyz(1, 1)), &
+            c_loc(values(1))), '', status, message)
+        return
+      end if
+    end if
     call ask_points(self, interleaved(view_of(xyz)), one_output(view_of(values)), status, message)
   end subroutine
 
@@ -1067,6 +1101,13 @@ contains
     real(real32), intent(inout), target :: values(:, :)
     integer, intent(out), optional :: status
     character(len=*), intent(inout), optional :: message
+    if (is_contiguous(xyz) .and. is_contiguous(values)) then
+      if (fits(self, view_of(xyz), view_of(values))) then
+        call finish(c_sampler_query_f32(self%handle, size(xyz, 2, c_int64_t), c_loc(xyz(1, 1)), &
+            c_loc(values(1, 1))), '', status, message)
+        return
+      end if
+    end if
     call ask_points(self, interleaved(view_of(xyz)), view_of(values), status, message)
   end subroutine
 
@@ -1306,6 +1347,13 @@ contains
     real(real64), intent(inout), target :: values(:)
     integer, intent(out), optional :: status
     character(len=*), intent(inout), optional :: message
+    if (is_contiguous(xyz) .and. is_contiguous(values)) then
+      if (fits(self, view_of(xyz), one_output(view_of(values)))) then
+        call finish(c_sampler_query_f64(self%handle, size(xyz, 2, c_int64_t), c_loc(xyz(1, 1)), &
+            c_loc(values(1))), '', status, message)
+        return
+      end if
+    end if
     call ask_points(self, interleaved(view_of(xyz)), one_output(view_of(values)), status, message)
   end subroutine
 
@@ -1315,6 +1363,13 @@ contains
     real(real64), intent(inout), target :: values(:, :)
     integer, intent(out), optional :: status
     character(len=*), intent(inout), optional :: message
+    if (is_contiguous(xyz) .and. is_contiguous(values)) then
+      if (fits(self, view_of(xyz), view_of(values))) then
+        call finish(c_sampler_query_f64(self%handle, size(xyz, 2, c_int64_t), c_loc(xyz(1, 1)), &
+            c_loc(values(1, 1))), '', status, message)
+        return
+      end if
+    end if
     call ask_points(self, interleaved(view_of(xyz)), view_of(values), status, message)
   end subroutine
 

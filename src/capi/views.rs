@@ -326,7 +326,8 @@ impl Layout {
 
     /// Bytes from point to point.
     fn points(&self, by_point: i64, rows: Rows) -> Result<PointStride> {
-        let checked = |given, count, field| stride(given, count, &format!("{}.{field}", self.name));
+        let checked =
+            |given, count, field| stride(given, count, format_args!("{}.{field}", self.name));
         let dims = match rows {
             Rows::Points(_) if self.lattice_strides != [0, 0] => {
                 return Err(Error::argument(format!(

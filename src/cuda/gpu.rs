@@ -385,6 +385,11 @@ struct Context {
     is_primary: bool,
 }
 
+// SAFETY: the driver's handles may be used by any thread.
+unsafe impl Send for Context {}
+// SAFETY: as above.
+unsafe impl Sync for Context {}
+
 impl Context {
     fn primary(ordinal: u32) -> Result<Self> {
         let device = caught("cuDeviceGet", || result::device::get(ordinal as i32))?;

@@ -114,7 +114,8 @@ lint: .libtorch ## check formatting and lints, as far as the tools are installed
 	else echo "skipped: the format of the Rust sources (rustup component add rustfmt)"; fi
 	@if $(CARGO) clippy --version >/dev/null 2>&1; then \
 		echo "$(CARGO) clippy"; $(CARGO) clippy --workspace --all-targets -- -D warnings && \
-		$(CARGO) clippy --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings; \
+		$(CARGO) clippy --manifest-path fuzz/Cargo.toml --target-dir target \
+			--all-targets -- -D warnings; \
 	else echo "skipped: lints of the Rust sources (rustup component add clippy)"; fi
 	@if command -v $(CLANG_FORMAT) >/dev/null; then \
 		echo "$(CLANG_FORMAT) --dry-run -Werror (the C sources)"; \

@@ -14,6 +14,8 @@ INCLUDE = Path(__file__).resolve().parents[3] / "include"
 HEADER = (INCLUDE / "drr.h").read_text()
 CODE = re.sub(r"//[^\n]*|/\*.*?\*/", "", HEADER, flags=re.S)
 
+HANDLES = ("drr_model", "drr_sampler", "drr_device_model", "drr_device_sampler")
+
 NUMBERS = {
     "uint32_t": ctypes.c_uint32,
     "drr_status": ctypes.c_uint32,
@@ -89,7 +91,9 @@ def kind(text):
         return ctypes.c_char_p
     if word in _abi.STRUCTS:
         return ctypes.POINTER(_abi.STRUCTS[word])
-    assert word in ("drr_model", "drr_sampler", "void", "float", "double"), word
+    if word == "uint32_t":
+        return ctypes.POINTER(ctypes.c_uint32)
+    assert word in HANDLES or word in ("void", "float", "double"), word
     return ctypes.c_void_p if stars == 1 else ctypes.POINTER(ctypes.c_void_p)
 
 

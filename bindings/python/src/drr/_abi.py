@@ -149,6 +149,28 @@ class Parameters(Sized):
     ]
 
 
+class DeviceOptions(Sized):
+    """`drr_device_options`"""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("kernel", c_uint32),
+        ("context", c_void_p),
+    ]
+
+
+class DeviceInfo(Sized):
+    """`drr_device_info`"""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("ordinal", c_uint32),
+        ("memory_bytes", c_uint64),
+        ("device", c_char_p),
+        ("kernel", c_char_p),
+    ]
+
+
 STRUCTS: dict[str, type[Sized]] = {
     "drr_open_options": OpenOptions,
     "drr_model_info": ModelInfo,
@@ -159,11 +181,13 @@ STRUCTS: dict[str, type[Sized]] = {
     "drr_lattice": Lattice,
     "drr_gradients": Gradients,
     "drr_parameters": Parameters,
+    "drr_device_options": DeviceOptions,
+    "drr_device_info": DeviceInfo,
 }
 
 status = c_uint32
 # Handles, and arrays of numbers, whose addresses numpy tells.
-handle = array = c_void_p
+handle = array = stream = c_void_p
 # A pointer to a struct: `byref` of one, or None.
 to = POINTER
 
@@ -203,6 +227,24 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
         status,
         [handle, to(Parameters), to(SamplerOptions), to(Points), to(Values)],
     ),
+    "drr_device_count": (status, [to(c_uint32)]),
+    "drr_model_to_device": (status, [handle, c_uint32, to(DeviceOptions), to(handle)]),
+    "drr_device_model_close": (None, [handle]),
+    "drr_device_model_get_info": (status, [handle, to(DeviceInfo)]),
+    "drr_device_model_query": (
+        status,
+        [handle, to(Parameters), to(SamplerOptions), to(Points), to(Values), stream],
+    ),
+    "drr_device_sampler_create": (
+        status,
+        [handle, array, c_uint64, to(SamplerOptions), to(handle)],
+    ),
+    "drr_device_sampler_free": (None, [handle]),
+    "drr_device_sampler_set_parameters": (status, [handle, array, c_uint64, stream]),
+    "drr_device_sampler_query": (status, [handle, to(Points), to(Values), stream]),
+    "drr_device_sampler_query_lattice": (status, [handle, to(Lattice), to(Values), stream]),
+    "drr_device_sampler_query_host": (status, [handle, to(Points), to(Values)]),
+    "drr_device_sampler_query_lattice_host": (status, [handle, to(Lattice), to(Values)]),
     "drr_model_query_f32": (status, [handle, c_uint64, array, array, array]),
     "drr_model_query_f64": (status, [handle, c_uint64, array, array, array]),
     "drr_set_log_callback": (status, [log_callback, c_uint32, c_void_p]),

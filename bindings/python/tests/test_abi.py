@@ -54,7 +54,7 @@ class Abi(unittest.TestCase):
         }
         choices = {"STORAGE": _abi.STORAGE, "CHECKSUMS": _abi.CHECKSUMS}
         choices.update({"UNITS": _abi.UNITS, "OUTSIDE": _abi.OUTSIDE})
-        choices.update({"TRANSFORM": _abi.TRANSFORM})
+        choices.update({"TRANSFORM": _abi.TRANSFORM, "DEVICE_KERNEL": _abi.DEVICE_KERNEL})
         for kind, names in choices.items():
             for name, number in names.items():
                 if name != "huge":

@@ -12,6 +12,7 @@ is 32-bit. Errors are `drr.Error`, and `TypeError` for arrays of the wrong type.
 
 from . import _library
 from ._description import Description, Memory, Range, Value
+from ._device import DeviceModel, DeviceSampler, device_count
 from ._errors import (
     ArgumentError,
     DeviceError,
@@ -35,6 +36,8 @@ __all__ = [
     "ArgumentError",
     "Description",
     "DeviceError",
+    "DeviceModel",
+    "DeviceSampler",
     "Error",
     "FileError",
     "FormatError",
@@ -50,6 +53,7 @@ __all__ = [
     "UnsupportedError",
     "Value",
     "VersionError",
+    "device_count",
     "log_to",
     "open",
     "open_memory",

@@ -20,6 +20,7 @@ CHECKSUMS = {"verify": 0, "skip": 1}
 UNITS = {"physical": 0, "normalized": 1}
 OUTSIDE = {"clamp": 0, "zeros": 1, "nan": 2, "error": 3}
 TRANSFORM = {"linear": 0, "log": 1}
+DEVICE_KERNEL = {"auto": 0, "portable": 1, "tensor": 2}
 
 F32, F64, F16 = 0, 1, 2
 

@@ -103,9 +103,9 @@ def _from_dlpack(given: Any, name: str) -> NumpyArray:
 
 def _on_device(name: str, how: str) -> UnsupportedError:
     return UnsupportedError(
-        f"{name} lie in the memory of a device ({how}), but this build of the library has no CUDA "
-        "and answers on the CPU: copy them to the host first, for instance by .cpu() of PyTorch, "
-        ".get() of CuPy"
+        f"{name} lie in the memory of a device ({how}), which this call cannot read: ask a sampler "
+        "there (Model.to_device, arrays with __cuda_array_interface__), or copy them to the host, "
+        "for instance by .cpu() of PyTorch, .get() of CuPy"
     )
 
 

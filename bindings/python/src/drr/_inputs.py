@@ -19,9 +19,12 @@ from ._errors import ArgumentError
 
 
 class Coordinates:
-    """Points of the caller: `(..., dims)`, or a tuple of `dims` arrays of equal shapes."""
+    """Points of the caller: `(..., dims)`, or a tuple of `dims` arrays of equal shapes.
 
-    def __init__(self, points: Any, dims: int) -> None:
+    With `copies=False` points that would have to be copied are an ArgumentError.
+    """
+
+    def __init__(self, points: Any, dims: int, copies: bool = True) -> None:
         arrays = _separate(points, dims)
         first = arrays[0]
         self.given = arrays
@@ -33,6 +36,11 @@ class Coordinates:
             arrays = [array.transpose(self.order) for array in arrays]
         by_point = [step(array, 0, array.ndim) for array in arrays]
         if None in by_point:
+            if not copies:
+                raise ArgumentError(
+                    "points on the GPU do not stand at equal distances, whatever the order of "
+                    "axes: copy them to an array without gaps"
+                )
             arrays = [np.array(array, order="C") for array in arrays]
             by_point = [first.itemsize] * dims
         self._read = arrays

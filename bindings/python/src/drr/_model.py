@@ -22,6 +22,7 @@ from ._description import (
     parameter_values,
     sampler_options,
 )
+from ._device import DeviceModel
 from ._errors import ArgumentError
 from ._handle import Closable, Handle
 from ._inputs import Coordinates, ParameterRows
@@ -177,6 +178,27 @@ class Model(Closable):
             outside,
             outside_parameters,
         )
+
+    def to_device(
+        self, ordinal: int = 0, *, kernel: str = "auto", context: int = 0
+    ) -> DeviceModel:
+        """Copy the model to a GPU and compare some hundred values there with those of the CPU.
+
+        Args:
+            ordinal: number of the GPU, as CUDA counts.
+            kernel: `"auto"`, `"portable"` (everything in 32 bits) or `"tensor"` (tensor cores, 16
+                bits, or an error).
+            context: a `CUcontext` of that GPU as a number, which outlives the model there; 0 for
+                the primary one, that of CuPy and PyTorch.
+
+        Raises:
+            NoDeviceError: there is no such GPU, or no driver.
+            UnsupportedError: the GPU, its driver or the kernel cannot run the model.
+            OutOfMemoryError: the GPU has too little memory.
+            DeviceError: the GPU failed, or its values are not those of the CPU.
+        """
+        handle = self._live()
+        return DeviceModel(handle.pointer, self._description, ordinal, kernel, context)
 
     @overload
     def query(

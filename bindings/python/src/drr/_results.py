@@ -58,7 +58,8 @@ class Results:
     """Numbers of a shape `tail` for each point: a new array, or what the caller gave.
 
     That is an array `(*sets, *shape, *tail)`, or a tuple of arrays without the first axis of
-    `tail`, which may be tuples again. A tail of no axes is also a tuple of one array.
+    `tail`, which may be tuples again. A tail of no axes is also a tuple of one array. With
+    `copies=False` arrays that would have to be written through a copy are an ArgumentError.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Results:
         tail: tuple[int, ...],
         dtype: Optional[np.dtype[Any]],
         name: str = "out",
+        copies: bool = True,
     ) -> None:
         self._rows, self._tail = rows, tail
         self._spare: Optional[NumpyArray] = None
@@ -88,6 +90,11 @@ class Results:
         found = {self._steps(part) for part in self.parts}
         same = found.pop() if len(found) == 1 else None
         if same is None and self.parts:
+            if not copies:
+                raise ArgumentError(
+                    f"{name} on the GPU has steps that the library cannot write by: give an array "
+                    "without gaps"
+                )
             self._spare = self._new(tail, self.parts[0].dtype)
             self._written, self._separate = [self._spare], False
             same = self._steps(self._spare)

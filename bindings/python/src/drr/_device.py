@@ -1,0 +1,312 @@
+"""Models in the memory of a GPU: arrays there are asked and answered in place, arrays of the host
+by way of it.
+
+Arrays of a GPU are seen as numpy arrays whose memory is never touched: only their shape, steps and
+address count.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from typing import Any, Callable, Optional, Union
+
+import numpy as np
+
+from . import _abi
+from ._arrays import Array, DType, NumpyArray, Out, Points
+from ._description import Description, choice, parameter_values, sampler_options
+from ._errors import ArgumentError
+from ._handle import Closable, Handle
+from ._inputs import Coordinates
+from ._lattice import Lattice, Ranges
+from ._library import check, library
+from ._results import Results, Rows, refuse_overlaps, result_type
+
+
+def device_count() -> int:
+    """Number of GPUs that NVIDIA's driver shows; 0 without a driver.
+
+    Raises:
+        DeviceError: there is a driver that does not work.
+    """
+    count = ctypes.c_uint32()
+    check(library.drr_device_count(ctypes.byref(count)))
+    return count.value
+
+
+class DeviceModel(Closable):
+    """A model in the memory of a GPU, made by `Model.to_device`; a context manager.
+
+    Any number of threads may use it at the same time. Its samplers outlive it.
+    """
+
+    def __init__(
+        self, model: int, description: Description, ordinal: int, kernel: str, context: int
+    ) -> None:
+        options = _abi.DeviceOptions(choice(_abi.DEVICE_KERNEL, kernel, "kernel"), context)
+        pointer = ctypes.c_void_p()
+        check(
+            library.drr_model_to_device(
+                model, ordinal, ctypes.byref(options), ctypes.byref(pointer)
+            )
+        )
+        self._handle = Handle(pointer, library.drr_device_model_close)
+        self._description = description
+        info = _abi.DeviceInfo()
+        check(library.drr_device_model_get_info(self._handle.pointer, ctypes.byref(info)))
+        self._device: str = info.device.decode()
+        self._kernel: str = info.kernel.decode()
+        self._memory_bytes: int = info.memory_bytes
+
+    @property
+    def description(self) -> Description:
+        """What the model is."""
+        return self._description
+
+    @property
+    def device(self) -> str:
+        """Number and name of the GPU: `cuda:0 (...)`."""
+        return self._device
+
+    @property
+    def kernel(self) -> str:
+        """Name of the kernel in use: `portable` or `tensor`."""
+        return self._kernel
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory of the GPU that the model takes, without its samplers."""
+        return self._memory_bytes
+
+    def at(
+        self,
+        parameters: Union[Mapping[str, float], Array, None] = None,
+        *,
+        units: str = "physical",
+        outside: str = "clamp",
+        outside_parameters: str = "clamp",
+    ) -> DeviceSampler:
+        """Bind the model to one set of simulation parameters, and wait for that.
+
+        Arguments and errors are those of `Model.at`, but that `outside="error"` is an
+        UnsupportedError.
+        """
+        return DeviceSampler(
+            self._live().pointer,
+            self._description,
+            parameter_values(self._description.parameters, parameters),
+            sampler_options(units, outside, outside_parameters),
+            units,
+        )
+
+    def __repr__(self) -> str:
+        state = ", closed" if self.closed else ""
+        return f"<drr.DeviceModel on {self.device}; {self.kernel}{state}>"
+
+
+class DeviceSampler(Closable):
+    """A model on a GPU bound to one set of parameters; a context manager.
+
+    Calls for arrays of the GPU are queued on a stream; such a sampler belongs to one stream at a
+    time, and is closed only when that has done all that was queued.
+    """
+
+    def __init__(
+        self,
+        model: int,
+        description: Description,
+        parameters: tuple[float, ...],
+        options: _abi.SamplerOptions,
+        units: str,
+    ) -> None:
+        pointer, numbers = ctypes.c_void_p(), (ctypes.c_double * len(parameters))(*parameters)
+        check(
+            library.drr_device_sampler_create(
+                model, numbers, len(parameters), ctypes.byref(options), ctypes.byref(pointer)
+            )
+        )
+        self._handle = Handle(pointer, library.drr_device_sampler_free)
+        self._description, self._units = description, units
+
+    def bind(
+        self, parameters: Union[Mapping[str, float], Array, None] = None, *, stream: Any = None
+    ) -> None:
+        """Bind it to other parameters, in the order of `stream`; does not wait.
+
+        Args:
+            parameters: as for `Model.at`.
+            stream: as for `query`.
+
+        Raises:
+            ArgumentError: parameters do not fit the model, the sampler was closed.
+        """
+        values = parameter_values(self._description.parameters, parameters)
+        numbers = (ctypes.c_double * len(values))(*values)
+        check(
+            library.drr_device_sampler_set_parameters(
+                self._live().pointer, numbers, len(values), _stream_of(stream)
+            )
+        )
+
+    def query(
+        self,
+        points: Points,
+        out: Optional[Out] = None,
+        dtype: DType = None,
+        *,
+        stream: Any = None,
+    ) -> Any:
+        """Values at points; `sampler(points)` is the same.
+
+        Points on the GPU (whatever has `__cuda_array_interface__`: CuPy, Numba, PyTorch) are
+        answered there: `out` is needed, the call is queued and does not wait. Points of the host
+        are copied there and their values back, piece by piece; that waits.
+
+        Args:
+            points: as for `Sampler.query`, all on the GPU or all of the host.
+            out: as for `Sampler.query`, where the points are.
+            dtype: type of a new result; for points of the host.
+            stream: for points on the GPU: number of a `CUstream` or `cudaStream_t`, or an object
+                with the method `__cuda_stream__`; the stream of the points if not given, else the
+                default one.
+
+        Returns:
+            As `Sampler.query`; `out` if it was given.
+
+        Raises:
+            ArgumentError: shapes do not fit, `out` is missing or cannot be written, points or `out`
+                on the GPU have steps that would take a copy, the sampler was closed.
+            TypeError: an array is of another type or byte order.
+            DeviceError: the GPU failed, maybe in something before.
+        """
+        seen = _seen(points, "points")
+        is_there = seen is not points
+        where = Coordinates(seen, len(self._description.axes), copies=not is_there)
+        kind = result_type(dtype, where.dtype if out is None else None)
+        rows = Rows(where.shape, where.order)
+        results = self._results(out, rows, kind, is_there)
+        refuse_overlaps([results], where.given)
+        self._ask("drr_device_sampler_query", where.struct, results, is_there, stream, points)
+        return results.finish() if out is None else (results.finish(), out)[1]
+
+    __call__ = query
+
+    def lattice(
+        self,
+        dims: Any,
+        ranges: Ranges = None,
+        *,
+        origin: Any = None,
+        spacing: Any = None,
+        out: Optional[Out] = None,
+        dtype: DType = None,
+        stream: Any = None,
+    ) -> Any:
+        """Values at the points of a regular lattice, written where `out` is.
+
+        Args:
+            dims, ranges, origin, spacing, dtype: as for `Sampler.lattice`.
+            out: as there; on the GPU or of the host. A new array is of the host.
+            stream: as for `query`.
+
+        Returns:
+            As `Sampler.lattice`; `out` if it was given.
+
+        Raises:
+            As `query`.
+        """
+        where = Lattice(self._description, self._units, dims, ranges, origin, spacing)
+        kind = result_type(dtype, np.dtype(np.float32) if out is None else None)
+        rows = Rows(where.shape, range(len(where.shape)), lattice=True)
+        is_there = out is not None and _seen(out, "out") is not out
+        results = self._results(out, rows, kind, is_there)
+        refuse_overlaps([results])
+        name = "drr_device_sampler_query_lattice"
+        self._ask(name, where.struct(), results, is_there, stream, out)
+        return results.finish() if out is None else (results.finish(), out)[1]
+
+    def _results(
+        self, out: Any, rows: Rows, kind: Optional[np.dtype[Any]], is_there: bool
+    ) -> Results:
+        seen = out
+        if is_there:
+            seen = _seen(out, "out")
+            if seen is out:
+                given = "missing" if out is None else "in memory of the host"
+                raise ArgumentError(
+                    f"points are on the GPU, but out is {given}: give an array there"
+                )
+        return Results(seen, rows, self._description.tail(), kind, copies=not is_there)
+
+    def _ask(
+        self,
+        name: str,
+        where: ctypes.Structure,
+        results: Results,
+        is_there: bool,
+        stream: Any,
+        given: Any,
+    ) -> None:
+        struct, handle = results.values(), self._live()
+        arguments = [handle.pointer, ctypes.byref(where), ctypes.byref(struct)]
+        if is_there:
+            arguments.append(_stream_of(stream, given))
+        elif stream is not None:
+            raise ArgumentError("stream is for arrays on the GPU: those of the host are waited for")
+        function: Callable[..., int] = getattr(library, name if is_there else f"{name}_host")
+        check(function(*arguments))
+
+    def __repr__(self) -> str:
+        return f"<drr.DeviceSampler{', closed' if self.closed else ''}>"
+
+
+class _OnGpu:
+    """An array of a GPU in the words of numpy's array interface."""
+
+    def __init__(self, given: Any) -> None:
+        interface = given.__cuda_array_interface__
+        self.given = given
+        self.__array_interface__ = {
+            "version": 3,
+            **{key: interface[key] for key in ("shape", "typestr", "data")},
+            "strides": interface.get("strides"),
+        }
+        # numpy takes no address of an empty array for none.
+        if not interface["data"][0]:
+            del self.__array_interface__["data"]
+
+
+def _seen(given: Any, name: str) -> Any:
+    """Arrays of a GPU as numpy sees them, whose memory must not be touched; others as they are.
+
+    Raises:
+        ArgumentError: some of a tuple are on the GPU and others are not.
+    """
+    if isinstance(given, tuple):
+        seen = tuple(_seen(item, f"{name}[{n}]") for n, item in enumerate(given))
+        are_there = {one is not other for one, other in zip(seen, given)}
+        if len(are_there) > 1:
+            raise ArgumentError(f"{name} are partly on the GPU and partly not")
+        return seen if are_there == {True} else given
+    if not hasattr(given, "__cuda_array_interface__"):
+        return given
+    if given.__cuda_array_interface__.get("mask") is not None:
+        raise ArgumentError(f"{name} has a mask, which is not supported")
+    array: NumpyArray = np.asarray(_OnGpu(given))
+    return array
+
+
+def _stream_of(stream: Any, given: Any = None) -> Optional[int]:
+    """The number of a stream; that of an array if none is given."""
+    if stream is None:
+        first = given[0] if isinstance(given, tuple) else given
+        stream = getattr(first, "__cuda_array_interface__", {}).get("stream")
+    elif hasattr(stream, "__cuda_stream__"):
+        stream = stream.__cuda_stream__()[1]
+    if stream is not None and not isinstance(stream, int):
+        raise TypeError(
+            f"stream is a {type(stream).__name__}, expected its number (of CuPy: stream.ptr, of "
+            "PyTorch: stream.cuda_stream), or an object with __cuda_stream__"
+        )
+    return stream

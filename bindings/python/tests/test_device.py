@@ -1,0 +1,154 @@
+"""Queries on a GPU: that of tests/cuda/driver.cpp, whose memory is the host's."""
+
+import ctypes
+import shutil
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+import models
+import numpy as np
+
+import drr
+
+CUDA = Path(__file__).resolve().parents[3] / "tests" / "cuda"
+FOLDER = None
+
+
+def setUpModule():
+    """A driver that is found by its name, since it is loaded already."""
+    global FOLDER
+    if not shutil.which("c++"):
+        raise unittest.SkipTest("no C++ compiler")
+    try:
+        ctypes.CDLL("libcuda.so.1")
+        raise unittest.SkipTest("this machine has a driver of its own")
+    except OSError:
+        pass
+    FOLDER = tempfile.TemporaryDirectory()
+    driver = Path(FOLDER.name) / "libcuda.so"
+    command = ["c++", "-std=c++17", "-O1", "-shared", "-fPIC", "-Wl,-soname,libcuda.so"]
+    command += ["-I", str(CUDA), str(CUDA / "driver.cpp"), "-o", str(driver)]
+    subprocess.run(command, check=True)
+    ctypes.CDLL(str(driver), ctypes.RTLD_GLOBAL)
+
+
+def tearDownModule():
+    if FOLDER:
+        FOLDER.cleanup()
+
+
+class There:
+    """An array that only a GPU can read: nothing but its address is told."""
+
+    def __init__(self, array, stream=None, read_only=False):
+        self.array = array
+        self.__cuda_array_interface__ = {
+            "version": 3,
+            "shape": array.shape,
+            "typestr": array.dtype.str,
+            "data": (array.__array_interface__["data"][0], read_only),
+            "strides": array.strides,
+            "stream": stream,
+        }
+
+
+class Device(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.model = drr.open(models.file(2))
+        cls.there = cls.model.to_device(kernel="portable")
+        cls.parameters = [0.4] * len(cls.model.parameters)
+        cls.cpu = cls.model.at(cls.parameters, units="normalized")
+        cls.sampler = cls.there.at(cls.parameters, units="normalized")
+        dims = len(cls.model.axes)
+        cls.points = np.random.default_rng(1).uniform(-1.1, 1.1, (5, 9, dims))
+        cls.tail = (len(cls.model.values),) if len(cls.model.values) > 1 else ()
+
+    def close(self, found, points=None):
+        expected = self.cpu(self.points if points is None else points)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+    def room(self, dtype=np.float64):
+        return np.full((5, 9, *self.tail), 7, dtype)
+
+    def test_the_device_is_described(self):
+        self.assertEqual(drr.device_count(), 1)
+        self.assertEqual(self.there.device, "cuda:0 (Fake GPU)")
+        self.assertEqual(self.there.kernel, "portable")
+        self.assertGreater(self.there.memory_bytes, 1000)
+        self.assertIn("cuda:0", repr(self.there))
+
+    def test_arrays_there_are_used_in_place(self):
+        for dtype, kind in ((np.float32, np.float32), (np.float64, np.float16)):
+            out = There(self.room(kind))
+            given = There(self.points.astype(dtype))
+            self.assertIs(self.sampler(given, out=out), out)
+            np.testing.assert_allclose(
+                out.array.astype(float), self.cpu(self.points), rtol=2e-3, atol=2e-3
+            )
+        parts = tuple(There(self.points[..., axis]) for axis in range(self.points.shape[-1]))
+        out = There(self.room())
+        self.sampler(parts, out=out, stream=1)
+        self.close(out.array)
+        backwards = There(self.room()[::-1, ::-1])
+        self.sampler(There(self.points[::-1, ::-1]), out=backwards)
+        self.close(backwards.array, self.points[::-1, ::-1])
+
+    def test_arrays_of_the_host_go_there_and_back(self):
+        self.close(self.sampler(self.points))
+        out = self.room(np.float32)
+        self.assertIs(self.sampler(self.points.astype(np.float32), out=out), out)
+        self.close(out)
+
+    def test_lattices(self):
+        dims = (4, 3, 2)[: len(self.model.axes)]
+        expected = self.cpu.lattice(dims)
+        out = There(np.zeros(expected.shape, np.float64))
+        self.sampler.lattice(dims, out=out)
+        np.testing.assert_allclose(out.array, expected, rtol=1e-4, atol=1e-4)
+        found = self.sampler.lattice(dims)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+    def test_parameters_can_change(self):
+        others = [0.9] * len(self.parameters)
+        with self.there.at(self.parameters, units="normalized") as sampler:
+            sampler.bind(others, stream=2)
+            expected = self.model.at(others, units="normalized")(self.points)
+            np.testing.assert_allclose(sampler(self.points), expected, rtol=1e-4, atol=1e-4)
+
+    def test_what_cannot_be_is_refused(self):
+        there, out = There(self.points), There(self.room())
+        for message, call in (
+            ("out is missing", lambda: self.sampler(there)),
+            ("out is in memory of the host", lambda: self.sampler(there, out=self.room())),
+            ("equal distances", lambda: self.sampler(There(self.points[::2, ::2]), out=out)),
+            ("out is of shape", lambda: self.sampler(there, out=There(self.room()[1:]))),
+            ("read-only", lambda: self.sampler(there, out=There(self.room(), read_only=True))),
+            ("steps", lambda: self.sampler(There(self.points[1:, 1:].copy()),
+                                           out=There(self.room()[1:, 1:]))),
+            ("stream is for", lambda: self.sampler(self.points, stream=3)),
+            ("partly on the GPU", lambda: self.sampler((there, self.points), out=out)),
+            ("kernel is 'other'", lambda: self.model.to_device(kernel="other")),
+        ):
+            with self.assertRaisesRegex(drr.ArgumentError, message):
+                call()
+        with self.assertRaisesRegex(TypeError, "stream is a str"):
+            self.sampler(there, out=out, stream="0")
+        with self.assertRaisesRegex(drr.UnsupportedError, "outside: error"):
+            self.there.at(self.parameters, outside="error")
+        with self.assertRaisesRegex(drr.NoDeviceError, "device 1 asked for, there are 1"):
+            self.model.to_device(1)
+        with self.assertRaisesRegex(drr.UnsupportedError, "Model.to_device"):
+            self.cpu(there)
+
+    def test_closed_is_closed(self):
+        sampler = self.model.to_device(kernel="portable").at(self.parameters)
+        sampler.close()
+        with self.assertRaisesRegex(drr.ArgumentError, "was closed"):
+            sampler(self.points)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -9,16 +9,20 @@ use std::process::Output;
 use common::programs::{Program, is_installed, is_sanitized, root, silent};
 use drr::capi::drr_status;
 
-/// A program, and a folder with a driver beside it.
-fn program() -> Option<Program> {
+/// The program of a source, and a driver in a folder with it.
+fn program(source: &str) -> Option<Program> {
     if !is_installed("c++") || is_sanitized() {
         eprintln!(
             "skipped: the driver made for tests (no c++, or a sanitizer, which knows no fibers)"
         );
         return None;
     }
-    let flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1"];
-    let program = Program::compile("cc", &flags, &["tests/cuda/device.c"]);
+    let (compiler, standard) =
+        if source.ends_with(".c") { ("cc", "-std=c11") } else { ("c++", "-std=c++17") };
+    let bindings = root().join("bindings/cpp");
+    let bindings = bindings.to_str().expect("a path in UTF-8");
+    let flags = [standard, "-Wall", "-Wextra", "-Werror", "-O1", "-I", bindings];
+    let program = Program::compile(compiler, &flags, &[source]);
     let mut command = std::process::Command::new("c++");
     command.args(["-std=c++17", "-O1", "-shared", "-fPIC", "-fvisibility=default"]);
     command.arg("-I").arg(root().join("tests/cuda")).arg(root().join("tests/cuda/driver.cpp"));
@@ -39,13 +43,19 @@ fn run(program: &Program, words: &[&str], variables: &[(&str, &str)], has_driver
 
 #[test]
 fn models_are_queried_on_a_device() {
-    let Some(program) = program() else { return };
+    let Some(program) = program("tests/cuda/device.c") else { return };
     silent(&run(&program, &["whole"], &[], true), "whole");
 }
 
 #[test]
+fn the_cpp_wrapper_does_the_same() {
+    let Some(program) = program("tests/cuda/device.cpp") else { return };
+    silent(&run(&program, &[], &[], true), "C++");
+}
+
+#[test]
 fn without_a_driver_there_are_no_devices() {
-    let Some(program) = program() else { return };
+    let Some(program) = program("tests/cuda/device.c") else { return };
     // A machine with a GPU has one.
     if drr::cuda::gpu::count().is_ok_and(|count| count > 0) {
         return;
@@ -56,7 +66,7 @@ fn without_a_driver_there_are_no_devices() {
 /// Whatever fails is a status and a message that names it, and nothing is kept.
 #[test]
 fn every_failure_of_the_driver_is_a_status() {
-    let Some(program) = program() else { return };
+    let Some(program) = program("tests/cuda/device.c") else { return };
     use drr_status::*;
     let status = |status: drr_status| (status as u32).to_string();
     let fails = |variable: (&str, &str), expected: drr_status, text: &str| {

@@ -375,6 +375,16 @@ inline drr_sampler_options raw(const SamplerOptions &options) {
     return raw;
 }
 
+inline drr_lattice raw(const Lattice &lattice) {
+    auto raw = sized<drr_lattice>();
+    for (std::size_t k = 0; k < 3; k++) {
+        raw.dims[k] = lattice.dims[k];
+        raw.origin[k] = lattice.origin[k];
+        raw.spacing[k] = lattice.spacing[k];
+    }
+    return raw;
+}
+
 template <class T> constexpr std::uint32_t scalar() {
     static_assert(std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, Half>,
                   "drr reads float and double, and writes drr::Half too");
@@ -508,6 +518,8 @@ class Points {
     }
 
   private:
+    friend class DeviceModel;
+    friend class DeviceSampler;
     friend class Model;
     friend class Sampler;
 
@@ -569,6 +581,7 @@ class Parameters {
     }
 
   private:
+    friend class DeviceModel;
     friend class Model;
 
     Parameters() = default;
@@ -743,6 +756,8 @@ class Values : private detail::Results<drr_values> {
     }
 
   private:
+    friend class DeviceModel;
+    friend class DeviceSampler;
     friend class Model;
     friend class Sampler;
     using Results::Results;
@@ -839,7 +854,7 @@ class Sampler {
     ///
     /// Fails as `query`.
     Fallible<void> query_lattice(const Lattice &lattice, const Values &values) const {
-        const drr_lattice raw = raw_lattice(lattice);
+        const drr_lattice raw = detail::raw(lattice);
         const auto &[nx, ny, nz] = lattice.dims;
         drr_values to;
         return detail::checked(
@@ -889,7 +904,7 @@ class Sampler {
     Fallible<void> query_lattice_gradient(const Lattice &lattice, const Values &values,
                                           const Gradients &by_position,
                                           const Gradients &by_parameters = {}) const {
-        const drr_lattice raw = raw_lattice(lattice);
+        const drr_lattice raw = detail::raw(lattice);
         const auto &[nx, ny, nz] = lattice.dims;
         drr_values to;
         drr_gradients position, parameter;
@@ -950,17 +965,221 @@ class Sampler {
         return {static_cast<const T *>(from), static_cast<T *>(values.raw().data)};
     }
 
-    static drr_lattice raw_lattice(const Lattice &lattice) {
-        auto raw = detail::sized<drr_lattice>();
-        for (std::size_t k = 0; k < 3; k++) {
-            raw.dims[k] = lattice.dims[k];
-            raw.origin[k] = lattice.origin[k];
-            raw.spacing[k] = lattice.spacing[k];
-        }
-        return raw;
+    std::unique_ptr<drr_sampler, Free> handle_;
+    std::uint32_t dims_ = 0, parameters_ = 0, outputs_ = 0;
+};
+
+/// A queue of work of a GPU: a `CUstream` or `cudaStream_t`, NULL for the default one.
+using Stream = void *;
+
+/// Which kernel answers on a GPU.
+enum class DeviceKernel : std::uint32_t {
+    /// The one for tensor cores where it can, else the portable one.
+    automatic = DRR_DEVICE_KERNEL_AUTO,
+    /// The portable one: everything in 32 bits.
+    portable = DRR_DEVICE_KERNEL_PORTABLE,
+    /// The one for tensor cores, or `Status::unsupported`.
+    tensor = DRR_DEVICE_KERNEL_TENSOR,
+};
+
+/// How a model is used on a GPU.
+struct DeviceOptions {
+    DeviceKernel kernel = DeviceKernel::automatic;
+    /// A `CUcontext` of the GPU, which must outlive the model there and its samplers; NULL for the
+    /// primary one, that of the CUDA runtime.
+    void *context = nullptr;
+};
+
+/// A model on a GPU. The texts are UTF-8, valid until the model there is closed.
+struct DeviceInfo {
+    /// Number of the GPU, as CUDA counts.
+    std::uint32_t ordinal = 0;
+    /// Memory of the GPU that the model takes in bytes, without its samplers.
+    std::uint64_t memory_bytes = 0;
+    /// Number and name of the GPU: `cuda:0 (...)`.
+    std::string_view device;
+    /// Name of the kernel in use: `portable` or `tensor`.
+    std::string_view kernel;
+};
+
+/// Number of GPUs that NVIDIA's driver shows; 0 without a driver. Fails with `Status::device` if
+/// there is a driver that does not work.
+inline Fallible<std::uint32_t> device_count() {
+    std::uint32_t count = 0;
+    if (const drr_status status = drr_device_count(&count); status != DRR_OK)
+        return detail::failed<std::uint32_t>(status);
+    return count;
+}
+
+/// A model on a GPU bound to one set of simulation parameters; from `DeviceModel::sampler`. Belongs
+/// to one stream at a time. Keeps its model there alive. Arrays of the GPU are described as those
+/// of the host are (`Span(address, size)`, `Points::strided`, ...); nothing reads them here.
+///
+/// What a function without `host` in its name asks for is queued on a stream: it neither waits nor
+/// allocates, and may be captured into a CUDA graph. The sampler must live until the stream got to
+/// the end of it.
+class DeviceSampler {
+  public:
+    /// An empty one, to be assigned to.
+    DeviceSampler() = default;
+
+    /// Binds it to other parameters, numbers of the host: what is queued on `stream` afterwards is
+    /// answered for them. Fails with `Status::invalid_argument` or `Status::device`.
+    Fallible<void> set_parameters(Span<const double> parameters, Stream stream = nullptr) const {
+        return detail::checked({is_open()}, [&] {
+            return drr_device_sampler_set_parameters(get(), parameters.data(), parameters.size(),
+                                                     stream);
+        });
     }
 
-    std::unique_ptr<drr_sampler, Free> handle_;
+    /// Values at points, all in the GPU's memory. Arguments as for `Sampler::query`; fails with
+    /// `Status::invalid_argument`, `Status::unsupported` or `Status::device`. Errors of the GPU
+    /// itself may show up later, where the stream is waited for.
+    Fallible<void> query(const Points &points, const Values &values,
+                         Stream stream = nullptr) const {
+        return ask(points, values, [&](const drr_points &from, const drr_values *to) {
+            return drr_device_sampler_query(get(), &from, to, stream);
+        });
+    }
+
+    /// Values at the points of a lattice, in the GPU's memory. Otherwise as `query`.
+    Fallible<void> query_lattice(const Lattice &lattice, const Values &values,
+                                 Stream stream = nullptr) const {
+        return ask(lattice, values, [&](const drr_lattice &from, const drr_values *to) {
+            return drr_device_sampler_query_lattice(get(), &from, to, stream);
+        });
+    }
+
+    /// Values at points, all in memory of the host; waits for them. Copies there and back overlap
+    /// with the work. Fails as `query`, or with `Status::out_of_memory`.
+    Fallible<void> query_host(const Points &points, const Values &values) const {
+        return ask(points, values, [&](const drr_points &from, const drr_values *to) {
+            return drr_device_sampler_query_host(get(), &from, to);
+        });
+    }
+
+    /// Values at the points of a lattice, in memory of the host; waits. Fails as `query_host`.
+    Fallible<void> query_lattice_host(const Lattice &lattice, const Values &values) const {
+        return ask(lattice, values, [&](const drr_lattice &from, const drr_values *to) {
+            return drr_device_sampler_query_lattice_host(get(), &from, to);
+        });
+    }
+
+    /// Frees it now; it is empty then. No work of it may be under way.
+    void close() noexcept { handle_.reset(); }
+
+    /// Whether it is not empty.
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+
+    /// For functions of drr.h; stays owned by this object. NULL if empty.
+    drr_device_sampler *get() const noexcept { return handle_.get(); }
+
+  private:
+    friend class DeviceModel;
+
+    struct Free {
+        void operator()(drr_device_sampler *sampler) const noexcept {
+            drr_device_sampler_free(sampler);
+        }
+    };
+
+    detail::Problem is_open() const { return detail::is_open(get(), "device sampler"); }
+
+    template <class Call>
+    Fallible<void> ask(const Points &points, const Values &values, const Call &call) const {
+        const drr_points from = points.raw(dims_);
+        drr_values to;
+        return detail::checked(
+            {is_open(), points.problem(dims_), values.problem("values", {from.count}, {outputs_})},
+            [&] { return call(from, values.get(to)); });
+    }
+
+    template <class Call>
+    Fallible<void> ask(const Lattice &lattice, const Values &values, const Call &call) const {
+        const drr_lattice from = detail::raw(lattice);
+        const auto &[nx, ny, nz] = lattice.dims;
+        drr_values to;
+        return detail::checked({is_open(), values.problem("values", {nz, ny, nx}, {outputs_})},
+                               [&] { return call(from, values.get(to)); });
+    }
+
+    std::unique_ptr<drr_device_sampler, Free> handle_;
+    std::uint32_t dims_ = 0, outputs_ = 0;
+};
+
+/// A model in the memory of a GPU; from `Model::to_device`. Immutable: `const` functions may be
+/// called from any number of threads at once.
+class DeviceModel {
+  public:
+    /// An empty one, to be assigned to.
+    DeviceModel() = default;
+
+    /// Where it is. Fails with `Status::invalid_argument` if it is empty.
+    Fallible<DeviceInfo> info() const {
+        auto info = detail::sized<drr_device_info>();
+        if (const drr_status status = drr_device_model_get_info(get(), &info); status != DRR_OK)
+            return detail::failed<DeviceInfo>(status);
+        return DeviceInfo{info.ordinal, info.memory_bytes, info.device, info.kernel};
+    }
+
+    /// Binds the model to simulation parameters, and waits for that. Arguments as for
+    /// `Model::sampler`; fails with `Status::unsupported` for `Outside::error` too.
+    Fallible<DeviceSampler> sampler(Span<const double> parameters,
+                                    const SamplerOptions &options = {}) const {
+        const drr_sampler_options raw = detail::raw(options);
+        drr_device_sampler *handle = nullptr;
+        const drr_status status =
+            drr_device_sampler_create(get(), parameters.data(), parameters.size(), &raw, &handle);
+        if (status != DRR_OK)
+            return detail::failed<DeviceSampler>(status);
+        DeviceSampler sampler;
+        sampler.handle_.reset(handle);
+        sampler.dims_ = dims_;
+        sampler.outputs_ = outputs_;
+        return sampler;
+    }
+
+    /// The same for numbers in braces.
+    Fallible<DeviceSampler> sampler(std::initializer_list<double> parameters,
+                                    const SamplerOptions &options = {}) const {
+        return sampler(Span<const double>(parameters.begin(), parameters.size()), options);
+    }
+
+    /// Values at points of which each has parameters of its own, all in the GPU's memory; queued on
+    /// `stream`. Arguments as for `Model::query`; fails as `DeviceSampler::query`.
+    Fallible<void> query(const Parameters &parameters, const Points &points, const Values &values,
+                         const SamplerOptions &options = {}, Stream stream = nullptr) const {
+        const drr_points from = points.raw(dims_);
+        const drr_parameters rows = parameters.raw(parameters_, from.count);
+        const drr_sampler_options raw = detail::raw(options);
+        drr_values to;
+        return detail::checked({is_open(), parameters.problem(parameters_), points.problem(dims_),
+                                values.problem("values", {from.count}, {outputs_})},
+                               [&] {
+                                   return drr_device_model_query(get(), &rows, &raw, &from,
+                                                                 values.get(to), stream);
+                               });
+    }
+
+    /// Closes it now; it is empty then. Its samplers stay valid. No work of it may be under way.
+    void close() noexcept { *this = DeviceModel(); }
+
+    /// Whether it is not empty.
+    explicit operator bool() const noexcept { return handle_ != nullptr; }
+
+    /// For functions of drr.h; stays owned by this object. NULL if empty.
+    drr_device_model *get() const noexcept { return handle_.get(); }
+
+  private:
+    friend class Model;
+
+    struct Close {
+        void operator()(drr_device_model *model) const noexcept { drr_device_model_close(model); }
+    };
+
+    detail::Problem is_open() const { return detail::is_open(get(), "device model"); }
+
+    std::unique_ptr<drr_device_model, Close> handle_;
     std::uint32_t dims_ = 0, parameters_ = 0, outputs_ = 0;
 };
 
@@ -1089,6 +1308,31 @@ class Model {
             [&] {
                 return drr_model_query_sets(get(), &rows, &raw, &from, values.get(to), set_stride);
             });
+    }
+
+    /// Copies the model to a GPU, compares some hundred values there with those of the CPU, and
+    /// waits for both. This thread's current context is the same afterwards.
+    ///
+    /// @param ordinal  number of the GPU, as CUDA counts
+    ///
+    /// Fails with `Status::no_device`, `Status::out_of_memory`, `Status::unsupported` if the GPU,
+    /// its driver or this build cannot run the model, or `Status::device` if it fails or its values
+    /// are not those of the CPU.
+    Fallible<DeviceModel> to_device(std::uint32_t ordinal,
+                                    const DeviceOptions &options = {}) const {
+        auto raw = detail::sized<drr_device_options>();
+        raw.kernel = static_cast<std::uint32_t>(options.kernel);
+        raw.context = options.context;
+        drr_device_model *handle = nullptr;
+        const drr_status status = drr_model_to_device(get(), ordinal, &raw, &handle);
+        if (status != DRR_OK)
+            return detail::failed<DeviceModel>(status);
+        DeviceModel model;
+        model.handle_.reset(handle);
+        model.dims_ = info_.dims;
+        model.parameters_ = info_.parameters;
+        model.outputs_ = info_.outputs;
+        return model;
     }
 
     /// Closes it now; it is empty then. Its samplers stay valid, texts that it gave out do not.

@@ -1,0 +1,95 @@
+// Models on a GPU in C++. The GPU is that of driver.cpp, whose memory is the host's.
+//
+// usage: device MODEL
+#include <drr.hpp>
+
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                   \
+            std::exit(1);                                                                          \
+        }                                                                                          \
+    } while (0)
+
+using Point = std::array<float, 3>;
+using Pair = std::array<double, 2>;
+
+static bool is_close(const std::vector<Pair> &found, const std::vector<Pair> &expected) {
+    bool close = found.size() == expected.size();
+    for (std::size_t i = 0; close && i < found.size(); i++)
+        for (int k = 0; k < 2; k++)
+            close &=
+                std::fabs(found[i][k] - expected[i][k]) <= 1e-5 * (1 + std::fabs(expected[i][k]));
+    return close;
+}
+
+template <class Call> static drr::Status status_of(const Call &call) {
+    try {
+        call();
+    } catch (const drr::Error &error) {
+        return error.status();
+    }
+    return drr::Status::ok;
+}
+
+int main(int count, char **words) {
+    CHECK(count == 2 && drr::device_count() == 1);
+    const drr::Model model = drr::Model::open(words[1]);
+    drr::DeviceOptions options;
+    options.kernel = drr::DeviceKernel::portable;
+    drr::DeviceModel there = model.to_device(0, options);
+    CHECK(there.info().kernel == "portable" && there.info().memory_bytes > 1000);
+    CHECK(there.info().device == "cuda:0 (Fake GPU)" && there.info().ordinal == 0);
+
+    std::vector<Point> points(77);
+    for (std::size_t i = 0; i < points.size(); i++)
+        points[i] = {i / 77.0f, i * 5 % 77 / 77.0f, i * 9 % 77 / 77.0f};
+    std::vector<Pair> found(points.size()), expected(points.size());
+    const std::array<double, 2> others{0.1, 0.9};
+    drr::DeviceSampler sampler = there.sampler({0.4, 0.6});
+    sampler.query(points, found);
+    model.sampler({0.4, 0.6}).query(points, expected);
+    CHECK(is_close(found, expected));
+
+    sampler.set_parameters(others);
+    sampler.query(drr::Span<const Point>(points.data(), points.size()), found);
+    const drr::Sampler cpu = model.sampler(others);
+    cpu.query(points, expected);
+    CHECK(is_close(found, expected));
+    std::vector<Pair> host(points.size());
+    sampler.query_host(points, host);
+    CHECK(is_close(host, expected));
+    const std::vector<Pair> rows(points.size(), others);
+    std::vector<Pair> each(points.size());
+    there.query(rows, points, each);
+    CHECK(is_close(each, expected));
+
+    const drr::Lattice lattice{{4, 3, 2}, {0.1, 0.1, 0.1}, {0.2, 0.2, 0.2}};
+    std::vector<Pair> volume(24), same(24), wanted(24);
+    sampler.query_lattice(lattice, volume);
+    sampler.query_lattice_host(lattice, same);
+    cpu.query_lattice(lattice, wanted);
+    CHECK(is_close(volume, wanted) && is_close(same, wanted));
+
+    // What is wrong is said.
+    const auto invalid = drr::Status::invalid_argument;
+    CHECK(status_of([&] { sampler.query(points, volume); }) == invalid);
+    CHECK(status_of([&] { sampler.set_parameters(drr::Span<const double>(others.data(), 1)); }) ==
+          invalid);
+    CHECK(status_of([&] { model.to_device(1); }) == drr::Status::no_device);
+    drr::SamplerOptions strict;
+    strict.outside = drr::Outside::error;
+    CHECK(status_of([&] { there.sampler(others, strict); }) == drr::Status::unsupported);
+    there.close();
+    CHECK(!there && status_of([&] { there.info(); }) == invalid);
+    sampler.query(points, found); // keeps its model
+    sampler.close();
+    CHECK(!sampler && status_of([&] { sampler.query(points, found); }) == invalid);
+    return 0;
+}

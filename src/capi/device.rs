@@ -13,7 +13,7 @@ use super::structs::{
 use super::views::{self, Rows, sampler_options};
 use super::{Handle, check_pointer, drr_status, give, handle, slice, status::guard, take_back};
 use crate::cuda::{Stream, gpu};
-use crate::{DeviceModel, DeviceOptions, DeviceSampler};
+use crate::{DeviceModel, DeviceOptions, DeviceSampler, Lattice, Points, Result, ValuesMut};
 
 /// A model in the memory of a GPU. Immutable: any number of threads may use it at the same time.
 /// Keeps what it needs of its model alive.
@@ -259,12 +259,9 @@ pub unsafe extern "C" fn drr_device_sampler_query(
     guard(|| {
         // SAFETY: the caller's promise, see the comments of the function and the structs.
         unsafe {
-            let sampler = &handle(sampler)?.sampler;
-            let spec = sampler.model().runtime().model().spec();
-            let points = views::points(&required(points)?, spec.axes.len())?;
-            let rows = Rows::Points(points.len());
-            let mut values = views::values(&required(values)?, rows, spec.outputs())?;
-            sampler.query(&points, &mut values, Stream(stream as u64))
+            ask(sampler, points, values, |sampler, points, values| {
+                sampler.query(points, values, Stream(stream as u64))
+            })
         }
     })
 }
@@ -287,12 +284,9 @@ pub unsafe extern "C" fn drr_device_sampler_query_lattice(
     guard(|| {
         // SAFETY: the caller's promise, see the comments of the function and the structs.
         unsafe {
-            let sampler = &handle(sampler)?.sampler;
-            let lattice = views::lattice(&required(lattice)?)?;
-            let outputs = sampler.model().runtime().model().spec().outputs();
-            let rows = Rows::Lattice(lattice.dims);
-            let mut values = views::values(&required(values)?, rows, outputs)?;
-            sampler.query_lattice(&lattice, &mut values, Stream(stream as u64))
+            ask_lattice(sampler, lattice, values, |sampler, lattice, values| {
+                sampler.query_lattice(lattice, values, Stream(stream as u64))
+            })
         }
     })
 }
@@ -313,14 +307,7 @@ pub unsafe extern "C" fn drr_device_sampler_query_host(
 ) -> drr_status {
     guard(|| {
         // SAFETY: the caller's promise, see the comments of the function and the structs.
-        unsafe {
-            let sampler = &handle(sampler)?.sampler;
-            let spec = sampler.model().runtime().model().spec();
-            let points = views::points(&required(points)?, spec.axes.len())?;
-            let rows = Rows::Points(points.len());
-            let mut values = views::values(&required(values)?, rows, spec.outputs())?;
-            sampler.query_host(&points, &mut values)
-        }
+        unsafe { ask(sampler, points, values, DeviceSampler::query_host) }
     })
 }
 
@@ -339,13 +326,46 @@ pub unsafe extern "C" fn drr_device_sampler_query_lattice_host(
 ) -> drr_status {
     guard(|| {
         // SAFETY: the caller's promise, see the comments of the function and the structs.
-        unsafe {
-            let sampler = &handle(sampler)?.sampler;
-            let lattice = views::lattice(&required(lattice)?)?;
-            let outputs = sampler.model().runtime().model().spec().outputs();
-            let rows = Rows::Lattice(lattice.dims);
-            let mut values = views::values(&required(values)?, rows, outputs)?;
-            sampler.query_lattice_host(&lattice, &mut values)
-        }
+        unsafe { ask_lattice(sampler, lattice, values, DeviceSampler::query_lattice_host) }
     })
+}
+
+/// Asks for values at points as they were described.
+///
+/// # Safety
+/// The handle and the structs must be what their comments say.
+unsafe fn ask(
+    sampler: *const drr_device_sampler,
+    points: *const drr_points,
+    values: *const drr_values,
+    ask: impl FnOnce(&DeviceSampler, &Points<'_>, &mut ValuesMut<'_>) -> Result<()>,
+) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let sampler = &handle(sampler)?.sampler;
+        let spec = sampler.model().runtime().model().spec();
+        let points = views::points(&required(points)?, spec.axes.len())?;
+        let rows = Rows::Points(points.len());
+        ask(sampler, &points, &mut views::values(&required(values)?, rows, spec.outputs())?)
+    }
+}
+
+/// Asks for values at the points of a lattice as they were described.
+///
+/// # Safety
+/// As for [`ask`].
+unsafe fn ask_lattice(
+    sampler: *const drr_device_sampler,
+    lattice: *const drr_lattice,
+    values: *const drr_values,
+    ask: impl FnOnce(&DeviceSampler, &Lattice, &mut ValuesMut<'_>) -> Result<()>,
+) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let sampler = &handle(sampler)?.sampler;
+        let lattice = views::lattice(&required(lattice)?)?;
+        let outputs = sampler.model().runtime().model().spec().outputs();
+        let rows = Rows::Lattice(lattice.dims);
+        ask(sampler, &lattice, &mut views::values(&required(values)?, rows, outputs)?)
+    }
 }

@@ -9,7 +9,7 @@ pub const MAX_SEPARATE: usize = 32;
 /// Parameters that can be bound.
 pub const MAX_PARAMETERS: usize = 128;
 
-/// `Scalar` of grids; those of the caller's arrays are [`scalar`].
+/// `Scalar` of grids in 8 bits.
 pub const I8: u32 = 3;
 
 /// `Precision`: what inputs of a layer are rounded to.

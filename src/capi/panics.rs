@@ -47,13 +47,25 @@ fn entries() -> Vec<(&'static str, drr_status)> {
         drr_sampler_query_gradient(null(), null(), null(), null(), null()),
         drr_sampler_query_gradient_f32(null(), 0, null(), null_mut(), null_mut(), null_mut()),
         drr_sampler_query_gradient_f64(null(), 0, null(), null_mut(), null_mut(), null_mut()),
+        drr_device_count(null_mut()),
+        drr_model_to_device(null(), 0, null(), null_mut()),
+        drr_device_model_get_info(null(), null_mut()),
+        drr_device_model_query(null(), null(), null(), null(), null(), null_mut()),
+        drr_device_sampler_create(null(), null(), 0, null(), null_mut()),
+        drr_device_sampler_set_parameters(null(), null(), 0, null_mut()),
+        drr_device_sampler_query(null(), null(), null(), null_mut()),
+        drr_device_sampler_query_lattice(null(), null(), null(), null_mut()),
+        drr_device_sampler_query_host(null(), null(), null()),
+        drr_device_sampler_query_lattice_host(null(), null(), null()),
         drr_set_log_callback(None, 9, null_mut()),
     ]
 }
 
 /// Entries of the committed list that return no status and have their own tests.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 9] = [
     "drr_abi_version",
+    "drr_device_model_close",
+    "drr_device_sampler_free",
     "drr_last_error",
     "drr_last_os_error",
     "drr_model_close",
@@ -71,6 +83,8 @@ fn panics_in_any_entry_are_internal_errors() {
     unsafe {
         drr_model_close(null_mut());
         drr_sampler_free(null_mut());
+        drr_device_model_close(null_mut());
+        drr_device_sampler_free(null_mut());
     }
     IS_FORCED.set(false);
     for (name, status) in &called {

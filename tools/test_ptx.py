@@ -25,9 +25,11 @@ class Kernels(unittest.TestCase):
     def test_nothing_spills(self):
         for source, _, architectures in ptx.KERNELS:
             target = (ptx.OUTPUT / source).with_suffix(".ptx")
+            declared = (ptx.SOURCES / source).read_text().count("DRR_KERNEL drr_")
+            self.assertGreater(declared, 0)
             for architecture in architectures:
                 kernels = list(ptx.assemble(self.tools, target, architecture))
-                self.assertEqual(len(kernels), 2, f"{source} for sm_{architecture}")
+                self.assertEqual(len(kernels), declared, f"{source} for sm_{architecture}")
 
     def test_a_spill_is_noticed(self):
         """ptxas is told to do with fewer registers than the kernel needs."""

@@ -6,7 +6,17 @@ use std::path::Path;
 fn header_is_fresh() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml");
-    let sources = ["status", "structs", "model", "sampler", "gradient", "sets", "device", "log"];
+    let sources = [
+        "status",
+        "structs",
+        "model",
+        "sampler",
+        "gradient",
+        "sets",
+        "device_structs",
+        "device",
+        "log",
+    ];
     let mut builder = cbindgen::Builder::new().with_config(config);
     for name in sources {
         builder = builder.with_src(root.join(format!("src/capi/{name}.rs")));

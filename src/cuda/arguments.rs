@@ -9,7 +9,10 @@ pub const MAX_SEPARATE: usize = 32;
 /// Parameters that can be bound.
 pub const MAX_PARAMETERS: usize = 128;
 
-/// `Scalar` of grids in 8 bits.
+/// `Scalar`: types of numbers; 8 bits in grids only.
+pub const F32: u32 = 0;
+pub const F64: u32 = 1;
+pub const F16: u32 = 2;
 pub const I8: u32 = 3;
 
 /// `Precision`: what inputs of a layer are rounded to.

@@ -1,7 +1,7 @@
 //! A model as kernels read it: one block of memory with tables, layers and grids, and the offsets
 //! in it. Where the block lies is not known yet.
 
-use super::arguments::{self as raw, BF16, I8, PLAIN, STEPS};
+use super::arguments::{self as raw, BF16, PLAIN, STEPS};
 use crate::model::spec::{Activation, LayerPrecision, Spec, Transform};
 use crate::model::{GridData, GridValues, Model};
 use crate::{Error, ErrorKind, Result};
@@ -109,9 +109,9 @@ impl<'a> Image<'a> {
         let grid = &model.spec().grids[n];
         let GridData { row, values } = model.grid(n);
         let (scalar, bytes, scaling) = match values {
-            GridValues::F32(values) => (0, bytes_of(values), None),
-            GridValues::F16(values) => (2, bytes_of(values), None),
-            GridValues::I8(values, scaling) => (I8, bytes_of(values), Some(scaling)),
+            GridValues::F32(values) => (raw::F32, bytes_of(values), None),
+            GridValues::F16(values) => (raw::F16, bytes_of(values), None),
+            GridValues::I8(values, scaling) => (raw::I8, bytes_of(values), Some(scaling)),
         };
         let scaling = scaling.map(|s| [self.floats(&s.scale), self.floats(&s.zero)]);
         let [scale, zero] = scaling.unwrap_or_default();

@@ -1,6 +1,7 @@
 //! A model in the memory of a machine, and the shapes of its launches.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::arguments::{Bind, Binding, MAX_PARAMETERS, Model as RawModel, Query, Range, Tensor};
 use super::image::{Image, widest};
@@ -36,6 +37,7 @@ pub struct Resident {
     tile: u32,
     shared: usize,
     tensor: Option<Tensors>,
+    uses_tensor_cores: AtomicBool,
     /// Where the parts of a binding are in its memory, and the whole.
     binding: BindingLayout,
 }
@@ -104,7 +106,17 @@ impl Resident {
         }
         let model = RawModel { base: memory.address(), ..image.model };
         let binding = BindingLayout::new(spec);
-        Ok(Self { machine: machine.clone(), memory, model, tile, shared, tensor, binding })
+        let uses_tensor_cores = AtomicBool::new(false);
+        Ok(Self {
+            machine: machine.clone(),
+            memory,
+            model,
+            tile,
+            shared,
+            tensor,
+            uses_tensor_cores,
+            binding,
+        })
     }
 
     /// What runs it.
@@ -117,14 +129,23 @@ impl Resident {
         self.memory.bytes()
     }
 
-    /// The kernel that answers for bound parameters.
+    /// The kernel that answers for bound parameters: the portable one until told otherwise.
     pub fn kernel(&self) -> Kernel {
-        self.tensor.map_or(Kernel::Portable, |tensor| tensor.kernel)
+        self.tensor_in_use().map_or(Kernel::Portable, |tensor| tensor.kernel)
     }
 
-    /// From now on the portable kernel answers.
-    pub fn be_portable(&mut self) {
-        self.tensor = None;
+    /// Whether there is another one, for tensor cores.
+    pub fn has_tensor_cores(&self) -> bool {
+        self.tensor.is_some()
+    }
+
+    /// Whether that answers from now on; decided before others get the model.
+    pub fn use_tensor_cores(&self, uses: bool) {
+        self.uses_tensor_cores.store(uses, Ordering::Relaxed);
+    }
+
+    fn tensor_in_use(&self) -> Option<Tensors> {
+        self.tensor.filter(|_| self.uses_tensor_cores.load(Ordering::Relaxed))
     }
 
     /// Memory for what the model starts from for one set of parameters.
@@ -181,7 +202,7 @@ impl Resident {
         let mut query = Query { model: self.model, tile: self.tile, ..*query };
         let (mut kernel, mut points, mut threads) = (Kernel::Portable, self.tile.into(), THREADS);
         let mut shared = self.shared;
-        if let Some(tensor) = self.tensor.filter(|_| query.table.is_given == 0) {
+        if let Some(tensor) = self.tensor_in_use().filter(|_| query.table.is_given == 0) {
             (kernel, shared, threads) = (tensor.kernel, tensor.shared, tensor::THREADS);
             query.tensor = tensor.arguments;
             points = u64::from(threads) / 32 * tensor::ROWS as u64;

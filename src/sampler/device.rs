@@ -4,13 +4,12 @@
 use std::ffi::c_void;
 use std::sync::{Arc, Mutex};
 
+use super::device_arguments as arguments;
 use super::parameters::{Parameters, Ranges, check_count};
 use super::points::Points;
-use super::policy::Normalizer;
-use super::results::{Places, PointStride, ValuesMut};
-use super::scalar::Scalar;
-use super::{Lattice, Outside, Runtime, Sampler, SamplerOptions, Units};
-use crate::cuda::arguments::{self as raw, Binding, MAX_SEPARATE};
+use super::results::ValuesMut;
+use super::{Lattice, Runtime, Sampler, SamplerOptions, Units};
+use crate::cuda::arguments::{self as raw, Binding};
 use crate::cuda::gpu::Gpu;
 use crate::cuda::{Choice, Kernel, Lane, Machine, Memory, Resident, Stream};
 use crate::model::spec::{LayerPrecision, Spec};
@@ -90,21 +89,20 @@ impl DeviceModel {
         options: &DeviceOptions,
     ) -> Result<Arc<Self>> {
         let ranges = Ranges::new(runtime.model().spec(), &SamplerOptions::default())?;
-        let resident = Resident::new(machine, runtime.model(), &ranges.raw(), options.kernel)
-            .map_err(|error| error.context(machine.name()))?;
-        let mut model =
-            Arc::new(Self { runtime: runtime.clone(), resident, lanes: Mutex::default() });
-        if let Err(error) = model.check() {
-            let is_portable = model.kernel() == Kernel::Portable;
-            // Nobody else has it: the samplers of the check are gone.
-            let alone = Arc::get_mut(&mut model).filter(|_| !is_portable);
-            match (options.kernel, error.kind(), alone) {
-                (Choice::Auto, ErrorKind::Device, Some(alone)) => {
+        let resident =
+            Resident::new(machine, runtime.model(), &arguments::ranges(&ranges), options.kernel)
+                .map_err(|error| error.context(machine.name()))?;
+        let model = Arc::new(Self { runtime: runtime.clone(), resident, lanes: Mutex::default() });
+        // The portable kernel always has a part: parameters of single points.
+        model.check()?;
+        if model.resident.has_tensor_cores() {
+            model.resident.use_tensor_cores(true);
+            match model.check() {
+                Err(error) if options.kernel == Choice::Auto => {
                     log::warn!("{error}; the portable kernel answers instead");
-                    alone.resident.be_portable();
-                    model.check()?;
+                    model.resident.use_tensor_cores(false);
                 }
-                _ => return Err(error),
+                result => result?,
             }
         }
         let (bytes, kernel) = (model.memory_bytes(), model.kernel().name());
@@ -128,7 +126,8 @@ impl DeviceModel {
         self.resident.machine().name()
     }
 
-    /// Bytes of the device's memory that it takes, without its samplers.
+    /// Bytes of the device's memory that it takes, without its samplers and without what arrays of the
+    /// host go through: some megabytes for each thread that asks at the same time.
     pub fn memory_bytes(&self) -> usize {
         self.resident.bytes()
     }
@@ -160,10 +159,10 @@ impl DeviceModel {
         self.runtime.check_room(points.len(), values)?;
         parameters.check(self.spec(), points.len(), "point")?;
         let query = raw::Query {
-            frame: frame(self.spec(), options)?,
-            points: raw_points(points),
-            table: parameters.raw(),
-            results: raw_results(values)?,
+            frame: arguments::frame(self.spec(), options)?,
+            points: arguments::points(points),
+            table: arguments::table(parameters),
+            results: arguments::results(values)?,
             count: points.len() as u64,
             ..Default::default()
         };
@@ -171,7 +170,7 @@ impl DeviceModel {
         unsafe { self.resident.query(&query, stream) }
     }
 
-    /// Compares some points with the CPU.
+    /// Compares some points by the kernel in use with the CPU.
     fn check(self: &Arc<Self>) -> Result<()> {
         let spec = self.spec();
         let (dims, outputs) = (spec.axes.len(), spec.outputs());
@@ -237,7 +236,7 @@ impl DeviceSampler {
         parameters: &[f64],
         options: &SamplerOptions,
     ) -> Result<Self> {
-        let frame = frame(model.spec(), options)?;
+        let frame = arguments::frame(model.spec(), options)?;
         let (memory, binding) = model.resident.binding()?;
         let sampler = Self { model: model.clone(), options: *options, frame, memory, binding };
         // SAFETY: nobody else has the sampler yet, and the work is waited for.
@@ -291,7 +290,7 @@ impl DeviceSampler {
     ) -> Result<()> {
         self.model.runtime.check_points(points)?;
         // SAFETY: the caller's promise.
-        unsafe { self.answer(raw_points(points), points.len(), values, stream) }
+        unsafe { self.answer(arguments::points(points), points.len(), values, stream) }
     }
 
     /// Queues the values at the points of a lattice, without an array of coordinates.
@@ -310,7 +309,7 @@ impl DeviceSampler {
         lattice.check(self.model.spec().axes.len())?;
         let count = lattice.points().unwrap_or(0);
         // SAFETY: the caller's promise.
-        unsafe { self.answer(raw_lattice(lattice), count, values, stream) }
+        unsafe { self.answer(arguments::lattice(lattice), count, values, stream) }
     }
 
     unsafe fn answer(
@@ -322,7 +321,7 @@ impl DeviceSampler {
     ) -> Result<()> {
         self.model.runtime.check_room(count, values)?;
         // SAFETY: the caller's promise.
-        unsafe { self.queue(points, raw_results(values)?, count, stream) }
+        unsafe { self.queue(points, arguments::results(values)?, count, stream) }
     }
 
     /// Queues a query.
@@ -355,113 +354,4 @@ impl DeviceSampler {
 fn last_compared(spec: &Spec, results: usize) -> usize {
     let is_plain = spec.layers.iter().all(|layer| layer.precision == LayerPrecision::F32);
     if is_plain { results - 1 } else { results * 9 / 10 }
-}
-
-/// How a device answers.
-fn frame(spec: &Spec, options: &SamplerOptions) -> Result<raw::Frame> {
-    for (name, outside) in
-        [("outside", options.outside), ("outside_parameters", options.outside_parameters)]
-    {
-        if outside == Outside::Error {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("{name}: error, which a queue of work cannot answer: ask for nan or clamp"),
-            ));
-        }
-    }
-    let mut axes = [raw::Axis { min: -1.0, range: 2.0, limit: 1.0 }; 3];
-    for (axis, (min, max, limit)) in axes.iter_mut().zip(Normalizer::new(spec, options).axes()) {
-        *axis = raw::Axis { min, range: max - min, limit };
-    }
-    Ok(raw::Frame {
-        axes,
-        fades: (options.outside == Outside::Zeros).into(),
-        evaluates_outside: matches!(options.outside, Outside::Clamp | Outside::Zeros).into(),
-        is_physical: (options.units == Units::Physical).into(),
-        evaluates_parameters: (options.outside_parameters == Outside::Clamp).into(),
-    })
-}
-
-/// Number of a type in `arguments.h`.
-pub(super) fn scalar(scalar: Scalar) -> u32 {
-    match scalar {
-        Scalar::F32 => 0,
-        Scalar::F64 => 1,
-        Scalar::F16 => 2,
-    }
-}
-
-/// The points of a lattice.
-pub(super) fn raw_lattice(lattice: &Lattice) -> raw::Points {
-    raw::Points {
-        origin: lattice.origin,
-        spacing: lattice.spacing,
-        lattice: lattice.dims.map(|size| size as u64),
-        is_lattice: 1,
-        ..Default::default()
-    }
-}
-
-fn raw_points(points: &Points<'_>) -> raw::Points {
-    let axes = points.axes();
-    raw::Points {
-        axes: axes.map(|(base, _)| base as u64),
-        strides: axes.map(|(_, stride)| stride as i64),
-        scalar: scalar(points.scalar()),
-        ..Default::default()
-    }
-}
-
-fn raw_results(values: &ValuesMut<'_>) -> Result<raw::Results> {
-    let (kind, places, by_point) = values.layout();
-    let mut results = raw::Results { scalar: scalar(kind), ..Default::default() };
-    match places {
-        Places::Strided(first, [by_value, _]) => {
-            (results.data, results.value_stride) = (*first as u64, *by_value as i64);
-        }
-        Places::Separate(firsts) if firsts.len() <= MAX_SEPARATE => {
-            results.is_separate = 1;
-            for (to, &first) in results.separate.iter_mut().zip(firsts.iter()) {
-                *to = first as u64;
-            }
-        }
-        Places::Separate(firsts) => {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!(
-                    "{} results in arrays of their own, a device takes up to {MAX_SEPARATE}: put \
-                     them into one",
-                    firsts.len()
-                ),
-            ));
-        }
-    }
-    match by_point {
-        PointStride::Each(stride) => results.strides[0] = stride as i64,
-        PointStride::Lattice { strides, .. } => {
-            results.is_lattice = 1;
-            results.strides = strides.map(|stride| stride as i64);
-        }
-    }
-    Ok(results)
-}
-
-impl Parameters<'_> {
-    fn raw(&self) -> raw::Table {
-        let (base, row_stride, column_stride) = self.layout();
-        raw::Table {
-            data: base as u64,
-            row_stride: row_stride as i64,
-            column_stride: column_stride as i64,
-            scalar: scalar(self.scalar()),
-            is_given: 1,
-        }
-    }
-}
-
-impl Ranges<'_> {
-    fn raw(&self) -> Vec<raw::Range> {
-        let rows = self.limits();
-        rows.map(|(min, max, slack)| raw::Range { min, range: max - min, slack }).collect()
-    }
 }

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::Lattice;
-use super::device::{DeviceModel, DeviceSampler, raw_lattice, scalar};
+use super::device::{DeviceModel, DeviceSampler};
+use super::device_arguments::{self as arguments, scalar};
 use super::points::Points;
 use super::results::ValuesMut;
 use super::scalar::Scalar;
@@ -55,7 +56,7 @@ impl DeviceSampler {
     pub fn query_lattice_host(&self, lattice: &Lattice, values: &mut ValuesMut<'_>) -> Result<()> {
         lattice.check(self.model().runtime().model().spec().axes.len())?;
         self.by_pieces(lattice.points().unwrap_or(0), values, |_, range| {
-            Ok(raw::Points { first: range.start as u64, ..raw_lattice(lattice) })
+            Ok(raw::Points { first: range.start as u64, ..arguments::lattice(lattice) })
         })
     }
 
@@ -68,6 +69,9 @@ impl DeviceSampler {
     ) -> Result<()> {
         let model = self.model();
         model.runtime().check_room(count, values)?;
+        if count == 0 {
+            return Ok(());
+        }
         let piece = piece(model);
         let mut lanes = model.take_lanes(piece)?;
         let mut pending: [Pending; 2] = [None, None];

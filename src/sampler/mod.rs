@@ -2,6 +2,7 @@
 //! The arithmetic is in [`cpu`](crate::cpu).
 
 pub mod device;
+mod device_arguments;
 mod device_host;
 pub mod gradient;
 mod lattice;

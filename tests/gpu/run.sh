@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # On a machine with an NVIDIA GPU: every kernel and form of query against the CPU, the same under
 # compute-sanitizer, then the benchmark beside PyTorch. What build.sh made has to be in target/gpu.
-# Results go to OUT (default: target/gpu/out). Under eight minutes.
+# Results go to OUT (default: target/gpu/out).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=${OUT:-target/gpu/out}
@@ -23,7 +23,7 @@ if command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck; do
         echo "compute-sanitizer $tool"
         compute-sanitizer --tool "$tool" --error-exitcode 9 --launch-timeout 60 \
-            target/gpu/cuda_host --test-threads=1 layout lattices parameters 2>&1 |
+            target/gpu/cuda_host --test-threads=1 layout lattices parameters tensor_cores_give 2>&1 |
             tee "$out/$tool.txt" | tail -n 3
     done
 else

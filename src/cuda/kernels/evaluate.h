@@ -1,7 +1,7 @@
 // What the kernels for different GPUs have in common.
 #pragma once
 
-#include "input.h"
+#include "arrays.h"
 
 namespace drr {
 

@@ -4,8 +4,8 @@
 // Shared memory holds `x[k * tile + i]`, value k of point i: threads that have neighbouring outputs
 // read the same eight points at once, and neighbouring weights.
 
+#include "arrays.h"
 #include "evaluate.h"
-#include "input.h"
 
 namespace drr {
 

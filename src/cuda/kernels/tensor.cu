@@ -5,8 +5,8 @@
 // For models of one binding whose vectors have up to 256 numbers and whose grids begin and end at
 // multiples of 8 channels; src/cuda/tensor.rs says which.
 
+#include "arrays.h"
 #include "evaluate.h"
-#include "input.h"
 
 namespace drr {
 

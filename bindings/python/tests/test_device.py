@@ -118,6 +118,31 @@ class Device(unittest.TestCase):
             expected = self.model.at(others, units="normalized")(self.points)
             np.testing.assert_allclose(sampler(self.points), expected, rtol=1e-4, atol=1e-4)
 
+    def test_every_point_can_have_its_own_parameters(self):
+        rows = np.random.default_rng(2).uniform(0, 1, (5, 9, len(self.parameters)))
+        expected = self.model.query(self.points, rows, units="normalized")
+        out = There(self.room())
+        found = self.there.query(There(self.points), There(rows), out, units="normalized")
+        self.assertIs(found, out)
+        np.testing.assert_allclose(out.array, expected, rtol=1e-4, atol=1e-4)
+        for message, arguments in (
+            ("parameters is in memory of the host", (There(self.points), rows, out)),
+            ("out is missing", (There(self.points), There(rows), None)),
+            ("parameters are for points", (There(self.points[1:]), There(rows), out)),
+            (
+                "parameters on the GPU",
+                (There(self.points[1:, 1:].copy()), There(rows[1:, 1:]), out),
+            ),
+        ):
+            with self.assertRaisesRegex(drr.ArgumentError, message):
+                self.there.query(*arguments)
+
+    def test_no_points(self):
+        none = There(np.zeros((0, self.points.shape[-1])))
+        none.__cuda_array_interface__["data"] = (0, False)
+        out = There(np.zeros((0, *self.tail)))
+        self.assertIs(self.sampler(none, out=out), out)
+
     def test_what_cannot_be_is_refused(self):
         there, out = There(self.points), There(self.room())
         for message, call in (

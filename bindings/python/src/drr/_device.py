@@ -18,7 +18,7 @@ from ._arrays import Array, DType, NumpyArray, Out, Points
 from ._description import Description, choice, parameter_values, sampler_options
 from ._errors import ArgumentError
 from ._handle import Closable, Handle
-from ._inputs import Coordinates
+from ._inputs import Coordinates, ParameterRows
 from ._lattice import Lattice, Ranges
 from ._library import check, library
 from ._results import Results, Rows, refuse_overlaps, result_type
@@ -99,6 +99,55 @@ class DeviceModel(Closable):
             sampler_options(units, outside, outside_parameters),
             units,
         )
+
+    def query(
+        self,
+        points: Points,
+        parameters: Array,
+        out: Out,
+        *,
+        units: str = "physical",
+        outside: str = "clamp",
+        outside_parameters: str = "clamp",
+        stream: Any = None,
+    ) -> Any:
+        """Values at points on the GPU of which each has parameters of its own there; queued.
+
+        Args:
+            points, out, stream: as for `DeviceSampler.query`, on the GPU.
+            parameters: as for `Model.query`, on the GPU.
+            units, outside, outside_parameters: as for `at`.
+
+        Returns:
+            `out`.
+
+        Raises:
+            As `DeviceSampler.query`.
+        """
+        options = sampler_options(units, outside, outside_parameters)
+        seen = [_there(points, "points"), _there(parameters, "parameters"), _there(out, "out")]
+        where = Coordinates(seen[0], len(self._description.axes), copies=False)
+        count = len(self._description.parameters)
+        rows = ParameterRows(seen[1], count, where.order, copies=False)
+        if rows.shape != where.shape:
+            raise ArgumentError(
+                f"parameters are for points of shape {rows.shape}, but points are of {where.shape}"
+            )
+        layout, tail = Rows(where.shape, where.order), self._description.tail()
+        results = Results(seen[2], layout, tail, None, copies=False)
+        refuse_overlaps([results], (*where.given, rows.given))
+        values, handle = results.values(), self._live()
+        check(
+            library.drr_device_model_query(
+                handle.pointer,
+                ctypes.byref(rows.struct),
+                ctypes.byref(options),
+                ctypes.byref(where.struct),
+                ctypes.byref(values),
+                _stream_of(stream, points),
+            )
+        )
+        return out
 
     def __repr__(self) -> str:
         state = ", closed" if self.closed else ""
@@ -188,7 +237,8 @@ class DeviceSampler(Closable):
         results = self._results(out, rows, kind, is_there)
         refuse_overlaps([results], where.given)
         self._ask("drr_device_sampler_query", where.struct, results, is_there, stream, points)
-        return results.finish() if out is None else (results.finish(), out)[1]
+        new = results.finish()
+        return new if out is None else out
 
     __call__ = query
 
@@ -224,19 +274,13 @@ class DeviceSampler(Closable):
         refuse_overlaps([results])
         name = "drr_device_sampler_query_lattice"
         self._ask(name, where.struct(), results, is_there, stream, out)
-        return results.finish() if out is None else (results.finish(), out)[1]
+        new = results.finish()
+        return new if out is None else out
 
     def _results(
         self, out: Any, rows: Rows, kind: Optional[np.dtype[Any]], is_there: bool
     ) -> Results:
-        seen = out
-        if is_there:
-            seen = _seen(out, "out")
-            if seen is out:
-                given = "missing" if out is None else "in memory of the host"
-                raise ArgumentError(
-                    f"points are on the GPU, but out is {given}: give an array there"
-                )
+        seen = _there(out, "out") if is_there else out
         return Results(seen, rows, self._description.tail(), kind, copies=not is_there)
 
     def _ask(
@@ -272,9 +316,6 @@ class _OnGpu:
             **{key: interface[key] for key in ("shape", "typestr", "data")},
             "strides": interface.get("strides"),
         }
-        # numpy takes no address of an empty array for none.
-        if not interface["data"][0]:
-            del self.__array_interface__["data"]
 
 
 def _seen(given: Any, name: str) -> Any:
@@ -295,6 +336,19 @@ def _seen(given: Any, name: str) -> Any:
         raise ArgumentError(f"{name} has a mask, which is not supported")
     array: NumpyArray = np.asarray(_OnGpu(given))
     return array
+
+
+def _there(given: Any, name: str) -> Any:
+    """`_seen` of what has to be on the GPU.
+
+    Raises:
+        ArgumentError: it is not.
+    """
+    seen = _seen(given, name)
+    if seen is given:
+        where = "missing" if given is None else "in memory of the host"
+        raise ArgumentError(f"{name} is {where}: give an array on the GPU, as the others are")
+    return seen
 
 
 def _stream_of(stream: Any, given: Any = None) -> Optional[int]:

@@ -76,9 +76,18 @@ def _separate(points: Any, dims: int) -> list[NumpyArray]:
 
 
 class ParameterRows:
-    """Parameters of the caller, a row for each point or set: `(*shape, count)`."""
+    """Parameters of the caller, a row for each point or set: `(*shape, count)`.
 
-    def __init__(self, parameters: Any, count: int, order: Optional[Sequence[int]] = None) -> None:
+    `copies` as for `Coordinates`.
+    """
+
+    def __init__(
+        self,
+        parameters: Any,
+        count: int,
+        order: Optional[Sequence[int]] = None,
+        copies: bool = True,
+    ) -> None:
         array = self.given = numbers(parameters, "parameters")
         if array.ndim == 0 or array.shape[-1] != count:
             raise ArgumentError(
@@ -92,6 +101,11 @@ class ParameterRows:
         by_parameter = step(array, array.ndim - 1, array.ndim)
         # One row for all has a stride of its own, one number for all parameters has none.
         if by_row is None or by_parameter == 0:
+            if not copies:
+                raise ArgumentError(
+                    "parameters on the GPU do not stand at equal distances: copy them to an array "
+                    "without gaps"
+                )
             array = np.array(array, order="C")
             by_row, by_parameter = count * array.itemsize, array.itemsize
         self._read = array

@@ -1,7 +1,7 @@
 //! VTK XML image data (`.vti`): arrays as text, base64 or raw, appended or not, compressed by zlib
 //! or lz4 or not.
 //!
-//! Written here because the crate for it, vtkio, panics on damaged files. The parts of a parallel
+//! Written here because the crate for it, vtkio, unwraps what it reads in many places. The parts of a parallel
 //! file (`.pvti`) are files of this kind, but members are one file each.
 
 use std::io::Read;

@@ -1,6 +1,6 @@
 //! Legacy `.vtk` files with a `STRUCTURED_POINTS` data set, ASCII or binary.
 //!
-//! Written here because the crate for it, vtkio, panics on damaged files. Other data sets than
+//! Written here because the crate for it, vtkio, unwraps what it reads in many places. Other data sets than
 //! lattices are refused by name.
 
 use std::path::Path;

@@ -342,7 +342,15 @@ fn tensor_cores_give_what_the_reference_gives_in_halves() {
     for seed in 0..48 {
         let baked = model_for_tensor_cores(seed, [64, 128, 250][seed as usize % 3]);
         let mut rng = Rng::new(seed);
-        let model = on_by(&machine, &baked, Choice::Tensor).expect("a model for tensor cores");
+        let model = match on_by(&machine, &baked, Choice::Tensor) {
+            Ok(model) => model,
+            // Blocks of smaller GPUs (100 KiB, as of compute capability 8.6) do not hold all weights.
+            Err(error) if error.to_string().contains("bytes of shared memory needed") => {
+                assert!(std::env::var_os("DRR_TEST_DEVICE").is_some(), "model {seed}: {error}");
+                continue;
+            }
+            Err(error) => panic!("model {seed}: {error}"),
+        };
         used.insert(format!("{:?}", model.kernel()));
         let options = POLICIES[seed as usize % 4];
         let at = points(&baked, [0, 1, 31, 32, 33, 300][seed as usize % 6], &mut rng);

@@ -230,7 +230,8 @@ impl DeviceSampler {
     ///
     /// # Errors
     /// `InvalidArgument` for a wrong number of parameters; `OutsideDomain` by policy; `Unsupported`
-    /// for [`Outside::Error`] of points, which a queue of work cannot answer; what the driver says.
+    /// for [`Outside::Error`](super::Outside::Error) of points, which a queue of work cannot answer;
+    /// what the driver says.
     pub fn new(
         model: &Arc<DeviceModel>,
         parameters: &[f64],

@@ -1,8 +1,10 @@
 //! The command line: one module per verb, each a few calls into the library.
 
 mod bake;
+mod entry;
 mod eval;
 mod flops;
+mod importance;
 mod info;
 mod query;
 mod query_place;
@@ -51,6 +53,7 @@ enum Verb {
     Info(info::InfoArguments),
     Validate(info::ValidateArguments),
     Flops(flops::Arguments),
+    Importance(importance::Arguments),
 }
 
 /// The program.
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
             Verb::Info(arguments) => info::info(arguments),
             Verb::Validate(arguments) => info::validate(arguments),
             Verb::Flops(arguments) => flops::run(arguments),
+            Verb::Importance(arguments) => importance::run(arguments),
         }
     };
     match libtorch::catch(run) {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::config;
+use super::entry::EntryArguments;
+use crate::config::PairsChoice;
 use crate::memory::keep_freed_memory;
 
 /// Learn a model from an ensemble.
@@ -25,19 +26,15 @@ pub struct Arguments {
     /// Configuration file
     #[arg(long, value_name = "FILE.yaml", required_unless_present = "resume")]
     config: Option<PathBuf>,
-    /// Which entry of the file
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    config_id: usize,
-    /// Folder of the data [default: from the configuration]
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    entry: EntryArguments,
     /// Folder of the run; made, must be new or empty
     #[arg(long, value_name = "RUN", required_unless_present = "resume")]
     out: Option<PathBuf>,
     /// Go on with a run; only --data (if they moved) and --device may be given with it
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "config", "config_id", "out", "steps", "lr", "batch_members", "batch_points", "seed",
-        "dims", "set",
+        "pairs", "dims", "set",
     ])]
     resume: Option<PathBuf>,
     /// Steps of the optimiser [default: from the configuration, else 2000]
@@ -58,13 +55,10 @@ pub struct Arguments {
     /// cpu, cuda, cuda:N or auto [default: from the configuration, else auto]
     #[arg(long, value_name = "D")]
     device: Option<String>,
-    /// Shape of the fields where files do not tell, slowest dimension first
-    #[arg(long, value_name = "D,H,W", value_delimiter = ',')]
-    dims: Option<Vec<usize>>,
-    /// Override anything in the configuration, for instance model.param.hidden_dim=128; may be
-    /// repeated
-    #[arg(long, value_name = "a.b=c")]
-    set: Vec<String>,
+    /// Variational Pairs: move points, parameters or both by noise and learn interpolated values
+    /// there [default: as the noise in the configuration says]
+    #[arg(long, value_name = "WHERE", value_parser = PairsChoice::ALL.map(PairsChoice::name))]
+    pairs: Option<String>,
 }
 
 const EXAMPLES: &str = "\
@@ -72,6 +66,7 @@ Examples:
   drr-train train --config model.yaml --data ensemble/ --out run --steps 5000 --lr 1e-3
   drr-train train --config drrnet.yaml --config-id 0 --out run --set dataset.param.data_dir=raw/ \\
       --set dataset.param.cond_path=cond.npy --set dataset.param.cond_split_path=split.npy
+  drr-train train --config model.yaml --data ensemble/ --out run --pairs space
   drr-train train --resume run";
 
 /// # Errors
@@ -79,7 +74,7 @@ Examples:
 pub fn run(arguments: Arguments) -> Result<()> {
     keep_freed_memory();
     if let Some(folder) = &arguments.resume {
-        return crate::train::resume(folder, arguments.data, arguments.device);
+        return crate::train::resume(folder, arguments.entry.data, arguments.device);
     }
     let entry = entry(&arguments)?;
     let out = arguments.out.as_deref().context("--out is missing")?;
@@ -89,37 +84,17 @@ pub fn run(arguments: Arguments) -> Result<()> {
 /// The configuration with what the command line says put over it.
 fn entry(arguments: &Arguments) -> Result<Value> {
     let path = arguments.config.as_deref().context("--config is missing")?;
-    let mut entry = config::load_entry(path, arguments.config_id)?;
-    let mut set = |key: &str, value: Option<String>| match value {
-        Some(value) => config::apply_override(&mut entry, &format!("{key}={value}")),
-        None => Ok(()),
-    };
     let text = |value: Option<u64>| value.map(|n| n.to_string());
-    set("train.steps", text(arguments.steps))?;
-    set("train.seed", text(arguments.seed))?;
-    set("train.device", arguments.device.clone())?;
-    set("optim.param.lr", arguments.lr.map(|lr| format!("{lr:e}")))?;
-    set("dataset.param.cond_batch", arguments.batch_members.map(|n| n.to_string()))?;
-    set("dataset.param.batch_points", arguments.batch_points.map(|n| n.to_string()))?;
-    set("dataset.param.dims", arguments.dims.as_ref().map(|dims| format!("{dims:?}")))?;
-    // Quoted: paths may look like anything.
-    set("dataset.param.data", arguments.data.as_ref().map(serde_json::to_string).transpose()?)?;
-    for assignment in &arguments.set {
-        config::apply_override(&mut entry, assignment)?;
-    }
-    make_absolute(&mut entry)?;
-    Ok(entry)
-}
-
-/// Runs must find their data from any working directory.
-fn make_absolute(entry: &mut Value) -> Result<()> {
-    let Some(dataset) = entry.pointer_mut("/dataset/param") else { return Ok(()) };
-    for key in ["data", "data_dir", "cond_path", "cond_split_path"] {
-        if let Some(Value::String(path)) = dataset.get_mut(key) {
-            let absolute = std::path::absolute(&path)
-                .with_context(|| format!("dataset.param.{key}: `{path}` is no path"))?;
-            *path = absolute.to_string_lossy().into_owned();
-        }
-    }
-    Ok(())
+    arguments.entry.entry(
+        path,
+        &[
+            ("train.steps", text(arguments.steps)),
+            ("train.seed", text(arguments.seed)),
+            ("train.device", arguments.device.clone()),
+            ("optim.param.lr", arguments.lr.map(|lr| format!("{lr:e}"))),
+            ("dataset.param.cond_batch", arguments.batch_members.map(|n| n.to_string())),
+            ("dataset.param.batch_points", arguments.batch_points.map(|n| n.to_string())),
+            ("dataset.param.pairs", arguments.pairs.clone()),
+        ],
+    )
 }

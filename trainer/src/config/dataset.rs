@@ -20,6 +20,19 @@ pub enum DatasetKind {
     Field,
 }
 
+/// Where Variational Pairs put noise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PairsChoice {
+    /// `none`: nowhere.
+    None,
+    /// `space`: on coordinates.
+    Space,
+    /// `parameters`: on parameters.
+    Parameters,
+    /// `both`
+    Both,
+}
+
 /// Where the data are and how batches are drawn from them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DatasetConfig {
@@ -57,25 +70,43 @@ pub struct DatasetConfig {
     pub log2batch: Option<u32>,
     /// Factor on the shape of the data; only 1 is supported when training.
     pub dim_scale_factor: f64,
-    /// Variational Pairs: spread of the noise on coordinates (one number, or one for each axis).
+    /// Ours: where Variational Pairs put noise, with targets interpolated, whatever the keys of the
+    /// noise ask for; their numbers are taken where they are given.
+    pub pairs: Option<PairsChoice>,
+    /// Variational Pairs: standard deviation of the noise on coordinates in `[-1, 1]`, one number,
+    /// or one for each axis, slowest first.
     pub x_noise_std: Option<Vec<f64>>,
-    /// Where the noise on coordinates is cut off.
+    /// Where the noise on coordinates is cut off; from its deviation if absent.
     pub x_noise_threshold: Option<Vec<f64>>,
-    /// Variational Pairs: spread of the noise on parameters (one number, or one for each).
+    /// Variational Pairs: standard deviation of the noise on parameters in `[0, 1]`, one number, or
+    /// one for each.
     pub cond_noise_std: Option<Vec<f64>>,
-    /// Where the noise on parameters is cut off.
+    /// Where the noise on parameters is cut off; from its deviation if absent.
     pub cond_noise_threshold: Option<Vec<f64>>,
-    /// Whether the target of a noisy point is interpolated.
+    /// Members that the target at moved parameters is interpolated between.
+    pub neighbors: usize,
+    /// Whether the target of a moved point is interpolated.
     pub noise_interp_value: bool,
-    /// Weights for importance sampling of points.
+    /// Folder of weights for importance sampling of points.
     pub impsmp_coord_path: Option<PathBuf>,
     /// Weights for importance sampling of members.
     pub impsmp_cond_path: Option<PathBuf>,
 }
 
-/// Why the noise of the reference has no effect.
-pub(super) const PAIRS: &str = "Variational Pairs are not supported yet: training without them";
-const IMPORTANCE: &str = "importance sampling is not supported yet: points are drawn uniformly";
+impl PairsChoice {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::None, Self::Space, Self::Parameters, Self::Both];
+
+    /// Its name in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Space => "space",
+            Self::Parameters => "parameters",
+            Self::Both => "both",
+        }
+    }
+}
 
 impl DatasetKind {
     const ALL: [Self; 3] = [Self::HdField, Self::HdCurviField, Self::Field];
@@ -116,10 +147,12 @@ impl Default for DatasetConfig {
             shared_points: true,
             log2batch: None,
             dim_scale_factor: 1.0,
+            pairs: None,
             x_noise_std: None,
             x_noise_threshold: None,
             cond_noise_std: None,
             cond_noise_threshold: None,
+            neighbors: 8,
             noise_interp_value: false,
             impsmp_coord_path: None,
             impsmp_cond_path: None,
@@ -128,7 +161,7 @@ impl Default for DatasetConfig {
 }
 
 impl DatasetConfig {
-    pub(super) fn read(s: Section, notes: &mut Vec<String>) -> Result<Self> {
+    pub(super) fn read(s: Section) -> Result<Self> {
         let default = Self::default();
         let (name, mut s) = s.into_typed(Some(default.kind.name()))?;
         let config = Self {
@@ -149,16 +182,18 @@ impl DatasetConfig {
             shared_points: s.take_or("shared_points", default.shared_points)?,
             log2batch: read_log2(&mut s, "log2batch")?,
             dim_scale_factor: read_scale(&mut s)?.unwrap_or(default.dim_scale_factor),
+            pairs: read_pairs(&mut s)?,
             x_noise_std: read_noise(&mut s, "x_noise_std")?,
             x_noise_threshold: read_noise(&mut s, "x_noise_threshold")?,
             cond_noise_std: read_noise(&mut s, "cond_noise_std")?,
             cond_noise_threshold: read_noise(&mut s, "cond_noise_threshold")?,
+            neighbors: optional_positive(&mut s, "cond_noise_idw_knn")?
+                .unwrap_or(default.neighbors),
             noise_interp_value: s.take_or("noise_interp_value", default.noise_interp_value)?,
             impsmp_coord_path: s.take("impsmp_coord_path")?,
             impsmp_cond_path: s.take("impsmp_cond_path")?,
         };
         config.check(&s)?;
-        config.note_unsupported(&s, notes);
         s.finish()?;
         Ok(config)
     }
@@ -188,26 +223,6 @@ impl DatasetConfig {
         }
         Ok(())
     }
-
-    fn note_unsupported(&self, s: &Section, notes: &mut Vec<String>) {
-        let given = [
-            ("x_noise_std", self.x_noise_std.is_some(), PAIRS),
-            ("cond_noise_std", self.cond_noise_std.is_some(), PAIRS),
-            ("noise_interp_value", self.noise_interp_value, PAIRS),
-            ("impsmp_coord_path", self.impsmp_coord_path.is_some(), IMPORTANCE),
-            ("impsmp_cond_path", self.impsmp_cond_path.is_some(), IMPORTANCE),
-        ];
-        for why in [PAIRS, IMPORTANCE] {
-            let keys: Vec<_> = given
-                .iter()
-                .filter(|(_, there, reason)| *there && *reason == why)
-                .map(|(key, ..)| s.at(key))
-                .collect();
-            if !keys.is_empty() {
-                notes.push(format!("{}: {why}", keys.join(", ")));
-            }
-        }
-    }
 }
 
 fn read_kind(name: &str) -> Result<DatasetKind> {
@@ -216,6 +231,18 @@ fn read_kind(name: &str) -> Result<DatasetKind> {
         None => bail!(
             "dataset.type: unknown type `{name}`; {}",
             hint(name, &DatasetKind::ALL.map(DatasetKind::name))
+        ),
+    }
+}
+
+fn read_pairs(s: &mut Section) -> Result<Option<PairsChoice>> {
+    let Some(name) = s.take::<String>("pairs")? else { return Ok(None) };
+    match PairsChoice::ALL.into_iter().find(|choice| choice.name() == name) {
+        Some(choice) => Ok(Some(choice)),
+        None => bail!(
+            "{}: given `{name}`; {}",
+            s.at("pairs"),
+            hint(&name, &PairsChoice::ALL.map(PairsChoice::name))
         ),
     }
 }

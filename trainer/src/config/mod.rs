@@ -22,7 +22,7 @@ use serde_json::Value;
 /// An activation function, by its name in `torch.nn` (and `Sine`); the runtime's own type.
 pub use drr::model::spec::Activation;
 
-pub use dataset::{DatasetConfig, DatasetKind};
+pub use dataset::{DatasetConfig, DatasetKind, PairsChoice};
 pub use encoder::EncoderConfig;
 pub use layers::{FeatMlpConfig, GluConfig, RefinerConfig};
 pub use load::{apply_override, load_entry, parse_yaml, to_yaml};
@@ -73,7 +73,7 @@ impl Config {
             model: ModelConfig::read(model)?,
             scheduler: SchedulerConfig::read(scheduler, optim.lr)?,
             optim,
-            dataset: DatasetConfig::read(dataset, &mut notes)?,
+            dataset: DatasetConfig::read(dataset)?,
             train: TrainConfig::read(train, &mut notes)?,
             test: TestConfig::read(test, &mut notes)?,
             notes,

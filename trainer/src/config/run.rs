@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use super::dataset::PAIRS;
 use super::section::{Section, optional_positive};
 
 /// Adam.
@@ -139,7 +138,7 @@ impl TrainConfig {
 
 impl TestConfig {
     pub(super) fn read(mut s: Section, notes: &mut Vec<String>) -> Result<Self> {
-        s.ignore(&["num_neighbors"], PAIRS, notes);
+        s.ignore(&["num_neighbors"], "has no effect: evaluation has no noise", notes);
         let config = Self {
             test_ckpt_indices: s.take_or("test_ckpt_indices", vec![-1])?,
             test_output_dir: s.take_or("test_output_dir", "eval".to_owned())?,

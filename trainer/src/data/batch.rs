@@ -2,14 +2,16 @@
 //!
 //! A batch depends on the seed and the step alone, so that a resumed training goes on exactly.
 
-use anyhow::{Result, anyhow, bail};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use std::sync::Arc;
 
+use super::draws::Draws;
 use super::ensemble::Ensemble;
+use super::importance::Importance;
+use super::pairs::{Blend, Pairs};
+use anyhow::{Result, anyhow, bail};
 
 /// How batches are drawn.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BatchPlan {
     /// Seed of all batches.
     pub seed: u64,
@@ -19,6 +21,10 @@ pub struct BatchPlan {
     pub points_per_batch: usize,
     /// Whether all members of a batch are seen at the same points.
     pub shared_points: bool,
+    /// Noise on points and parameters.
+    pub pairs: Pairs,
+    /// How much more often some members and points are drawn than others.
+    pub importance: Arc<Importance>,
 }
 
 /// One batch. Arrays are row-major.
@@ -28,16 +34,19 @@ pub struct Batch {
     pub members: Vec<usize>,
     /// Indices of lattice points: `[points]` if shared, else `[members, points]`.
     pub points: Vec<u32>,
-    /// Coordinates of `points` in `[-1, 1]`, x, y (, z) for each.
+    /// Coordinates of `points` in `[-1, 1]`, x, y (, z) for each; moved, if there is noise on them.
     pub coords: Vec<f64>,
     /// Normalised values, `[members, points, values]`.
     pub targets: Vec<f32>,
-    /// Normalised parameters, `[members, parameters]`.
+    /// Normalised parameters, `[members, parameters]`; moved, if there is noise on them.
     pub conds: Vec<f32>,
 }
 
 /// Streams of the generator: steps count from 0, epochs from here.
 const EPOCHS: u64 = 1 << 63;
+
+/// Members that are drawn by importance, by step.
+const DRAWN_MEMBERS: u64 = 1 << 62;
 
 impl BatchPlan {
     /// Checks that batches can be drawn from `ensemble`; returns what will differ from the plan.
@@ -85,23 +94,24 @@ impl BatchPlan {
     ///
     /// Members come from shuffled rounds through all training members, so that each is seen
     /// equally often (one that ends a round and begins the next may stand in a batch twice);
-    /// points are drawn independently. `ensemble` must have passed
-    /// [`check`](Self::check); one without training members gives an empty batch.
+    /// points are drawn independently; both by [`Importance`] where there is one. `ensemble` must
+    /// have passed [`check`](Self::check); one without training members gives an empty batch.
     pub fn batch(&self, step: u64, ensemble: &Ensemble) -> Batch {
         let members = self.members(step, ensemble);
-        let lists = if self.shared_points { 1 } else { members.len() };
-        let mut rng = self.stream(step);
-        let total = ensemble.points() as u64;
-        let points: Vec<u32> =
-            (0..lists * self.points_per_batch).map(|_| below(&mut rng, total) as u32).collect();
+        let mut draws = Draws::new(self.seed, step);
+        let points = self.points(&members, ensemble, &mut draws);
         let mut coords = Vec::with_capacity(points.len() * ensemble.dims.len());
         for &point in &points {
             push_coordinates(&ensemble.dims, point as usize, &mut coords);
         }
-        let conds = members.iter().flat_map(|&member| &ensemble.members[member].normalized);
+        self.pairs.move_points(&mut coords, &mut draws);
+        let (conds, blends): (Vec<_>, Vec<_>) = members
+            .iter()
+            .map(|&member| self.pairs.move_parameters(member, ensemble, &mut draws))
+            .unzip();
         Batch {
-            targets: self.targets(&members, &points, ensemble),
-            conds: conds.copied().collect(),
+            targets: self.targets(&points, &coords, &blends, ensemble),
+            conds: conds.concat(),
             members,
             points,
             coords,
@@ -119,6 +129,10 @@ impl BatchPlan {
             return all;
         }
         let size = self.members_per_batch.min(all.len());
+        if let Some(weights) = &self.importance.members {
+            let mut draws = Draws::new(self.seed, DRAWN_MEMBERS.wrapping_add(step));
+            return (0..size).map(|_| all[weights.draw(&mut draws)]).collect();
+        }
         // Batches follow each other through the rounds, so one may span two of them, no more.
         let start = u128::from(step) * size as u128;
         let round = (start / all.len() as u128) as u64;
@@ -134,33 +148,52 @@ impl BatchPlan {
 
     /// Fisher-Yates.
     fn shuffled(&self, round: u64, all: &[usize]) -> Vec<usize> {
-        let mut rng = self.stream(EPOCHS.wrapping_add(round));
+        let mut draws = Draws::new(self.seed, EPOCHS.wrapping_add(round));
         let mut order = all.to_vec();
         for last in (1..order.len()).rev() {
-            order.swap(last, below(&mut rng, last as u64 + 1) as usize);
+            order.swap(last, draws.below(last as u64 + 1) as usize);
         }
         order
     }
 
-    fn targets(&self, members: &[usize], points: &[u32], ensemble: &Ensemble) -> Vec<f32> {
+    fn points(&self, members: &[usize], ensemble: &Ensemble, draws: &mut Draws) -> Vec<u32> {
+        let lists = if self.shared_points { 1 } else { members.len() };
+        let count = lists * self.points_per_batch;
+        let total = ensemble.points() as u64;
+        let Some(weights) = self.importance.points.as_ref().filter(|_| !members.is_empty()) else {
+            return (0..count).map(|_| draws.below(total) as u32).collect();
+        };
+        // Points that all members share come from the weights of each in turn.
+        let member = |n: usize| match self.shared_points {
+            true => members[n % members.len()],
+            false => members[n / self.points_per_batch],
+        };
+        (0..count).map(|n| weights[member(n)].draw(draws) as u32).collect()
+    }
+
+    fn targets(
+        &self,
+        points: &[u32],
+        coords: &[f64],
+        blends: &[Blend],
+        ensemble: &Ensemble,
+    ) -> Vec<f32> {
         let (width, per_member) = (ensemble.values.len(), self.points_per_batch);
-        let mut targets = Vec::with_capacity(members.len() * per_member * width);
-        for (row, &member) in members.iter().enumerate() {
-            let list = if self.shared_points { 0 } else { row };
-            for &point in &points[list * per_member..(list + 1) * per_member] {
-                let at = point as usize * width;
-                targets.extend_from_slice(&ensemble.fields[member][at..at + width]);
+        let mut targets = vec![0.0; blends.len() * per_member * width];
+        for (n, (&point, place)) in
+            points.iter().zip(coords.chunks(ensemble.dims.len())).enumerate()
+        {
+            let corners = self.pairs.corners(point as usize, place, &ensemble.dims);
+            let rows = match self.shared_points {
+                true => 0..blends.len(),
+                false => n / per_member..n / per_member + 1,
+            };
+            for row in rows {
+                let at = (row * per_member + n % per_member) * width;
+                corners.value(&blends[row], ensemble, &mut targets[at..at + width]);
             }
         }
         targets
-    }
-
-    fn stream(&self, stream: u64) -> ChaCha8Rng {
-        let mut seed = [0; 32];
-        seed[..8].copy_from_slice(&self.seed.to_le_bytes());
-        let mut rng = ChaCha8Rng::from_seed(seed);
-        rng.set_stream(stream);
-        rng
     }
 }
 
@@ -189,41 +222,21 @@ pub fn push_coordinates(dims: &[usize], index: usize, coords: &mut Vec<f64>) {
     }
 }
 
-/// A number below `bound`, by multiplication: fixed here because a resumed training must draw the
-/// same, also after an upgrade of the random number library.
-fn below(rng: &mut ChaCha8Rng, bound: u64) -> u64 {
-    ((u128::from(rng.next_u64()) * u128::from(bound)) >> 64) as u64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Member, Normalization, Split, Value};
-
-    /// `count` training members on a 2 x 3 x 5 lattice, two values a point, and one held out.
-    fn ensemble(count: usize) -> Ensemble {
-        let member = |m: usize| Member {
-            name: m.to_string(),
-            file: m.to_string().into(),
-            split: if m == 1 { Split::Test } else { Split::Train },
-            parameters: vec![m as f64],
-            normalized: vec![m as f32 / count as f32],
-        };
-        let value = |name: &str| Value { name: name.to_owned(), unit: String::new() };
-        Ensemble {
-            axes: Vec::new(),
-            dims: vec![2, 3, 5],
-            parameters: Vec::new(),
-            values: vec![value("u"), value("v")],
-            members: (0..=count).map(member).collect(),
-            normalization: Normalization { min: 0.0, max: 1.0, log: false },
-            fields: (0..=count).map(|m| (0..60).map(|i| (100 * m + i) as f32).collect()).collect(),
-            notes: Vec::new(),
-        }
-    }
+    use crate::data::Split;
+    use crate::data::ensemble::testing::ensemble;
 
     fn plan(members: usize, points: usize, shared_points: bool) -> BatchPlan {
-        BatchPlan { seed: 7, members_per_batch: members, points_per_batch: points, shared_points }
+        BatchPlan {
+            seed: 7,
+            members_per_batch: members,
+            points_per_batch: points,
+            shared_points,
+            pairs: Pairs::NONE,
+            importance: Arc::default(),
+        }
     }
 
     #[test]

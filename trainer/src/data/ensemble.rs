@@ -362,3 +362,33 @@ pub(super) fn member(file: PathBuf, split: Split, parameters: Vec<f64>) -> Membe
         normalized: Vec::new(),
     }
 }
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+
+    /// `count` training members on a 2 x 3 x 5 lattice, two values a point, and one held out; the
+    /// one parameter of member m is m / count.
+    pub fn ensemble(count: usize) -> Ensemble {
+        let member = |m: usize| Member {
+            name: m.to_string(),
+            file: m.to_string().into(),
+            split: if m == 1 { Split::Test } else { Split::Train },
+            parameters: vec![m as f64],
+            normalized: vec![m as f32 / count as f32],
+        };
+        let value = |name: &str| Value { name: name.to_owned(), unit: String::new() };
+        let parameter =
+            Parameter { name: "p".into(), unit: String::new(), min: 0.0, max: count as f64 };
+        Ensemble {
+            axes: Vec::new(),
+            dims: vec![2, 3, 5],
+            parameters: vec![parameter],
+            values: vec![value("u"), value("v")],
+            members: (0..=count).map(member).collect(),
+            normalization: Normalization { min: 0.0, max: 1.0, log: false },
+            fields: (0..=count).map(|m| (0..60).map(|i| (100 * m + i) as f32).collect()).collect(),
+            notes: Vec::new(),
+        }
+    }
+}

@@ -4,22 +4,26 @@
 //!
 //! - `ensemble`: the result; `table` and `reference` list its members, `field` reads their values,
 //!   `info` is `field.yaml`
-//! - `batch`: what a training step sees
+//! - `batch`: what a training step sees; `pairs` moves its points and parameters, `importance`
+//!   draws some more often, `draws` are random numbers
 //! - `formats`: one way to ask every file that knows its own shape: `npy`, `npz`, `vtk`, `vti`,
 //!   `netcdf`, `hdf5`, `images`; `raw` files do not; all decode by `dtype`
 //! - `pickle` (and `pickle_numpy`): Python's objects in the reference's files
 
 mod batch;
+mod draws;
 pub mod dtype;
 mod ensemble;
 mod field;
 pub mod formats;
 mod hdf5;
 mod images;
+mod importance;
 mod info;
 mod netcdf;
 pub mod npy;
 mod npz;
+mod pairs;
 mod pickle;
 mod pickle_numpy;
 mod raw;
@@ -30,4 +34,6 @@ mod vtk;
 
 pub use batch::{Batch, BatchPlan, lattice_points, push_coordinates};
 pub use ensemble::{Axis, Ensemble, LoadOptions, Member, Normalization, Parameter, Split, Value};
+pub use importance::Importance;
+pub use pairs::{Noise, Pairs};
 pub use pickle::read_index_lists;

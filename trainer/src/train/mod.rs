@@ -15,7 +15,7 @@ use serde_json::Value;
 use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::config::{Config, HdinrConfig, ModelConfig};
-use crate::data::{Batch, BatchPlan, Ensemble, LoadOptions};
+use crate::data::{Batch, BatchPlan, Ensemble, Importance, LoadOptions};
 use crate::device;
 use crate::eval::metrics::psnr;
 use crate::eval::pictures;
@@ -26,6 +26,13 @@ use metrics::{Metrics, Row};
 use record::DataRecord;
 use run::{Checkpoint, Run};
 pub use settings::Settings;
+
+/// What is trained on, and how.
+struct Task {
+    settings: Settings,
+    ensemble: Ensemble,
+    plan: BatchPlan,
+}
 
 /// A training in progress.
 struct Trainer {
@@ -52,17 +59,17 @@ struct Trainer {
 /// [`Interrupted`] (after a checkpoint).
 pub fn start(entry: &Value, out: &Path) -> Result<()> {
     let config = Config::from_value(entry)?;
-    let (ensemble, settings) = prepare(&config)?;
-    let data = DataRecord::new(&ensemble, &config.dataset)?;
+    let task = prepare(&config)?;
+    let data = DataRecord::new(&task.ensemble, &config.dataset)?;
     // Whatever can be wrong is found before the folder is made: it must be empty the next time.
-    let device = device::parse(&settings.device)?;
-    let model = Hdinr::new(hdinr(&config.model)?, device, settings.seed)?;
+    let device = device::parse(&task.settings.device)?;
+    let model = Hdinr::new(hdinr(&config.model)?, device, task.settings.seed)?;
     let run = Run::create(out)?;
-    run.write_config(&settings.resolved(entry.clone()))?;
+    run.write_config(&task.settings.resolved(entry.clone()))?;
     run.write_data(&data)?;
     let metrics = Metrics::create(&run.path("metrics.csv"))?;
-    let adam = Adam::new(&model.parameters, &settings.optim);
-    let mut trainer = Trainer::new(run, settings, ensemble, device, model, adam, metrics);
+    let adam = Adam::new(&model.parameters, &task.settings.optim);
+    let mut trainer = Trainer::new(run, task, device, model, adam, metrics);
     trainer.announce(&config)?;
     trainer.train()
 }
@@ -78,11 +85,11 @@ pub fn resume(folder: &Path, data: Option<PathBuf>, device: Option<String>) -> R
     config.dataset.data = data.or(config.dataset.data);
     config.train.device = device.unwrap_or(config.train.device);
     let checkpoint = run.last_checkpoint()?;
-    let (ensemble, settings) = prepare(&config)
+    let task = prepare(&config)
         .with_context(|| format!("cannot use what {} names", run.path("config.yaml").display()))?;
-    run.check_data(&ensemble, &config)?;
-    let device = device::parse(&settings.device)?;
-    let (model, adam, seconds_before) = restore(&checkpoint, &config, &settings, device)
+    run.check_data(&task.ensemble, &config)?;
+    let device = device::parse(&task.settings.device)?;
+    let (model, adam, seconds_before) = restore(&checkpoint, &config, &task.settings, device)
         .with_context(|| {
             format!(
                 "cannot go on from {} (if it is damaged, remove it: the checkpoint before it is \
@@ -92,7 +99,7 @@ pub fn resume(folder: &Path, data: Option<PathBuf>, device: Option<String>) -> R
         })?;
     let step = checkpoint.steps;
     let metrics = Metrics::resume(&run.path("metrics.csv"), step)?;
-    let mut trainer = Trainer::new(run, settings, ensemble, device, model, adam, metrics);
+    let mut trainer = Trainer::new(run, task, device, model, adam, metrics);
     trainer.step = step;
     trainer.seconds_before = seconds_before;
     trainer.say(&format!("going on after step {step}"))?;
@@ -113,14 +120,15 @@ fn restore(
     Ok((model, adam, seconds))
 }
 
-fn prepare(config: &Config) -> Result<(Ensemble, Settings)> {
+fn prepare(config: &Config) -> Result<Task> {
     let model = hdinr(&config.model)?;
     let options = LoadOptions { model_dims: model.encoder.dims(), components: model.out_dim };
     let ensemble = Ensemble::load(&config.dataset, &options)?;
     ensemble.check_parameters(model.latent.cond_dim)?;
     let settings = Settings::new(config, &ensemble)?;
-    settings.plan().check(&ensemble)?;
-    Ok((ensemble, settings))
+    let plan = settings.plan(Importance::load(&config.dataset, &ensemble)?);
+    plan.check(&ensemble)?;
+    Ok(Task { settings, ensemble, plan })
 }
 
 fn hdinr(model: &ModelConfig) -> Result<&HdinrConfig> {
@@ -137,15 +145,14 @@ impl Trainer {
     /// Before the first step.
     fn new(
         run: Run,
-        settings: Settings,
-        ensemble: Ensemble,
+        task: Task,
         device: Device,
         model: Hdinr,
         adam: Adam,
         metrics: Metrics,
     ) -> Self {
-        let (plan, began) = (settings.plan(), Instant::now());
-        let (step, seconds_before) = (0, 0.0);
+        let Task { settings, ensemble, plan } = task;
+        let (step, seconds_before, began) = (0, 0.0, Instant::now());
         Self {
             run,
             settings,
@@ -289,6 +296,9 @@ impl Trainer {
             if e.normalization.log { " (logarithm)" } else { "" }
         ))?;
         let s = &self.settings;
+        for line in s.pairs.describe().into_iter().chain(self.plan.importance.describe()) {
+            self.say(&line)?;
+        }
         self.say(&format!(
             "model: {} trainable numbers; {} steps of {} members x {} points on {}; run in {}",
             self.model.parameters.count(),

@@ -1,11 +1,13 @@
 //! How a run is trained: configuration and defaults put together, and how to write them back so
 //! that the stored configuration repeats the run.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::config::{Config, OptimConfig};
-use crate::data::{BatchPlan, Ensemble};
+use crate::data::{BatchPlan, Ensemble, Importance, Noise, Pairs};
 
 /// Members of a batch if nothing says otherwise.
 const BATCH_MEMBERS: usize = 8;
@@ -32,6 +34,8 @@ pub struct Settings {
     /// Whether the members of a batch are seen at the same points: spatial features are computed
     /// once for all of them then.
     pub shared_points: bool,
+    /// Variational Pairs.
+    pub pairs: Pairs,
     /// Seed of everything random.
     pub seed: u64,
     /// As given: `cpu`, `cuda:1`, `auto`.
@@ -81,6 +85,7 @@ impl Settings {
             batch_members,
             batch_points,
             shared_points: dataset.shared_points,
+            pairs: Pairs::new(dataset, ensemble)?,
             seed: train.seed as u64,
             device: train.device.clone(),
             report_steps,
@@ -90,12 +95,14 @@ impl Settings {
     }
 
     /// Which members and points each step sees.
-    pub fn plan(&self) -> BatchPlan {
+    pub fn plan(&self, importance: Importance) -> BatchPlan {
         BatchPlan {
             seed: self.seed,
             members_per_batch: self.batch_members,
             points_per_batch: self.batch_points,
             shared_points: self.shared_points,
+            pairs: self.pairs.clone(),
+            importance: Arc::new(importance),
         }
     }
 
@@ -122,11 +129,25 @@ impl Settings {
         put("dataset.param", "cond_batch", json!(self.batch_members));
         put("dataset.param", "batch_points", json!(self.batch_points));
         put("dataset.param", "shared_points", json!(self.shared_points));
+        let noise = |noise: &Option<Noise>, of: fn(&Noise) -> &Vec<f64>| {
+            noise.as_ref().map_or(json!(0.0), |noise| json!(of(noise)))
+        };
+        for (key, pair) in [("x", &self.pairs.space), ("cond", &self.pairs.parameters)] {
+            let (std, limit) = (noise(pair, |n| &n.deviations), noise(pair, |n| &n.limits));
+            put("dataset.param", &format!("{key}_noise_std"), std);
+            put("dataset.param", &format!("{key}_noise_threshold"), limit);
+        }
+        put("dataset.param", "cond_noise_idw_knn", json!(self.pairs.neighbors));
+        put("dataset.param", "noise_interp_value", json!(self.pairs.interpolate));
         put("train", "steps", json!(self.steps));
         put("train", "seed", json!(self.seed));
         put("train", "device", json!(self.device));
         put("train", "report_steps", json!(self.report_steps));
         put("train", "checkpoint_steps", json!(self.checkpoint_steps));
+        // It is in the numbers of the noise.
+        if let Some(Value::Object(dataset)) = entry.pointer_mut("/dataset/param") {
+            dataset.remove("pairs");
+        }
         entry
     }
 }

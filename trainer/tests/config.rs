@@ -304,6 +304,8 @@ fn wrong_types_name_key_value_and_expectation() {
         ("model.param.if_refine=yes", "given \"yes\", expected true or false"),
         ("model.param.hidden_dim=-1", "given -1, expected a whole number, 0 or more"),
         ("model.param=3", "model.param: given 3, expected a mapping"),
+        ("dataset.param.dim_scale_factor=1.5", "more than 0, up to 1"),
+        ("dataset.param.dims_scale_factor=0", "more than 0, up to 1"),
         ("dataset.param.pairs=spacial", "did you mean `space`"),
         ("dataset.param.cond_noise_idw_knn=0", "expected 1 or more"),
         ("dataset.param.x_noise_std=loud", "expected numbers of 0 or more"),

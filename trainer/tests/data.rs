@@ -311,10 +311,29 @@ fn folders_files_and_values_that_will_not_do_are_named() {
 
     let error = Folder::ours().load().unwrap().check_parameters(3).unwrap_err().to_string();
     assert!(error.contains("takes 3 parameters (cond_dim), the data have 2: density, heat"));
-    let error = Folder::ours().refused_with(|config| config.dim_scale_factor = 0.5);
-    assert!(error.contains("dim_scale_factor: 0.5"), "{error}");
+    let error = Folder::ours().refused_with(|config| config.dim_scale_factor = 0.7);
+    assert!(error.contains("dim_scale_factor: given 0.7, which makes [1, 1, 1]"), "{error}");
     let error = Folder::ours().refused_with(|config| config.kind = DatasetKind::HdCurviField);
     assert!(error.contains("HDCurviFieldDataset"), "{error}");
+}
+
+#[test]
+fn reduced_fields_are_reduced_before_logarithms_and_can_be_had_in_full() {
+    let folder = Folder::new();
+    folder.put("params.csv", "file,split,p\na.npy,train,0\nb.npy,train,1\n");
+    let values: Vec<f32> = (0..4 * 4 * 4).map(|i| (1 + i % 4) as f32).collect();
+    for name in ["a.npy", "b.npy"] {
+        npy::write(&folder.path().join(name), &[4, 4, 4], &values).unwrap();
+    }
+    let config = DatasetConfig { dim_scale_factor: 0.75, use_logdata: true, ..folder.config() };
+    let reduced = Ensemble::load(&config, &SCALAR_3D).unwrap();
+    assert_eq!(reduced.dims, [3, 3, 3]);
+    // Half way between 2 and 3, not between their logarithms.
+    let middle = f64::ln(2.5) / f64::ln(4.0);
+    assert!((f64::from(reduced.fields[0][1]) - middle).abs() < 1e-6, "{:?}", reduced.fields[0]);
+    let full = reduced.at_full_resolution(&config, &SCALAR_3D).unwrap();
+    assert_eq!((full.dims.as_slice(), full.normalization), (&[4, 4, 4][..], reduced.normalization));
+    assert!((full.denormalize(full.fields[1][2]) - 3.0).abs() < 1e-6);
 }
 
 #[test]

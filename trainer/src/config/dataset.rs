@@ -68,7 +68,7 @@ pub struct DatasetConfig {
     pub shared_points: bool,
     /// Points in a batch of a [`DatasetKind::Field`], as a power of 2.
     pub log2batch: Option<u32>,
-    /// Factor on the shape of the data; only 1 is supported when training.
+    /// Factor on the shape of the data, above 0 up to 1: training sees reduced fields.
     pub dim_scale_factor: f64,
     /// Ours: where Variational Pairs put noise, with targets interpolated, whatever the keys of the
     /// noise ask for; their numbers are taken where they are given.
@@ -257,8 +257,14 @@ fn read_log2(s: &mut Section, key: &'static str) -> Result<Option<u32>> {
 
 /// The reference spells it in two ways.
 fn read_scale(s: &mut Section) -> Result<Option<f64>> {
-    let plural = s.take("dims_scale_factor")?;
-    Ok(s.take("dim_scale_factor")?.or(plural))
+    let plural: Option<f64> = s.take("dims_scale_factor")?;
+    let factor = s.take("dim_scale_factor")?.or(plural);
+    match factor {
+        Some(factor) if !(factor > 0.0 && factor <= 1.0) => {
+            bail!("{}: given {factor}, expected more than 0, up to 1", s.at("dim_scale_factor"))
+        }
+        factor => Ok(factor),
+    }
 }
 
 /// One number or a list of numbers, none below 0.

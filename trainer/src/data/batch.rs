@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::draws::Draws;
 use super::ensemble::Ensemble;
 use super::importance::Importance;
+use super::lattice::push_coordinates;
 use super::pairs::{Blend, Pairs};
 use anyhow::{Result, anyhow, bail};
 
@@ -190,7 +191,12 @@ impl BatchPlan {
             };
             for row in rows {
                 let at = (row * per_member + n % per_member) * width;
-                corners.value(&blends[row], ensemble, &mut targets[at..at + width]);
+                for (n, target) in targets[at..at + width].iter_mut().enumerate() {
+                    let share = |&(member, weight): &(usize, f64)| {
+                        weight * corners.interpolate(&ensemble.fields[member], width, n)
+                    };
+                    *target = blends[row].iter().map(share).sum::<f64>() as f32;
+                }
             }
         }
         targets
@@ -200,26 +206,6 @@ impl BatchPlan {
 /// Whether this machine might have room for so many numbers of 64 bits.
 fn fits_memory(numbers: usize) -> bool {
     Vec::<f64>::new().try_reserve_exact(numbers).is_ok()
-}
-
-/// The coordinates of all points of a lattice in index order, `[points, dims]`; see
-/// [`push_coordinates`].
-pub fn lattice_points(dims: &[usize]) -> Vec<f64> {
-    let count = dims.iter().product();
-    let mut coords = Vec::with_capacity(count * dims.len());
-    (0..count).for_each(|index| push_coordinates(dims, index, &mut coords));
-    coords
-}
-
-/// Appends the coordinates of lattice point `index` of `dims` (`[D, H, W]` or `[H, W]`): x first,
-/// -1 at the first sample of an axis and 1 at its last, computed in double precision. Each axis
-/// has at least 2 samples.
-pub fn push_coordinates(dims: &[usize], index: usize, coords: &mut Vec<f64>) {
-    let mut rest = index;
-    for &n in dims.iter().rev() {
-        coords.push(2.0 * (rest % n) as f64 / (n - 1) as f64 - 1.0);
-        rest /= n;
-    }
 }
 
 #[cfg(test)]
@@ -270,16 +256,6 @@ mod tests {
             let expected: Vec<_> = batch.members.iter().map(normalized).collect();
             assert_eq!(batch.conds, expected);
         }
-    }
-
-    #[test]
-    fn coordinates_are_x_first() {
-        let points = lattice_points(&[2, 3, 5]);
-        assert_eq!(points.len(), 90);
-        assert_eq!(points[..6], [-1.0, -1.0, -1.0, -0.5, -1.0, -1.0]);
-        assert_eq!(points[14 * 3..15 * 3], [1.0, 1.0, -1.0]);
-        let third = 2.0 / 3.0 - 1.0;
-        assert_eq!(lattice_points(&[3, 4])[10..12], [third, 0.0]);
     }
 
     #[test]

@@ -3,72 +3,16 @@
 //! Where members come from is decided by `table` and `reference`; how a field is read, by `field`.
 
 use std::collections::HashSet;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use anyhow::{Context, Result, bail};
 pub use drr::model::spec::Axis;
 
 use super::field::{self, Layout};
 use super::info::FieldInfo;
-use super::{reference, table};
+use super::member::{Member, Normalization, Parameter, Split, Value};
+use super::{lattice, reference, table};
 use crate::config::{DatasetConfig, DatasetKind};
-
-/// A simulation input; its range is what becomes `[0, 1]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Parameter {
-    /// Its name.
-    pub name: String,
-    /// Its unit; may be empty.
-    pub unit: String,
-    /// Physical value that becomes 0.
-    pub min: f64,
-    /// Physical value that becomes 1.
-    pub max: f64,
-}
-
-/// One component of the field.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Value {
-    /// `value` unless said otherwise.
-    pub name: String,
-    /// Its unit; may be empty.
-    pub unit: String,
-}
-
-/// What a member is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Split {
-    /// Learned from.
-    Train,
-    /// Held out.
-    Test,
-}
-
-/// One simulation.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Member {
-    /// The file's name without its extension; with its folders where names repeat.
-    pub name: String,
-    /// Where its field was read from.
-    pub file: PathBuf,
-    /// What it is for.
-    pub split: Split,
-    /// Its inputs in physical units, in the order of [`Ensemble::parameters`].
-    pub parameters: Vec<f64>,
-    /// The same in `[0, 1]`.
-    pub normalized: Vec<f32>,
-}
-
-/// The map from values to `[0, 1]`, the same for all components of a field.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Normalization {
-    /// Value that becomes 0; its logarithm if `log`.
-    pub min: f64,
-    /// Value that becomes 1; its logarithm if `log`.
-    pub max: f64,
-    /// Whether the natural logarithm is taken first.
-    pub log: bool,
-}
 
 /// What the model expects of the data.
 #[derive(Debug, Clone, Copy)]
@@ -108,45 +52,6 @@ pub(super) struct Listing {
     pub notes: Vec<String>,
 }
 
-impl Split {
-    /// Both, training first.
-    pub const ALL: [Self; 2] = [Self::Train, Self::Test];
-
-    /// Its name in `params.csv` and in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Test => "test",
-        }
-    }
-}
-
-impl Parameter {
-    /// A physical value on the scale of `[0, 1]`; a parameter without a range gives 0.
-    pub fn normalize(&self, physical: f64) -> f64 {
-        match self.max > self.min {
-            true => (physical - self.min) / (self.max - self.min),
-            false => 0.0,
-        }
-    }
-
-    /// The physical value at `normalized`.
-    pub fn denormalize(&self, normalized: f64) -> f64 {
-        normalized * (self.max - self.min) + self.min
-    }
-}
-
-impl Normalization {
-    /// The physical value of a normalised one.
-    pub fn denormalize(&self, value: f64) -> f64 {
-        let scaled = value * (self.max - self.min) + self.min;
-        match self.log {
-            true => scaled.exp(),
-            false => scaled,
-        }
-    }
-}
-
 impl Ensemble {
     /// Reads an ensemble.
     ///
@@ -182,17 +87,67 @@ impl Ensemble {
             parameters: listing.parameters,
             members: listing.members,
             notes: listing.notes,
-            dims: layout.dims.clone(),
+            dims: scaled(&layout.dims, config.dim_scale_factor)?,
         };
         if ensemble.train().next().is_none() {
             bail!("no training members: all {} are held out", ensemble.members.len());
         }
         for member in &ensemble.members {
-            let values = field::read(&member.file, &layout, &reading, config.use_logdata)?;
+            let mut values = field::read(&member.file, &layout, &reading)?;
+            if ensemble.dims != layout.dims {
+                values = lattice::resample(&values, &layout.dims, &ensemble.dims);
+            }
+            if config.use_logdata {
+                field::take_logarithms(&member.file, &mut values)?;
+            }
             ensemble.fields.push(values);
+        }
+        if ensemble.dims != layout.dims {
+            ensemble.notes.push(format!(
+                "fields of {:?} are reduced to {:?} (dim_scale_factor)",
+                layout.dims, ensemble.dims
+            ));
         }
         ensemble.normalize_fields(config)?;
         Ok(ensemble)
+    }
+
+    /// The same members at the resolution of their files, normalised as these are.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn at_full_resolution(
+        &self,
+        config: &DatasetConfig,
+        options: &LoadOptions,
+    ) -> Result<Self> {
+        let config = DatasetConfig {
+            dim_scale_factor: 1.0,
+            data_min: Some(self.normalization.min),
+            data_max: Some(self.normalization.max),
+            ..config.clone()
+        };
+        Self::load(&config, options)
+    }
+
+    /// What no training member is near to: parameters of held-out members below the least or above
+    /// the greatest that training sees.
+    pub fn extrapolations(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        for (p, parameter) in self.parameters.iter().enumerate() {
+            let of = |member: usize| self.members[member].parameters[p];
+            let least = self.train().map(of).fold(f64::INFINITY, f64::min);
+            let most = self.train().map(of).fold(f64::NEG_INFINITY, f64::max);
+            for member in self.test().filter(|&m| !(least..=most).contains(&of(m))) {
+                notes.push(format!(
+                    "held-out member {} extrapolates: {} is {}, training has {least} to {most}",
+                    self.members[member].name,
+                    parameter.name,
+                    of(member)
+                ));
+            }
+        }
+        notes
     }
 
     /// Indices of the training members, in order.
@@ -275,15 +230,19 @@ fn check_supported(config: &DatasetConfig) -> Result<()> {
             DatasetKind::HdField
         );
     }
-    if config.dim_scale_factor != 1.0 {
+    Ok(())
+}
+
+/// The lattice that is trained on: as `torch.nn.functional.interpolate` shapes it.
+fn scaled(dims: &[usize], factor: f64) -> Result<Vec<usize>> {
+    let scaled: Vec<_> = dims.iter().map(|&n| (n as f64 * factor) as usize).collect();
+    if scaled.iter().any(|&n| n < 2) {
         bail!(
-            "dataset.param.dim_scale_factor: {} (training on reduced resolution) is known to the \
-             reference, not supported yet; `--set dataset.param.dim_scale_factor=1` trains on the \
-             data as they are",
-            config.dim_scale_factor
+            "dataset.param.dim_scale_factor: given {factor}, which makes {scaled:?} of fields of \
+             {dims:?}; each axis needs 2 samples"
         );
     }
-    Ok(())
+    Ok(scaled)
 }
 
 fn find_folder(config: &DatasetConfig) -> Result<&Path> {
@@ -329,38 +288,10 @@ fn normalize_parameters(listing: &mut Listing) -> Result<()> {
     }
     for member in &mut listing.members {
         let pairs = listing.parameters.iter().zip(&member.parameters);
-        let normalized: Result<Vec<f32>> = pairs.map(|(p, &value)| unit(p, value)).collect();
+        let normalized: Result<Vec<f32>> = pairs.map(|(p, &value)| p.unit(value)).collect();
         member.normalized = normalized.with_context(|| format!("member {}", member.name))?;
     }
     Ok(())
-}
-
-/// A parameter value in `[0, 1]`, exactly.
-fn unit(parameter: &Parameter, value: f64) -> Result<f32> {
-    // Tables of normalised parameters are often rounded to single precision.
-    const SLACK: f64 = 1e-6;
-    let normalized = parameter.normalize(value);
-    if !(-SLACK..=1.0 + SLACK).contains(&normalized) {
-        bail!(
-            "parameter {} is {value}, outside its range {} to {}",
-            parameter.name,
-            parameter.min,
-            parameter.max
-        );
-    }
-    Ok(normalized.clamp(0.0, 1.0) as f32)
-}
-
-/// A member of which only the physical parameters are known so far.
-pub(super) fn member(file: PathBuf, split: Split, parameters: Vec<f64>) -> Member {
-    let name = file.file_stem().unwrap_or_default();
-    Member {
-        name: name.to_string_lossy().into_owned(),
-        file,
-        split,
-        parameters,
-        normalized: Vec::new(),
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! One member's field: its shape and its values, as the file has them (or their logarithms).
+//! One member's field: its shape and its values, as the file has them.
 //!
 //! Scaling to `[0, 1]` needs all members and is done by the ensemble.
 
@@ -137,31 +137,35 @@ fn parts(shape: &[usize], rank: usize) -> Option<(&[usize], usize)> {
     }
 }
 
-/// Reads a field of the given shape; with `log`, the natural logarithms of its values.
+/// Reads a field of the given shape.
 ///
 /// # Errors
-/// Another shape, values that are not finite, and with `log` values that are not positive.
-pub(super) fn read(path: &Path, layout: &Layout, reading: &Reading, log: bool) -> Result<Vec<f32>> {
-    let mut values = match Format::of(path) {
+/// Another shape, or values that are not finite.
+pub(super) fn read(path: &Path, layout: &Layout, reading: &Reading) -> Result<Vec<f32>> {
+    let values = match Format::of(path) {
         Some(format) => read_array(path, format, layout, reading)?,
         None => raw::read(path, &layout.dims, reading)?,
     };
     if values.len() != layout.length()? {
         bail!("{} has one value a point, other members have {}", path.display(), layout.components);
     }
-    if log {
-        if let Some(at) = values.iter().position(|&value| value <= 0.0) {
-            bail!(
-                "{}: the value {} at index {at} has no logarithm (use_logdata)",
-                path.display(),
-                values[at]
-            );
-        }
-        for value in &mut values {
-            *value = f64::from(*value).ln() as f32;
-        }
-    }
     Ok(values)
+}
+
+/// Replaces the values of the field in `path` by their natural logarithms.
+///
+/// # Errors
+/// Values that are not positive.
+pub(super) fn take_logarithms(path: &Path, values: &mut [f32]) -> Result<()> {
+    if let Some(at) = values.iter().position(|&value| value <= 0.0) {
+        bail!(
+            "{}: the value {} at index {at} has no logarithm (use_logdata)",
+            path.display(),
+            values[at]
+        );
+    }
+    values.iter_mut().for_each(|value| *value = f64::from(*value).ln() as f32);
+    Ok(())
 }
 
 fn read_array(path: &Path, format: Format, layout: &Layout, reading: &Reading) -> Result<Vec<f32>> {

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use super::draws::Draws;
-use super::ensemble::{Ensemble, Split};
+use super::ensemble::Ensemble;
+use super::member::Split;
 use super::npy;
 use crate::config::DatasetConfig;
 

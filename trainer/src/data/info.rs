@@ -8,8 +8,9 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use super::dtype::{ByteOrder, Dtype};
-use super::ensemble::{Axis, Parameter, Value};
+use super::ensemble::Axis;
 use super::formats::Reading;
+use super::member::{Parameter, Value};
 use crate::config::{Section, hint, parse_yaml};
 
 /// What `field.yaml` says; empty where there is none.

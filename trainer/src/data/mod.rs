@@ -2,8 +2,9 @@
 //!
 //! Everything is in host memory; tensors are made elsewhere.
 //!
-//! - `ensemble`: the result; `table` and `reference` list its members, `field` reads their values,
-//!   `info` is `field.yaml`
+//! - `ensemble`: the result, made of what is in `member`; `table` and `reference` list its members,
+//!   `field` reads their values, `info` is `field.yaml`
+//! - `lattice`: its points, and interpolation between them
 //! - `batch`: what a training step sees; `pairs` moves its points and parameters, `importance`
 //!   draws some more often, `draws` are random numbers
 //! - `formats`: one way to ask every file that knows its own shape: `npy`, `npz`, `vtk`, `vti`,
@@ -20,6 +21,8 @@ mod hdf5;
 mod images;
 mod importance;
 mod info;
+mod lattice;
+mod member;
 mod netcdf;
 pub mod npy;
 mod npz;
@@ -32,8 +35,10 @@ mod table;
 mod vti;
 mod vtk;
 
-pub use batch::{Batch, BatchPlan, lattice_points, push_coordinates};
-pub use ensemble::{Axis, Ensemble, LoadOptions, Member, Normalization, Parameter, Split, Value};
+pub use batch::{Batch, BatchPlan};
+pub use ensemble::{Axis, Ensemble, LoadOptions};
 pub use importance::Importance;
+pub use lattice::{lattice_points, push_coordinates};
+pub use member::{Member, Normalization, Parameter, Split, Value};
 pub use pairs::{Noise, Pairs};
 pub use pickle::read_index_lists;

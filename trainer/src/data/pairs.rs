@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 
 use super::draws::Draws;
 use super::ensemble::Ensemble;
+use super::lattice::Corners;
 use crate::config::{DatasetConfig, PairsChoice};
 
 /// Where the published configurations cut noise off, in standard deviations.
@@ -43,12 +44,6 @@ pub struct Noise {
 
 /// Members that a target is interpolated between, with weights that sum to 1.
 pub(super) type Blend = Vec<(usize, f64)>;
-
-/// Lattice points around a place, with their weights: the first `count` are used.
-pub(super) struct Corners {
-    points: [(usize, f64); 8],
-    count: usize,
-}
 
 impl Pairs {
     /// Every target as it is in the data.
@@ -200,52 +195,6 @@ impl Noise {
     fn draw(&self, axis: usize, draws: &mut Draws) -> f64 {
         let limit = self.limits[axis];
         (self.deviations[axis] * draws.normal()).clamp(-limit, limit)
-    }
-}
-
-impl Corners {
-    fn at(point: usize) -> Self {
-        let mut points = [(0, 0.0); 8];
-        points[0] = (point, 1.0);
-        Self { points, count: 1 }
-    }
-
-    /// Multilinear weights at `coords` in `[-1, 1]`, x first, in a lattice of `dims`.
-    fn around(coords: &[f64], dims: &[usize]) -> Self {
-        let mut corners = Self::at(0);
-        let mut stride = 1;
-        for (&x, &size) in coords.iter().zip(dims.iter().rev()) {
-            let last = (size - 1) as f64;
-            let place = ((x + 1.0) * 0.5 * last).clamp(0.0, last);
-            // The last point ends the last cell.
-            let cell = (place as usize).min(size - 2);
-            let weight = place - cell as f64;
-            for n in 0..corners.count {
-                let (point, share) = corners.points[n];
-                corners.points[n] = (point + cell * stride, share * (1.0 - weight));
-                corners.points[n + corners.count] = (point + (cell + 1) * stride, share * weight);
-            }
-            corners.count *= 2;
-            stride *= size;
-        }
-        corners
-    }
-
-    /// The value of `blend` there: one number of each component.
-    pub fn value(&self, blend: &Blend, ensemble: &Ensemble, value: &mut [f32]) {
-        let width = value.len();
-        for (component, value) in value.iter_mut().enumerate() {
-            let of = |field: &[f32]| -> f64 {
-                let corners = self.points[..self.count].iter();
-                let share = |&(point, weight): &(usize, f64)| {
-                    weight * f64::from(field[point * width + component])
-                };
-                corners.map(share).sum()
-            };
-            let shares =
-                blend.iter().map(|&(member, weight)| weight * of(&ensemble.fields[member]));
-            *value = shares.sum::<f64>() as f32;
-        }
     }
 }
 

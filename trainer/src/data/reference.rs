@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::ensemble::{Listing, Split, member};
+use super::ensemble::Listing;
 use super::formats::Format;
 use super::info::FieldInfo;
+use super::member::{Member, Split};
 use super::{npy, pickle};
 use crate::config::DatasetConfig;
 
@@ -54,7 +55,7 @@ pub(super) fn read(folder: &Path, config: &DatasetConfig, info: &FieldInfo) -> R
         }
         let pairs = listing.parameters.iter().zip(&values[1..]);
         let physical = pairs.map(|(p, &value)| p.denormalize(value)).collect();
-        listing.members.push(member(file, split, physical));
+        listing.members.push(Member::new(file, split, physical));
     }
     let unused = rows.len() - listing.members.len();
     if unused > 0 {

@@ -9,8 +9,9 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use csv::{Reader, StringRecord};
 
-use super::ensemble::{Listing, Member, Split, member};
+use super::ensemble::Listing;
 use super::info::FieldInfo;
+use super::member::{Member, Split};
 
 const FILE: &str = "params.csv";
 
@@ -129,7 +130,7 @@ impl Columns {
         };
         let numbers = self.parameters.iter();
         let numbers = numbers.map(|(column, name)| parse_number(cell(*column), name));
-        Ok(member(file, split, numbers.collect::<Result<_>>()?))
+        Ok(Member::new(file, split, numbers.collect::<Result<_>>()?))
     }
 }
 

@@ -14,14 +14,20 @@ struct Errors {
     mse: f64,
     squared_error: f64,
     squared_norm: f64,
+    largest: f64,
+}
+
+/// Least and greatest value of the training members.
+fn range(ensemble: &TinyEnsemble) -> (f32, f32) {
+    (0..MEMBERS)
+        .filter(|m| !HELD_OUT.contains(m))
+        .flat_map(|m| ensemble.field(m))
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
 }
 
 /// The errors of the baked file `model.drr` on member `m`.
 fn errors(scratch: &Scratch, ensemble: &TinyEnsemble, m: usize) -> Errors {
-    let training = (0..MEMBERS).filter(|m| !HELD_OUT.contains(m));
-    let (low, high) = training
-        .flat_map(|m| ensemble.field(m))
-        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+    let (low, high) = range(ensemble);
     let scale = f64::from(high) - f64::from(low);
     let (model, out) = (scratch.path("model.drr"), scratch.path("answer.npy"));
     let parameters = ensemble.assignments(m);
@@ -33,6 +39,7 @@ fn errors(scratch: &Scratch, ensemble: &TinyEnsemble, m: usize) -> Errors {
     Errors {
         mse: squared_error / truth.len() as f64 / (scale * scale),
         squared_error,
+        largest: pairs.clone().map(|(answer, truth)| (answer - truth).abs()).fold(0.0, f64::max),
         squared_norm: pairs.map(|(_, truth)| truth * truth).sum(),
     }
 }
@@ -45,7 +52,7 @@ fn psnr(mse: f64) -> f64 {
 fn check(quality: &Value, errors: &[Errors], split: &str) {
     let quality = &quality[split];
     let keys: Vec<_> = quality.as_object().expect("a split").keys().map(String::as_str).collect();
-    assert_eq!(keys, ["psnr", "psnr_mean", "ssim", "rel_l2", "fields"]);
+    assert_eq!(keys, ["psnr", "psnr_mean", "ssim", "rel_l2", "max_error", "fields"]);
     let number = |key: &str| quality[key].as_f64().expect("a number");
     let mean = |f: &dyn Fn(&Errors) -> f64| errors.iter().map(f).sum::<f64>() / errors.len() as f64;
     let sums = (mean(&|e| e.squared_error), mean(&|e| e.squared_norm));
@@ -59,6 +66,7 @@ fn check(quality: &Value, errors: &[Errors], split: &str) {
     close("psnr", psnr(mean(&|e| e.mse)), 1e-3);
     close("psnr_mean", mean(&|e| psnr(e.mse)), 1e-3);
     close("rel_l2", (sums.0 / sums.1).sqrt(), 1e-6);
+    close("max_error", errors.iter().map(|e| e.largest).fold(0.0, f64::max), 1e-5);
     close("fields", errors.len() as f64, 1e-9);
     assert!((0.5..1.0).contains(&number("ssim")), "{quality}");
     assert!((number("psnr") - number("psnr_mean")).abs() > 1e-3, "the two means must differ");
@@ -93,12 +101,13 @@ fn the_table_says_the_same_as_json_and_files_hold_every_member() {
             (format!("{:.2} dB", number("psnr_mean")), "psnr_mean"),
             (format!("{:.4}", number("ssim")), "ssim"),
             (format!("{:.5}", number("rel_l2")), "rel_l2"),
+            (format!("{:.4}", number("max_error")), "max_error"),
         ] {
             assert!(row.contains(&text), "{split} {what}: no {text} in {row}");
         }
     }
     let mut lines = csv.lines();
-    assert_eq!(lines.next(), Some("split,member,mse,psnr,ssim,rel_l2"));
+    assert_eq!(lines.next(), Some("split,member,mse,psnr,ssim,rel_l2,max_error,resolution"));
     let mut members: Vec<_> = lines.map(|line| line.split(',').nth(1).expect("a name")).collect();
     members.sort_unstable();
     assert_eq!(members, ["m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7"]);
@@ -111,6 +120,48 @@ fn the_table_says_the_same_as_json_and_files_hold_every_member() {
         let psnr: f64 = record.split(',').nth(3).expect("PSNR").parse().expect("a number");
         assert!(row.contains(&format!("{psnr:.2} dB")), "{row} {record}");
     }
+}
+
+#[test]
+fn training_on_reduced_fields_is_judged_at_both_resolutions() {
+    let (scratch, ensemble) = (Scratch::small(), TinyEnsemble::default());
+    let (low, high) = range(&ensemble);
+    let (low, high) =
+        (format!("dataset.param.data_min={low}"), format!("dataset.param.data_max={high}"));
+    let reduced = ["--set", "dataset.param.dim_scale_factor=0.7", "--set", &low, "--set", &high];
+    scratch.train("run", &[&reduced[..], &["--steps", "150"]].concat());
+    let said = scratch.text("run/log.txt");
+    assert!(said.contains("[5, 6, 7] are reduced to [3, 4, 4]"), "{said}");
+    scratch.bake("run", "model.drr");
+    let quality = scratch.eval("run");
+    let of = |wanted: bool| -> Vec<Errors> {
+        let members = (0..MEMBERS).filter(|m| HELD_OUT.contains(m) == wanted);
+        members.map(|m| errors(&scratch, &ensemble, m)).collect()
+    };
+    check(&quality["full_resolution"], &of(false), "train");
+    check(&quality["full_resolution"], &of(true), "test");
+    let psnr = |part: &Value| part["test"]["psnr"].as_f64().expect("a number");
+    let difference = psnr(&quality) - psnr(&quality["full_resolution"]);
+    assert!(difference.abs() > 1e-3 && difference.abs() < 10.0, "{quality}");
+
+    let table = drr_train_ok(&["eval", &scratch.path("run")]);
+    assert!(table.contains("fields of [3, 4, 4]\n") && table.contains("fields of [5, 6, 7]\n"));
+    let csv = scratch.text("run/eval/members.csv");
+    assert_eq!(csv.lines().filter(|line| line.ends_with(",3x4x4")).count(), MEMBERS);
+    assert_eq!(csv.lines().filter(|line| line.ends_with(",5x6x7")).count(), MEMBERS);
+}
+
+#[test]
+fn held_out_members_beyond_the_training_are_named() {
+    let scratch = Scratch::small();
+    let m5 = TinyEnsemble::default().physical_parameters(5)[0];
+    scratch.replace("ens/params.csv", &format!("m5.raw,test,{m5},"), "m5.raw,test,1.5,");
+    scratch.train("run", &[]);
+    let output = drr_train(&["eval", &scratch.path("run"), "--pictures", "0"]);
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    let note = "held-out member m5 extrapolates: density is 1.5, training has ";
+    assert!(output.status.success() && said.contains(note), "{said}");
+    assert_eq!(said.matches("extrapolates").count(), 1, "{said}");
 }
 
 #[test]
@@ -171,4 +222,30 @@ fn the_measured_quality_goes_into_the_baked_file() {
     scratch.bake("run", "later.drr");
     assert_eq!(provenance("later.drr")["steps"], 5);
     assert!(provenance("later.drr").get("quality").is_none(), "{}", provenance("later.drr"));
+}
+
+#[test]
+fn the_page_has_everything_and_needs_nothing() {
+    let scratch = Scratch::small();
+    scratch.replace("ens/field.yaml", "energy", "energy <b>");
+    scratch.train("run", &["--steps", "20"]);
+    let table = drr_train_ok(&["eval", &scratch.path("run")]);
+    assert!(table.contains("run/eval/report.html"), "{table}");
+    let page = scratch.text("run/eval/report.html");
+    for outside in ["http", "src=\"/", "<link", "@import", "url("] {
+        assert!(!page.contains(outside), "{outside} in the page");
+    }
+    assert!(page.contains("<title>run: evaluation after 20 steps</title>"));
+    assert!(page.contains("energy &lt;b&gt; [J]") && !page.contains("energy <b>"), "escaped");
+    let count = |text: &str| page.matches(text).count();
+    // Five slices of each of two held-out members, of which the middle one is shown; the curve.
+    assert_eq!((count("class=\"slice\""), count("data-slice=\"2\"")), (10, 2));
+    assert_eq!((count(" hidden src"), count("type=\"range\"")), (8, 2));
+    assert_eq!(count("data:image/png;base64,iVBORw0KGgo"), 11);
+    assert_eq!((count("<svg"), count("class=\"train\" cx"), count("class=\"test\" cx")), (2, 12, 4));
+    assert_eq!(count("<tr><td>m"), MEMBERS);
+    // Whoever wants no pictures gets none.
+    drr_train_ok(&["eval", &scratch.path("run"), "--pictures", "0"]);
+    let page = scratch.text("run/eval/report.html");
+    assert!(!page.contains("class=\"slice\"") && page.contains("<svg"));
 }

@@ -1,6 +1,7 @@
 //! `drr-train eval`
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use drr::{OpenOptions, Runtime};
@@ -9,18 +10,21 @@ use serde_json::json;
 use super::print;
 use crate::config::ModelConfig;
 use crate::data::{Ensemble, LoadOptions};
+use crate::eval::html::{Page, View};
 use crate::eval::pictures::{Slice, comparison};
 use crate::eval::report::Report;
 use crate::eval::{evaluate, predict};
 use crate::files::write_atomically;
-use crate::progress::Progress;
+use crate::progress::{Progress, say};
 use crate::train::run::Run;
 
 /// Judge a run on its training and held-out members.
 ///
 /// The last checkpoint is baked and asked through the runtime, as users will. PSNR and SSIM are of
-/// values normalised by the training data (range 1), the relative L2 error of physical values.
-/// Writes tables and pictures to RUN/eval.
+/// values normalised by the training data (range 1), the relative L2 error and the largest error of
+/// physical values. A run on reduced fields (dim_scale_factor) is judged on them and on the full
+/// ones. Held-out members with parameters beyond those of training are named.
+/// Writes tables, pictures and report.html, which has all of them, to RUN/eval.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -57,6 +61,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let options = LoadOptions { model_dims: model.encoder.dims(), components: model.out_dim };
     let ensemble = Ensemble::load(&config.dataset, &options)?;
     run.check_data(&ensemble, &config)?;
+    for note in ensemble.extrapolations() {
+        say(&format!("note: {note}"));
+    }
     let folder = run.path("eval");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}", folder.display()))?;
@@ -68,17 +75,22 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = Runtime::open(&baked, &OpenOptions { threads, ..Default::default() })?;
 
-    let members: Vec<usize> = ensemble.train().chain(ensemble.test()).collect();
-    ensure!(!members.is_empty(), "the data have no members");
-    let progress = Progress::new("evaluating", "members", members.len() as u64);
-    let scores = evaluate(&runtime, &ensemble, &members, &progress)?;
-    progress.finish();
-    let report = Report::new(&ensemble, &members, &scores);
+    let mut report = Report::default();
+    judge(&runtime, &ensemble, &mut report)?;
+    let ensemble = match config.dataset.dim_scale_factor {
+        1.0 => ensemble,
+        _ => {
+            let full = ensemble.at_full_resolution(&config.dataset, &options)?;
+            drop(ensemble);
+            judge(&runtime, &full, &mut report)?;
+            full
+        }
+    };
     report.write_csv(&folder.join("members.csv"))?;
     let summary = json!({"steps": checkpoint.steps, "quality": report.json()});
     write_atomically(&folder.join("summary.json"), &serde_json::to_vec_pretty(&summary)?)?;
 
-    let mut pictures = Vec::new();
+    let (mut written, mut views) = (vec![folder.join("members.csv")], Vec::new());
     for member in ensemble.test().take(arguments.pictures) {
         let prediction = predict(&runtime, &ensemble, member)?;
         let slice = |values| Slice { values, dims: &ensemble.dims, outputs: ensemble.values.len() };
@@ -86,13 +98,36 @@ pub fn run(arguments: Arguments) -> Result<()> {
         let path = folder.join(format!("slice-{name}.png"));
         let (truth, prediction) = (slice(&ensemble.fields[member]), slice(&prediction));
         let title = format!("{}, held-out member {name}, middle slice", ensemble.values[0].name);
-        comparison(&path, &title, &truth, &prediction, |v| ensemble.denormalize(v))?;
-        pictures.push(path);
+        let scale = |v| ensemble.denormalize(v);
+        comparison(&path, &title, &truth, &prediction, scale)?;
+        views.push(View::new(name, &truth, &prediction, scale)?);
+        written.push(path);
     }
+    let page = Page {
+        run: arguments.run.canonicalize()?.file_name().unwrap_or_default().to_string_lossy().into(),
+        steps: checkpoint.steps,
+        report: &report,
+        ensemble: &ensemble,
+        views,
+        loss: std::fs::read(run.path("loss.png")).ok(),
+    };
+    let path = folder.join("report.html");
+    write_atomically(&path, page.html().as_bytes())?;
+    written.push(path);
     if arguments.json {
         return print(report.json());
     }
     print(report.text())?;
-    print(format_args!("written: {}", folder.join("members.csv").display()))?;
-    pictures.iter().try_for_each(|path| print(format_args!("written: {}", path.display())))
+    written.iter().try_for_each(|path| print(format_args!("written: {}", path.display())))
+}
+
+/// Adds the scores of all members.
+fn judge(runtime: &Arc<Runtime>, ensemble: &Ensemble, report: &mut Report) -> Result<()> {
+    let members: Vec<usize> = ensemble.train().chain(ensemble.test()).collect();
+    ensure!(!members.is_empty(), "the data have no members");
+    let progress = Progress::new("evaluating", "members", members.len() as u64);
+    let scores = evaluate(runtime, ensemble, &members, &progress)?;
+    progress.finish();
+    report.add(ensemble, &members, &scores);
+    Ok(())
 }

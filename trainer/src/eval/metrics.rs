@@ -12,6 +12,8 @@ pub struct Score {
     pub squared_error: f64,
     /// Sum of squares of the true physical values.
     pub squared_norm: f64,
+    /// Largest difference of physical values.
+    pub max_error: f64,
 }
 
 impl Score {
@@ -39,6 +41,8 @@ pub struct Summary {
     pub ssim: f64,
     /// Relative L2 error over all fields as one vector.
     pub rel_l2: f64,
+    /// Largest difference of physical values in any field.
+    pub max_error: f64,
 }
 
 impl Summary {
@@ -56,6 +60,10 @@ impl Summary {
             psnr_mean: mean(Score::psnr),
             ssim: mean(|s| s.ssim),
             rel_l2: relative(sum(|s| s.squared_error), sum(|s| s.squared_norm)),
+            // Not `max`, which passes over NaN.
+            max_error: scores
+                .iter()
+                .fold(0.0, |most, s| if s.max_error <= most { most } else { s.max_error }),
         })
     }
 }
@@ -170,7 +178,8 @@ mod tests {
 
     #[test]
     fn summaries_tell_the_mean_of_errors_from_the_mean_of_psnr() {
-        let score = |mse| Score { mse, ssim: 0.5, squared_error: mse, squared_norm: 1.0 };
+        let score =
+            |mse| Score { mse, ssim: 0.5, squared_error: mse, squared_norm: 1.0, max_error: mse };
         let summary = Summary::of(&[score(1e-2), score(1e-4)]).unwrap();
         assert!((summary.psnr - psnr(0.00505)).abs() < 1e-12);
         assert!((summary.psnr_mean - 30.0).abs() < 1e-9);

@@ -2,6 +2,7 @@
 //! query; tables and pictures of it. What a model costs (`flops`) is counted, not measured.
 
 pub mod flops;
+pub mod html;
 pub mod metrics;
 pub mod pictures;
 pub mod report;
@@ -42,13 +43,16 @@ pub fn score(ensemble: &Ensemble, member: usize, prediction: &[f32]) -> Score {
         .sum::<f64>();
     let physical = |&v: &f32| ensemble.denormalize(v);
     let pairs = prediction.iter().map(physical).zip(truth.iter().map(physical));
-    let (mut squared_error, mut squared_norm) = (0.0, 0.0);
+    let (mut squared_error, mut squared_norm, mut max_error) = (0.0, 0.0, 0.0);
     for (p, t) in pairs {
+        let error: f64 = (p - t).abs();
+        // Not `max`, which passes over NaN.
+        max_error = if error <= max_error { max_error } else { error };
         squared_error += (p - t) * (p - t);
         squared_norm += t * t;
     }
     let mse = mean_squared_error(prediction, truth);
-    Score { mse, ssim: similarity / outputs as f64, squared_error, squared_norm }
+    Score { mse, ssim: similarity / outputs as f64, squared_error, squared_norm, max_error }
 }
 
 /// Scores of `members`, in order.

@@ -9,7 +9,7 @@ use plotters::prelude::*;
 
 use crate::files::write_atomically;
 
-/// A field to draw: the middle slice of its first dimension, or all of it if it has two.
+/// A field to draw, by slices along its first dimension, or all of it if it has two.
 pub struct Slice<'a> {
     /// `[D, H, W, out]` or `[H, W, out]`.
     pub values: &'a [f32],
@@ -36,15 +36,22 @@ const INK: RGBColor = RGBColor(40, 40, 48);
 const MISSING: RGBColor = RGBColor(200, 200, 200);
 
 impl Slice<'_> {
-    fn size(&self) -> (usize, usize) {
+    /// Height and width.
+    pub(super) fn size(&self) -> (usize, usize) {
         let [.., height, width] = self.dims else { return (1, self.dims[0]) };
         (*height, *width)
     }
 
-    fn pixels(&self) -> Vec<f64> {
+    /// Slices along the first of three dimensions.
+    pub(super) fn count(&self) -> usize {
         let (height, width) = self.size();
-        let slices = self.values.len() / (height * width * self.outputs).max(1);
-        let start = slices / 2 * height * width;
+        self.values.len() / (height * width * self.outputs).max(1)
+    }
+
+    /// The values of a slice, row by row.
+    pub(super) fn pixels(&self, index: usize) -> Vec<f64> {
+        let (height, width) = self.size();
+        let start = index * height * width;
         (start..start + height * width).map(|i| f64::from(self.values[i * self.outputs])).collect()
     }
 }
@@ -62,7 +69,7 @@ pub fn comparison(
     scale: impl Fn(f32) -> f64,
 ) -> Result<()> {
     let physical = |slice: &Slice<'_>| -> Vec<f64> {
-        slice.pixels().into_iter().map(|v| scale(v as f32)).collect()
+        slice.pixels(slice.count() / 2).into_iter().map(|v| scale(v as f32)).collect()
     };
     let (truth_pixels, prediction_pixels) = (physical(truth), physical(prediction));
     let range = range_of(&truth_pixels);
@@ -82,7 +89,7 @@ pub fn comparison(
 /// # Errors
 /// If the picture cannot be written.
 pub fn field(path: &Path, title: &str, slice: &Slice<'_>) -> Result<()> {
-    let pixels = slice.pixels();
+    let pixels = slice.pixels(slice.count() / 2);
     let range = range_of(&pixels);
     let panel = Panel { title: String::new(), pixels, range, map: viridis };
     draw(path, title, &[panel], slice.size())
@@ -214,7 +221,7 @@ fn register_font() -> Result<()> {
     result
 }
 
-fn range_of(values: &[f64]) -> (f64, f64) {
+pub(super) fn range_of(values: &[f64]) -> (f64, f64) {
     let finite = || values.iter().filter(|value| value.is_finite());
     let low = finite().fold(f64::INFINITY, |low, &v| low.min(v));
     let high = finite().fold(f64::NEG_INFINITY, |high, &v| high.max(v));
@@ -225,19 +232,19 @@ fn range_of(values: &[f64]) -> (f64, f64) {
     }
 }
 
-fn short(value: f64) -> String {
+pub(super) fn short(value: f64) -> String {
     match value.abs() {
         a if a >= 1e4 || (a < 1e-2 && a > 0.0) => format!("{value:.1e}"),
         _ => format!("{value:.2}"),
     }
 }
 
-fn viridis(t: f64) -> RGBColor {
+pub(super) fn viridis(t: f64) -> RGBColor {
     ViridisRGB.get_color(t)
 }
 
 /// Blue below, white at the middle, red above.
-fn diverging(t: f64) -> RGBColor {
+pub(super) fn diverging(t: f64) -> RGBColor {
     let ends = if t < 0.5 { [33.0, 102.0, 172.0] } else { [178.0, 24.0, 43.0] };
     let strength = (2.0 * t - 1.0).abs();
     let [r, g, b] = ends.map(|end| (255.0 + (end - 255.0) * strength) as u8);

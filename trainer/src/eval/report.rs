@@ -10,71 +10,66 @@ use super::metrics::{Score, Summary};
 use crate::data::{Ensemble, Split};
 use crate::files::write_atomically;
 
-/// Scores of members, by split.
+/// Scores of members, by resolution and split.
+#[derive(Default)]
 pub struct Report {
+    parts: Vec<Part>,
+}
+
+/// Scores at one resolution.
+struct Part {
+    /// Shape of the fields.
+    dims: Vec<usize>,
     rows: Vec<Row>,
 }
 
 struct Row {
+    /// Its index in the ensemble.
+    index: usize,
     split: Split,
     member: String,
     score: Score,
 }
 
 impl Report {
-    /// `members` and their `scores`, in the same order.
-    pub fn new(ensemble: &Ensemble, members: &[usize], scores: &[Score]) -> Self {
-        let row = |(&member, &score): (&usize, &Score)| {
-            let member = &ensemble.members[member];
-            Row { split: member.split, member: member.name.clone(), score }
+    /// Adds `members` of `ensemble` and their `scores`, in the same order: first those at the
+    /// resolution of the training, then, where that was reduced, those at full resolution.
+    pub fn add(&mut self, ensemble: &Ensemble, members: &[usize], scores: &[Score]) {
+        let row = |(&index, &score): (&usize, &Score)| {
+            let member = &ensemble.members[index];
+            Row { index, split: member.split, member: member.name.clone(), score }
         };
-        Self { rows: members.iter().zip(scores).map(row).collect() }
+        let rows = members.iter().zip(scores).map(row).collect();
+        self.parts.push(Part { dims: ensemble.dims.clone(), rows });
     }
 
-    /// Summary of a split; `None` if it has no members.
-    pub fn summary(&self, split: Split) -> Option<Summary> {
-        let scores: Vec<_> =
-            self.rows.iter().filter(|row| row.split == split).map(|row| row.score).collect();
-        Summary::of(&scores)
+    /// Scores at the highest resolution, with their members' indices.
+    pub fn last_scores(&self) -> Vec<(usize, Score)> {
+        let rows = self.parts.iter().next_back().map_or(&[][..], |part| &part.rows);
+        rows.iter().map(|row| (row.index, row.score)).collect()
     }
 
-    /// `{"train": {"psnr", "psnr_mean", "ssim", "rel_l2", "fields"}, "test": {...}}`; null for a
-    /// split without members.
+    /// `{"train": {"psnr", "psnr_mean", "ssim", "rel_l2", "max_error", "fields"}, "test": {...}}`;
+    /// null for a split without members. With `"full_resolution": {"train", "test"}` if training
+    /// was at a reduced one.
     pub fn json(&self) -> Value {
-        let summaries = Split::ALL.into_iter().map(|split| {
-            let value = self.summary(split).map(|s| {
-                json!({
-                    "psnr": s.psnr, "psnr_mean": s.psnr_mean, "ssim": s.ssim, "rel_l2": s.rel_l2,
-                    "fields": s.fields,
-                })
-            });
-            (split.name().to_owned(), value.unwrap_or_default())
-        });
-        Value::Object(summaries.collect::<Map<_, _>>())
+        let mut parts = self.parts.iter().map(Part::json);
+        let mut json = parts.next().unwrap_or_default();
+        if let Some(full) = parts.next() {
+            json.insert("full_resolution".to_owned(), Value::Object(full));
+        }
+        Value::Object(json)
     }
 
-    /// A table for people: the summaries, then each held-out field.
+    /// Tables for people: for each resolution the summaries, then each held-out field.
     pub fn text(&self) -> String {
-        let mut text =
-            String::from("split  fields   PSNR (of mean MSE)  mean PSNR    SSIM   rel. L2\n");
-        for split in Split::ALL {
-            if let Some(s) = self.summary(split) {
-                let name = split.name();
-                let Summary { fields, psnr, psnr_mean, ssim, rel_l2 } = s;
-                let _ = writeln!(
-                    text,
-                    "{name:5}  {fields:6}   {psnr:15.2} dB  {psnr_mean:6.2} dB  {ssim:6.4}  {rel_l2:8.5}"
-                );
-            }
-        }
-        if self.summary(Split::Test).is_some() {
-            text.push_str("\nheld-out member             PSNR      SSIM   rel. L2\n");
-        }
-        for Row { member, score, .. } in self.rows.iter().filter(|row| row.split == Split::Test) {
-            let (psnr, l2) = (score.psnr(), score.relative_l2());
-            let _ = writeln!(text, "{member:24}  {psnr:5.2} dB  {:6.4}  {l2:8.5}", score.ssim);
-        }
-        text
+        let parts: Vec<_> = (self.parts.iter())
+            .map(|part| match self.parts.len() {
+                1 => part.text(),
+                _ => format!("fields of {:?}\n{}", part.dims, part.text()),
+            })
+            .collect();
+        parts.join("\n")
     }
 
     /// Writes every field's scores as CSV.
@@ -83,13 +78,67 @@ impl Report {
     /// If the file cannot be written.
     pub fn write_csv(&self, path: &Path) -> Result<()> {
         let mut csv = csv::Writer::from_writer(Vec::new());
-        csv.write_record(["split", "member", "mse", "psnr", "ssim", "rel_l2"])?;
-        for Row { split, member, score } in &self.rows {
-            let numbers = [score.mse, score.psnr(), score.ssim, score.relative_l2()];
-            let mut record = vec![split.name().to_owned(), member.clone()];
-            record.extend(numbers.map(|number| number.to_string()));
-            csv.write_record(&record)?;
+        let names = ["split", "member", "mse", "psnr", "ssim", "rel_l2", "max_error", "resolution"];
+        csv.write_record(names)?;
+        for part in &self.parts {
+            let sizes: Vec<_> = part.dims.iter().map(usize::to_string).collect();
+            for Row { split, member, score, .. } in &part.rows {
+                let s = score;
+                let numbers = [s.mse, s.psnr(), s.ssim, s.relative_l2(), s.max_error];
+                let mut record = vec![split.name().to_owned(), member.clone()];
+                record.extend(numbers.map(|number| number.to_string()));
+                record.push(sizes.join("x"));
+                csv.write_record(&record)?;
+            }
         }
         write_atomically(path, &csv.into_inner()?)
+    }
+}
+
+impl Part {
+    /// Summary of a split; `None` if it has no members.
+    fn summary(&self, split: Split) -> Option<Summary> {
+        let scores: Vec<_> =
+            self.rows.iter().filter(|row| row.split == split).map(|row| row.score).collect();
+        Summary::of(&scores)
+    }
+
+    fn json(&self) -> Map<String, Value> {
+        let summaries = Split::ALL.into_iter().map(|split| {
+            let value = self.summary(split).map(|s| {
+                json!({
+                    "psnr": s.psnr, "psnr_mean": s.psnr_mean, "ssim": s.ssim, "rel_l2": s.rel_l2,
+                    "max_error": s.max_error, "fields": s.fields,
+                })
+            });
+            (split.name().to_owned(), value.unwrap_or_default())
+        });
+        summaries.collect()
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::from(
+            "split  fields   PSNR (of mean MSE)  mean PSNR    SSIM   rel. L2  max. error\n",
+        );
+        for split in Split::ALL {
+            if let Some(s) = self.summary(split) {
+                let name = split.name();
+                let Summary { fields, psnr, psnr_mean, ssim, rel_l2, max_error } = s;
+                let _ = writeln!(
+                    text,
+                    "{name:5}  {fields:6}   {psnr:15.2} dB  {psnr_mean:6.2} dB  {ssim:6.4}  \
+                     {rel_l2:8.5}  {max_error:10.4}"
+                );
+            }
+        }
+        if self.summary(Split::Test).is_some() {
+            text.push_str("\nheld-out member             PSNR      SSIM   rel. L2  max. error\n");
+        }
+        for Row { member, score, .. } in self.rows.iter().filter(|row| row.split == Split::Test) {
+            let (psnr, l2, most) = (score.psnr(), score.relative_l2(), score.max_error);
+            let ssim = score.ssim;
+            let _ = writeln!(text, "{member:24}  {psnr:5.2} dB  {ssim:6.4}  {l2:8.5}  {most:10.4}");
+        }
+        text
     }
 }

@@ -18,7 +18,11 @@
 
 vtkStandardNewMacro(vtkDRRProbe);
 
-vtkDRRProbe::vtkDRRProbe() { this->SetPrefix("drr_"); }
+vtkDRRProbe::vtkDRRProbe() {
+    this->SetNumberOfInputPorts(1);
+    this->SetNumberOfOutputPorts(1);
+    this->SetPrefix("drr_");
+}
 
 vtkDRRProbe::~vtkDRRProbe() {
     this->SetPrefix(nullptr);
@@ -149,9 +153,9 @@ void vtkDRRProbe::WarnIfOutside(vtkDataSet *input) {
         const double low = bounds[2 * k], high = bounds[2 * k + 1];
         if (high < axis.min || low > axis.max) {
             vtkWarningMacro("the whole mesh is outside of the domain: its "
-                            << std::string(axis.name) << " is " << low << " to " << high << ", that of the file "
-                            << axis.min << " to " << axis.max << " " << std::string(axis.unit)
-                            << ". Are its coordinates in the same unit?");
+                            << std::string(axis.name) << " is " << low << " to " << high
+                            << ", that of the file " << axis.min << " to " << axis.max << " "
+                            << std::string(axis.unit) << ". Are its coordinates in the same unit?");
             return;
         }
     }

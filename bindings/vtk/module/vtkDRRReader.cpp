@@ -27,7 +27,7 @@ struct vtkDRRReader::Image {
     std::array<double, 3> spacing{1, 1, 1};
 };
 
-vtkDRRReader::vtkDRRReader() { this->SetNumberOfInputPorts(0); }
+vtkDRRReader::vtkDRRReader() { this->SetNumberOfOutputPorts(1); }
 
 void vtkDRRReader::PrintSelf(ostream &os, vtkIndent indent) {
     this->Superclass::PrintSelf(os, indent);

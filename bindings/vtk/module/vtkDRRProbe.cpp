@@ -40,6 +40,8 @@ vtkDataSet *vtkDRRProbe::GetOutput() {
     return vtkDataSet::SafeDownCast(this->GetOutputDataObject(0));
 }
 
+void vtkDRRProbe::SetInputData(vtkDataObject *mesh) { this->SetInputDataInternal(0, mesh); }
+
 int vtkDRRProbe::FillInputPortInformation(int, vtkInformation *info) {
     info->Set(vtkAlgorithm::INPUT_REQUIRED_DATA_TYPE(), "vtkDataSet");
     return 1;

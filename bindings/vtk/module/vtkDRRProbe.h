@@ -16,6 +16,7 @@
 
 #include "vtkDRRAlgorithm.h"
 
+class vtkDataObject;
 class vtkDataSet;
 class vtkDataSetAttributes;
 
@@ -30,6 +31,9 @@ class VTKDRR_EXPORT vtkDRRProbe : public vtkDRRAlgorithm {
     void PrintSelf(ostream &os, vtkIndent indent) override;
 
     vtkDataSet *GetOutput();
+
+    /// A mesh that no filter makes.
+    void SetInputData(vtkDataObject *mesh);
 
     enum Policies { CLAMP = 0, FADE = 1, BLANK = 2, FAIL = 3 };
 

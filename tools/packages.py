@@ -29,6 +29,13 @@ PROGRAMS = (
     (("mpicc",), "libopenmpi-dev", "the tutorial's programs for many processes"),
     (("mpirun",), "openmpi-bin", "the same"),
     (("mcs",), "mono-mcs", "the C# binding"),
+    (("pvpython",), "python3-paraview", "the VTK module and the ParaView plugin"),
+    (
+        ("vtkProcessXML-pv5.11",),
+        "paraview-dev libdouble-conversion-dev libglew-dev liblz4-dev qtbase5-dev",
+        "the same",
+    ),
+    (("xvfb-run",), "xvfb xauth libgl1-mesa-dri", "the same"),
     (("mono",), "mono-runtime libmono-system-core4.0-cil", "the same"),
 )
 

@@ -1,21 +1,15 @@
-"""Draws a contour, on any number of ranks: PLUGIN MODEL PICTURE RANKS."""
+"""What all ranks have of a surrogate together: PLUGIN MODEL. Prints ranks, cells and range."""
 
 import sys
 
 from paraview import servermanager, simple
 
-plugin, model, path, ranks = sys.argv[1:]
+plugin, model = sys.argv[1:]
 simple.LoadPlugin(plugin, ns=vars(simple))
-found = servermanager.vtkProcessModule.GetProcessModule().GetNumberOfLocalPartitions()
-assert found == int(ranks), f"{found} ranks"
+ranks = servermanager.vtkProcessModule.GetProcessModule().GetNumberOfLocalPartitions()
 source = simple.OpenDataFile(model)
 source.Parameters = (14, 2.5, 5)
 source.Dimensions = (48, 48, 24)
-view = simple.CreateView("RenderView")
-view.OrientationAxesVisibility = 0
-contour = simple.Contour(Input=source, ContourBy=["POINTS", "disturbance"], Isosurfaces=[-0.03, 0.05])
-simple.ColorBy(simple.Show(contour, view), ("POINTS", "disturbance"))
-simple.GetColorTransferFunction("disturbance").RescaleTransferFunction(-0.1, 0.2)
-view.CameraPosition, view.CameraFocalPoint = (-8, -22, 16), (12, 9, 3)
-view.CameraViewUp, view.CameraViewAngle = (0, 0, 1), 28
-simple.SaveScreenshot(path, view, ImageResolution=(480, 360))
+source.UpdatePipeline()
+low, high = source.PointData["disturbance"].GetRange()
+print("found", ranks, source.GetDataInformation().GetNumberOfCells(), low, high, flush=True)

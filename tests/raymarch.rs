@@ -58,7 +58,8 @@ fn rays_show_the_surrogate() {
     let late = draw(&program, "late.ppm", &["26", "4", "5"]);
 
     // Before the air moves there is nothing to see; the front is orange, what follows it blue.
-    let orange = |pixels: &[u8]| pixels.chunks(3).filter(|p| p[0] > p[2].saturating_add(40)).count();
+    let orange =
+        |pixels: &[u8]| pixels.chunks(3).filter(|p| p[0] > p[2].saturating_add(40)).count();
     let blue = |pixels: &[u8]| pixels.chunks(3).filter(|p| p[2] > p[0].saturating_add(40)).count();
     assert!(orange(&early) > 20 && orange(&late) > 20 && blue(&late) > 20);
     let changed = early.iter().zip(&late).filter(|(a, b)| a.abs_diff(**b) > 30).count();

@@ -72,7 +72,7 @@ class Camera {
     }
 
     Vector ray(std::size_t x, std::size_t y) const {
-        const double scale = 0.6 / static_cast<double>(width_);
+        const double scale = 0.8 / static_cast<double>(width_);
         const double u = static_cast<double>(x) + 0.5 - 0.5 * static_cast<double>(width_);
         const double v = 0.5 * static_cast<double>(height_) - static_cast<double>(y) - 0.5;
         return unit(forward + u * scale * right_ + v * scale * up_);

@@ -14,7 +14,7 @@ C_SOURCES = $(shell find bindings examples tests -name '*.[ch]' -o -name '*.[ch]
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup build install wheel demo bench test packages unit test-aarch64 test-asan \
-	test-tsan test-miri fuzz fuzz-smoke test-python header kernels lint docs clean
+	test-tsan test-miri fuzz fuzz-smoke test-python test-paraview header kernels lint docs clean
 
 help: ## list these targets
 	@echo "usage: make TARGET"
@@ -43,7 +43,7 @@ bench: .libtorch ## measure queries against competitors and the machine's limit 
 	$(CARGO) bench -p drr-train --bench cpu_query -- --python $(PYTHON) \
 		$(if $(QUICK),--quick) $(MODEL:%=--model %) $(BENCH)
 
-TESTS = setup packages lint docs unit fuzz-smoke test-python
+TESTS = setup packages lint docs unit fuzz-smoke test-python test-paraview
 test: ## check everything: set-up, formats and lints, documentation, tests in all languages
 	@for step in $(TESTS); do \
 		echo "make test: $$step"; \
@@ -98,6 +98,9 @@ wheel: ## build the Python wheel, target/python/wheel (fetches setuptools)
 
 test-python: ## build the Python wheel and test it in a fresh environment (fetches numpy, xarray, mypy)
 	@PYTHON=$(PYTHON) CARGO=$(CARGO) bash tools/test_python.sh test
+
+test-paraview: ## build the VTK module and the ParaView plugin and test them, where ParaView is installed
+	@PYTHON=$(PYTHON) CARGO=$(CARGO) bash tests/paraview/run.sh
 
 kernels: ## compile the CUDA kernels to the PTX that the library embeds (fetches NVRTC, 50 MB)
 	@$(PYTHON) tools/ptx.py

@@ -29,6 +29,13 @@ PROGRAMS = (
     (("mpicc",), "libopenmpi-dev", "the tutorial's programs for many processes"),
     (("mpirun",), "openmpi-bin", "the same"),
     (("mcs",), "mono-mcs", "the C# binding"),
+    (("pvpython",), "python3-paraview", "the VTK module and the ParaView plugin"),
+    (
+        ("vtkProcessXML-pv5.11",),
+        "paraview-dev libdouble-conversion-dev libglew-dev liblz4-dev qtbase5-dev",
+        "the same",
+    ),
+    (("xvfb-run",), "xvfb xauth libgl1-mesa-dri", "the same"),
     (("mono",), "mono-runtime libmono-system-core4.0-cil", "the same"),
 )
 
@@ -41,13 +48,16 @@ CRATES = (
 # Those that take a minute; cargo-c takes ten, and its newest version a newer compiler.
 INSTALLED_CRATES = ("cargo-fuzz",)
 
+# ParaView and what it draws on are half a gigabyte: left to whoever wants the plugin.
+NOT_INSTALLED = {"pvpython", "vtkProcessXML-pv5.11", "xvfb-run"}
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--install", action="store_true", help="install what is missing")
     arguments = parser.parse_args()
     if arguments.install:
-        install(missing(PROGRAMS))
+        install([row for row in missing(PROGRAMS) if not NOT_INSTALLED.intersection(row[0])])
         install_crates(missing(CRATES))
     absent, crates = missing(PROGRAMS), missing(CRATES)
     for names, _, purpose in absent + crates:

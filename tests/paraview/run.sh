@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Builds the VTK module and the ParaView plugin, and tests them with ParaView's Python, without a
+# screen. Run by `make test-paraview`; arguments go to unittest. Without ParaView it says what it
+# skips.
+#
+# DRR_PREFIX names an installed drr; without it the library is built and installed below the target
+# folder.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+for program in pvpython vtkProcessXML-pv5.11 xvfb-run cmake; do
+    if ! command -v $program >/dev/null; then
+        echo "skipped: the ParaView plugin ($program is not installed)"
+        exit 0
+    fi
+done
+
+folder=${CARGO_TARGET_DIR:-target}/paraview
+mkdir -p "$folder"
+folder=$(cd "$folder" && pwd)
+prefix=${DRR_PREFIX:-$folder/prefix}
+if [ -z "${DRR_PREFIX:-}" ]; then
+    "${PYTHON:-python3}" tools/install.py --prefix "$prefix" >/dev/null
+fi
+
+# What ParaView has of VTK is not beside other VTKs of the system.
+config=$(find /usr/lib* /usr/local/lib* -name vtk-config.cmake -path '*paraview*' 2>/dev/null | head -n 1)
+build() {
+    cmake -S "bindings/$1" -B "$folder/$1" -DCMAKE_PREFIX_PATH="$prefix" \
+        -DCMAKE_CXX_FLAGS="-Wall -Wextra -Werror" "${@:2}" >"$folder/$1.log" 2>&1 &&
+        cmake --build "$folder/$1" >>"$folder/$1.log" 2>&1 || {
+        cat "$folder/$1.log"
+        exit 1
+    }
+}
+build vtk -DVTK_DIR="$(dirname "$config")"
+build paraview
+
+export DRR_LIBRARY=$prefix/lib/libdrr.so
+export DRR_PLUGIN DRR_VTK=$folder/vtk/lib DRR_PICTURES=$folder/pictures
+DRR_PLUGIN=$(find "$folder/paraview" -name drr.so)
+rm -rf "$DRR_PICTURES"
+mkdir -p "$DRR_PICTURES"
+export PYTHONDONTWRITEBYTECODE=1 LIBGL_ALWAYS_SOFTWARE=1
+cd tests/paraview
+xvfb-run -a pvpython --force-offscreen-rendering -m unittest "${@:-discover}"
+echo "pictures: $DRR_PICTURES"

@@ -242,7 +242,10 @@ fn the_page_has_everything_and_needs_nothing() {
     assert_eq!((count("class=\"slice\""), count("data-slice=\"2\"")), (10, 2));
     assert_eq!((count(" hidden src"), count("type=\"range\"")), (8, 2));
     assert_eq!(count("data:image/png;base64,iVBORw0KGgo"), 11);
-    assert_eq!((count("<svg"), count("class=\"train\" cx"), count("class=\"test\" cx")), (2, 12, 4));
+    assert_eq!(
+        (count("<svg"), count("class=\"train\" cx"), count("class=\"test\" cx")),
+        (2, 12, 4)
+    );
     assert_eq!(count("<tr><td>m"), MEMBERS);
     // Whoever wants no pictures gets none.
     drr_train_ok(&["eval", &scratch.path("run"), "--pictures", "0"]);

@@ -43,5 +43,6 @@ rm -rf "$DRR_PICTURES"
 mkdir -p "$DRR_PICTURES"
 export PYTHONDONTWRITEBYTECODE=1 LIBGL_ALWAYS_SOFTWARE=1
 cd tests/paraview
-xvfb-run -a pvpython --force-offscreen-rendering -m unittest "${@:-discover}"
+# Without -noreset the server begins anew when a test closes its last window, under the next one.
+xvfb-run -a -s "-screen 0 1280x1024x24 -noreset" pvpython --force-offscreen-rendering -m unittest "${@:-discover}"
 echo "pictures: $DRR_PICTURES"

@@ -44,7 +44,7 @@ pub struct Member {
     pub file: PathBuf,
     /// What it is for.
     pub split: Split,
-    /// Its inputs in physical units, in the order of [`Ensemble::parameters`].
+    /// Its inputs in physical units, in the order of [`parameters`](super::Ensemble::parameters).
     pub parameters: Vec<f64>,
     /// The same in `[0, 1]`.
     pub normalized: Vec<f32>,

@@ -8,7 +8,6 @@ use drr::{OpenOptions, Runtime};
 use serde_json::json;
 
 use super::print;
-use crate::config::ModelConfig;
 use crate::data::{Ensemble, LoadOptions};
 use crate::eval::html::{Page, View};
 use crate::eval::pictures::{Slice, comparison};
@@ -55,10 +54,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     if let Some(data) = &arguments.data {
         config.dataset.data = Some(data.clone());
     }
-    let ModelConfig::Hdinr(model) = &config.model else {
-        anyhow::bail!("model.type: only HDINRBase is evaluated on an ensemble");
-    };
-    let options = LoadOptions { model_dims: model.encoder.dims(), components: model.out_dim };
+    let options = LoadOptions::of(config.model.of_ensemble()?);
     let ensemble = Ensemble::load(&config.dataset, &options)?;
     run.check_data(&ensemble, &config)?;
     for note in ensemble.extrapolations() {

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::entry::EntryArguments;
 use super::print;
-use crate::config::{Config, ModelConfig};
+use crate::config::Config;
 use crate::data::{Ensemble, Importance, LoadOptions};
 use crate::progress::Progress;
 
@@ -50,10 +50,7 @@ Examples:
 /// If the data cannot be read or the weights not written.
 pub fn run(arguments: Arguments) -> Result<()> {
     let config = Config::from_value(&arguments.entry.entry(&arguments.config, &[])?)?;
-    let ModelConfig::Hdinr(model) = &config.model else {
-        bail!("model.type: only HDINRBase is trained on an ensemble");
-    };
-    let options = LoadOptions { model_dims: model.encoder.dims(), components: model.out_dim };
+    let options = LoadOptions::of(config.model.of_ensemble()?);
     let ensemble = Ensemble::load(&config.dataset, &options)?;
     let members = ensemble.train().count();
     let progress = Progress::new("weighing", "members", members as u64);

@@ -127,6 +127,20 @@ impl ModelConfig {
         }
     }
 
+    /// The model of an ensemble.
+    ///
+    /// # Errors
+    /// If it is one of images or radiance fields, which are neither trained nor evaluated yet.
+    pub fn of_ensemble(&self) -> Result<&HdinrConfig> {
+        match self {
+            Self::Hdinr(config) => Ok(config),
+            Self::Encoder(_) => bail!(
+                "model.type: training and evaluation of image and radiance-field models are not \
+                 supported yet, only of HDINRBase"
+            ),
+        }
+    }
+
     /// The grids of the model.
     pub fn encoder(&self) -> &EncoderConfig {
         match self {

@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
+use anyhow::{Result, anyhow, bail};
+
 use super::draws::Draws;
 use super::ensemble::Ensemble;
 use super::importance::Importance;
 use super::lattice::push_coordinates;
 use super::pairs::{Blend, Pairs};
-use anyhow::{Result, anyhow, bail};
 
 /// How batches are drawn.
 #[derive(Debug, Clone, PartialEq)]
@@ -191,9 +192,9 @@ impl BatchPlan {
             };
             for row in rows {
                 let at = (row * per_member + n % per_member) * width;
-                for (n, target) in targets[at..at + width].iter_mut().enumerate() {
+                for (component, target) in targets[at..at + width].iter_mut().enumerate() {
                     let share = |&(member, weight): &(usize, f64)| {
-                        weight * corners.interpolate(&ensemble.fields[member], width, n)
+                        weight * corners.interpolate(&ensemble.fields[member], width, component)
                     };
                     *target = blends[row].iter().map(share).sum::<f64>() as f32;
                 }

@@ -12,7 +12,7 @@ use super::field::{self, Layout};
 use super::info::FieldInfo;
 use super::member::{Member, Normalization, Parameter, Split, Value};
 use super::{lattice, reference, table};
-use crate::config::{DatasetConfig, DatasetKind};
+use crate::config::{DatasetConfig, DatasetKind, HdinrConfig};
 
 /// What the model expects of the data.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +21,13 @@ pub struct LoadOptions {
     pub model_dims: usize,
     /// Values that it gives a point.
     pub components: usize,
+}
+
+impl LoadOptions {
+    /// Of a model for ensembles.
+    pub fn of(model: &HdinrConfig) -> Self {
+        Self { model_dims: model.encoder.dims(), components: model.out_dim }
+    }
 }
 
 /// An ensemble of fields on one regular lattice.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::pictures::{Slice, diverging, range_of, short, viridis};
+use super::pictures::{Slice, diverging, encode, range_of, shade, short, viridis};
 use super::report::Report;
 use crate::data::{Ensemble, Split};
 
@@ -89,7 +89,7 @@ fn side_by_side(
     truth: &[f64],
     prediction: &[f64],
     (height, width): (usize, usize),
-    (low, high): (f64, f64),
+    range: (f64, f64),
     worst: f64,
 ) -> Result<Vec<u8>> {
     let step = height.max(width).div_ceil(LARGEST);
@@ -99,23 +99,18 @@ fn side_by_side(
     for y in 0..tall {
         for x in 0..wide {
             let at = (height - 1 - y * step) * width + x * step;
-            let value = |v: f64| viridis((v - low) / (high - low));
-            let error = diverging(0.5 + 0.5 * (prediction[at] - truth[at]) / worst);
-            let colors = [value(truth[at]), value(prediction[at]), error];
+            let colors = [
+                shade(truth[at], range, viridis),
+                shade(prediction[at], range, viridis),
+                shade(prediction[at] - truth[at], (-worst, worst), diverging),
+            ];
             for (column, color) in colors.into_iter().enumerate() {
                 let pixel = (y * full + column * (wide + GAP) + x) * 3;
                 pixels[pixel..pixel + 3].copy_from_slice(&[color.0, color.1, color.2]);
             }
         }
     }
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, u32::try_from(full)?, u32::try_from(tall)?);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder
-        .write_header()
-        .and_then(|mut writer| writer.write_image_data(&pixels))
-        .context("cannot encode a slice")?;
-    Ok(bytes)
+    encode(&pixels, (u32::try_from(full)?, u32::try_from(tall)?)).context("cannot encode a slice")
 }
 
 impl Page<'_> {

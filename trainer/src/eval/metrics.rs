@@ -60,10 +60,7 @@ impl Summary {
             psnr_mean: mean(Score::psnr),
             ssim: mean(|s| s.ssim),
             rel_l2: relative(sum(|s| s.squared_error), sum(|s| s.squared_norm)),
-            // Not `max`, which passes over NaN.
-            max_error: scores
-                .iter()
-                .fold(0.0, |most, s| if s.max_error <= most { most } else { s.max_error }),
+            max_error: scores.iter().map(|s| s.max_error).fold(0.0, larger),
         })
     }
 }
@@ -73,6 +70,11 @@ pub fn psnr(mse: f64) -> f64 {
     // Not `max`, which would make a perfect prediction of one that is NaN.
     let mse = if mse < 1e-20 { 1e-20 } else { mse };
     -10.0 * mse.log10()
+}
+
+/// The larger of two magnitudes; NaN if either is, unlike `f64::max`.
+pub fn larger(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
 }
 
 fn relative(squared_error: f64, squared_norm: f64) -> f64 {
@@ -143,6 +145,13 @@ mod tests {
 
     fn wave(n: usize, phase: f64) -> Vec<f64> {
         (0..n).map(|i| 0.5 + 0.4 * (i as f64 * 0.37 + phase).sin()).collect()
+    }
+
+    #[test]
+    fn errors_that_are_no_numbers_are_not_lost() {
+        let errors = |middle: f64| [1.0, middle, 3.0, 2.0].into_iter().fold(0.0, larger);
+        assert_eq!((errors(0.5), errors(9.0), errors(f64::INFINITY)), (3.0, 9.0, f64::INFINITY));
+        assert!(errors(f64::NAN).is_nan());
     }
 
     #[test]

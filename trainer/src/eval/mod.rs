@@ -15,7 +15,7 @@ use drr::{Points, Runtime, Sampler, SamplerOptions, Units, ValuesMut};
 
 use crate::data::{Ensemble, lattice_points};
 use crate::progress::Progress;
-use metrics::{Score, mean_squared_error, ssim};
+use metrics::{Score, larger, mean_squared_error, ssim};
 
 /// One member's prediction, normalised, `[D, H, W, out]`.
 pub fn predict(runtime: &Arc<Runtime>, ensemble: &Ensemble, member: usize) -> Result<Vec<f32>> {
@@ -45,9 +45,7 @@ pub fn score(ensemble: &Ensemble, member: usize, prediction: &[f32]) -> Score {
     let pairs = prediction.iter().map(physical).zip(truth.iter().map(physical));
     let (mut squared_error, mut squared_norm, mut max_error) = (0.0, 0.0, 0.0);
     for (p, t) in pairs {
-        let error: f64 = (p - t).abs();
-        // Not `max`, which passes over NaN.
-        max_error = if error <= max_error { max_error } else { error };
+        max_error = larger(max_error, (p - t).abs());
         squared_error += (p - t) * (p - t);
         squared_norm += t * t;
     }

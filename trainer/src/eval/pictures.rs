@@ -162,13 +162,11 @@ fn draw_panel(
     area.draw(&Text::new(panel.title.clone(), (left, top), style))?;
     let top = top + 28;
     let (low, high) = panel.range;
-    let unit = |value: f64| ((value - low) / (high - low).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
     for y in 0..tall {
         let row = height - 1 - (y as usize * height / tall as usize).min(height - 1);
         for x in 0..wide {
             let column = (x as usize * width / wide as usize).min(width - 1);
-            let place = unit(panel.pixels[row * width + column]);
-            let color = if place.is_nan() { MISSING } else { (panel.map)(place) };
+            let color = shade(panel.pixels[row * width + column], panel.range, panel.map);
             area.draw_pixel((left + x as i32, top + y as i32), &color)?;
         }
         let legend = (panel.map)(1.0 - f64::from(y) / f64::from(tall));
@@ -199,14 +197,24 @@ fn picture(
         body(&area)?;
         area.present()?;
     }
+    let bytes = encode(&pixels, (width, height))
+        .with_context(|| format!("cannot encode {}", path.display()))?;
+    write_atomically(path, &bytes)
+}
+
+/// A PNG of `pixels`, three bytes each.
+pub(super) fn encode(pixels: &[u8], (width, height): (u32, u32)) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Rgb);
-    encoder
-        .write_header()
-        .and_then(|mut writer| writer.write_image_data(&pixels))
-        .with_context(|| format!("cannot encode {}", path.display()))?;
-    write_atomically(path, &bytes)
+    encoder.write_header().and_then(|mut writer| writer.write_image_data(pixels))?;
+    Ok(bytes)
+}
+
+/// The colour of `value`, where `map` covers `range`.
+pub(super) fn shade(value: f64, (low, high): (f64, f64), map: fn(f64) -> RGBColor) -> RGBColor {
+    let place = ((value - low) / (high - low).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
+    if place.is_nan() { MISSING } else { map(place) }
 }
 
 /// Text needs a font, and headless machines have none.

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tch::{Device, Kind, Reduction, Tensor};
 
-use crate::config::{Config, HdinrConfig, ModelConfig};
+use crate::config::Config;
 use crate::data::{Batch, BatchPlan, Ensemble, Importance, LoadOptions};
 use crate::device;
 use crate::eval::metrics::psnr;
@@ -63,7 +63,7 @@ pub fn start(entry: &Value, out: &Path) -> Result<()> {
     let data = DataRecord::new(&task.ensemble, &config.dataset)?;
     // Whatever can be wrong is found before the folder is made: it must be empty the next time.
     let device = device::parse(&task.settings.device)?;
-    let model = Hdinr::new(hdinr(&config.model)?, device, task.settings.seed)?;
+    let model = Hdinr::new(config.model.of_ensemble()?, device, task.settings.seed)?;
     let run = Run::create(out)?;
     run.write_config(&task.settings.resolved(entry.clone()))?;
     run.write_data(&data)?;
@@ -114,31 +114,20 @@ fn restore(
     device: Device,
 ) -> Result<(Hdinr, Adam, f64)> {
     let parameters = Parameters::from_checkpoint(&checkpoint.weights(), device, Kind::Float)?;
-    let model = Hdinr::build(hdinr(&config.model)?, parameters)?;
+    let model = Hdinr::build(config.model.of_ensemble()?, parameters)?;
     let mut adam = Adam::new(&model.parameters, &settings.optim);
     let seconds = checkpoint.restore(&mut adam)?;
     Ok((model, adam, seconds))
 }
 
 fn prepare(config: &Config) -> Result<Task> {
-    let model = hdinr(&config.model)?;
-    let options = LoadOptions { model_dims: model.encoder.dims(), components: model.out_dim };
-    let ensemble = Ensemble::load(&config.dataset, &options)?;
+    let model = config.model.of_ensemble()?;
+    let ensemble = Ensemble::load(&config.dataset, &LoadOptions::of(model))?;
     ensemble.check_parameters(model.latent.cond_dim)?;
     let settings = Settings::new(config, &ensemble)?;
     let plan = settings.plan(Importance::load(&config.dataset, &ensemble)?);
     plan.check(&ensemble)?;
     Ok(Task { settings, ensemble, plan })
-}
-
-fn hdinr(model: &ModelConfig) -> Result<&HdinrConfig> {
-    match model {
-        ModelConfig::Hdinr(config) => Ok(config),
-        ModelConfig::Encoder(_) => bail!(
-            "model.type: training of image and radiance-field models is not supported yet, \
-             only of HDINRBase"
-        ),
-    }
 }
 
 impl Trainer {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::Arguments;
 use crate::bake::{Baked, Description, Judge, Source, Trained};
-use crate::config::{self, Config, DatasetConfig, ModelConfig};
+use crate::config::{self, Config, DatasetConfig};
 use crate::data::{Ensemble, LoadOptions};
 use crate::progress::say;
 use crate::train::run::Run;
@@ -123,11 +123,7 @@ fn of_run(run: &Run, config: &Config) -> Result<Ensemble> {
 }
 
 fn load(config: &Config) -> Result<Ensemble> {
-    let ModelConfig::Hdinr(model) = &config.model else {
-        bail!("model.type: only HDINRBase is judged by an ensemble");
-    };
-    let options = LoadOptions { model_dims: model.encoder.dims(), components: model.out_dim };
-    Ensemble::load(&config.dataset, &options)
+    Ensemble::load(&config.dataset, &LoadOptions::of(config.model.of_ensemble()?))
 }
 
 /// The data in `folder`, which must have the scales of a baked file.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the VTK module and the ParaView plugin, and tests them with ParaView's Python, without a
-# screen. Run by `make test-paraview`; arguments go to unittest. Without ParaView it says what it
-# skips.
+# screen. Run by `make test-paraview`; arguments go to unittest, but for --time, which measures
+# instead. Without ParaView it says what it skips.
 #
 # DRR_PREFIX names an installed drr; without it the library is built and installed below the target
 # folder.
@@ -44,5 +44,12 @@ mkdir -p "$DRR_PICTURES"
 export PYTHONDONTWRITEBYTECODE=1 LIBGL_ALWAYS_SOFTWARE=1
 cd tests/paraview
 # Without -noreset the server begins anew when a test closes its last window, under the next one.
-xvfb-run -a -s "-screen 0 1280x1024x24 -noreset" pvpython --force-offscreen-rendering -m unittest "${@:-discover}"
+in_paraview() {
+    xvfb-run -a -s "-screen 0 1280x1024x24 -noreset" pvpython --force-offscreen-rendering "$@"
+}
+if [ "${1:-}" = --time ]; then
+    in_paraview time_release.py
+    exit
+fi
+in_paraview -m unittest "${@:-discover}"
 echo "pictures: $DRR_PICTURES"

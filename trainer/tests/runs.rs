@@ -14,15 +14,18 @@ use drr_train::models::Hdinr;
 use drr_train::models::checkpoint::read_safetensors;
 use tch::Device;
 
+const HEADER: &str = "step,loss,psnr,steps_per_s,points_per_s,seconds,lr,validation_psnr";
+
 /// Rows of `metrics.csv`: step and loss.
 fn metrics(scratch: &Scratch, run: &str) -> Vec<(u64, f64)> {
     let text = scratch.text(&format!("{run}/metrics.csv"));
     let mut lines = text.lines();
-    assert_eq!(lines.next(), Some("step,loss,psnr,steps_per_s,points_per_s,seconds"));
+    assert_eq!(lines.next(), Some(HEADER));
     let row = |line: &str| {
+        let Some(line) = line.strip_suffix(',') else { panic!("nothing was validated: {line}") };
         let numbers: Vec<f64> =
             line.split(',').map(|number| number.parse().expect("a number")).collect();
-        assert_eq!(numbers.len(), 6, "{line}");
+        assert_eq!(numbers.len(), 7, "{line}");
         assert!((numbers[2] + 10.0 * numbers[1].log10()).abs() < 1e-6, "PSNR of the loss: {line}");
         (numbers[0] as u64, numbers[1])
     };
@@ -55,7 +58,9 @@ fn a_run_explains_itself() {
     assert!(output.status.success(), "{said}");
     assert!(output.stdout.is_empty(), "progress is no result");
     let files = ["checkpoints", "config.yaml", "data.json", "log.txt", "loss.png", "metrics.csv"];
-    assert_eq!(scratch.list("run"), files);
+    let mut found = scratch.list("run");
+    assert!(found.remove(3).starts_with("events.out.tfevents."));
+    assert_eq!(found, files);
     assert_eq!(scratch.list("run/checkpoints"), ["step-00000007"]);
     let parts = ["optimizer.safetensors", "state.json", "weights.safetensors"];
     assert_eq!(scratch.list("run/checkpoints/step-00000007"), parts);

@@ -87,12 +87,49 @@ fn one_step_moves_every_parameter() {
             model.parameters.all().map(|(n, t)| (n.to_owned(), t.detach().copy())).collect();
         let (points, conditions, targets) = batch(dims, conditions);
         let loss = model.forward(&points, &conditions).mse_loss(&targets, Reduction::Mean);
-        let config = OptimConfig { lr: 1e-3, eps: 1e-15, betas: (0.9, 0.999) };
-        Adam::new(&model.parameters, &config).step(&loss, 1e-3);
+        let betas = (0.9, 0.999);
+        let config = OptimConfig { lr: 1e-3, eps: 1e-15, betas, groups: Vec::new() };
+        let mut adam = Adam::new(&model.parameters, &config).expect("an optimiser");
+        loss.backward();
+        adam.step(|lr| lr);
         let trainable: Vec<_> = model.parameters.trainables().map(|(name, _)| name).collect();
         for (tensor_name, tensor) in model.parameters.all() {
             let moved = (tensor - &before[tensor_name]).abs().max().double_value(&[]) > 0.0;
             assert_eq!(moved, trainable.contains(&tensor_name), "{name}: {tensor_name}");
+        }
+    }
+}
+
+#[test]
+fn products_in_16_bits_change_little() {
+    let entry = parse_yaml(SMALL_MODEL).expect("YAML")[0].clone();
+    let config = Config::from_value(&entry).expect("config");
+    let ModelConfig::Hdinr(config) = &config.model else { panic!("HDINRBase") };
+    let mut model = Hdinr::new(config, Device::Cpu, 3).expect("model");
+    tch::manual_seed(5);
+    let options = (Kind::Float, Device::Cpu);
+    let (points, conditions) =
+        (Tensor::rand([200, 3], options) * 2.0 - 1.0, Tensor::rand([4, 2], options));
+    let gradient = |model: &Hdinr| {
+        let values = model.forward(&points, &conditions);
+        assert_eq!(values.kind(), Kind::Float);
+        values.square().mean(Kind::Float).backward();
+        let gradients = model.parameters.trainables().map(|(_, parameter)| {
+            let gradient = parameter.grad().copy().view(-1);
+            let _ = parameter.grad().zero_();
+            gradient
+        });
+        let gradients: Vec<_> = gradients.collect();
+        (values.detach(), Tensor::cat(&gradients, 0))
+    };
+    let exact = gradient(&model);
+    for (kind, limit) in [(Kind::BFloat16, 0.03), (Kind::Half, 0.004)] {
+        model.compute_in(kind);
+        let rounded = gradient(&model);
+        for (rounded, exact) in [(&rounded.0, &exact.0), (&rounded.1, &exact.1)] {
+            let error = (rounded - exact).norm().double_value(&[]);
+            let relative = error / exact.norm().double_value(&[]);
+            assert!(relative < limit && relative > limit * 1e-3, "{kind:?}: {relative:e}");
         }
     }
 }

@@ -64,10 +64,10 @@ pub fn run(arguments: Arguments) -> Result<()> {
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}", folder.display()))?;
 
-    let checkpoint = run.last_checkpoint()?;
+    let checkpoint = run.model_checkpoint()?;
     let baked = folder.join("model.drr.safetensors");
     let description = run.data()?.description;
-    super::bake::bake_exactly(&config, &checkpoint.weights(), description, &baked)?;
+    super::bake::bake_exactly(&config, &checkpoint.model(), description, &baked)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = Runtime::open(&baked, &OpenOptions { threads, ..Default::default() })?;
 
@@ -119,7 +119,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
 
 /// Adds the scores of all members.
 fn judge(runtime: &Arc<Runtime>, ensemble: &Ensemble, report: &mut Report) -> Result<()> {
-    let members: Vec<usize> = ensemble.train().chain(ensemble.test()).collect();
+    let members: Vec<usize> =
+        ensemble.train().chain(ensemble.validation()).chain(ensemble.test()).collect();
     ensure!(!members.is_empty(), "the data have no members");
     let progress = Progress::new("evaluating", "members", members.len() as u64);
     let scores = evaluate(runtime, ensemble, &members, &progress)?;

@@ -50,6 +50,8 @@ pub struct DatasetConfig {
     pub cond_path: Option<PathBuf>,
     /// Which members are for training (`cond_split.npy`).
     pub cond_split_path: Option<PathBuf>,
+    /// Ours: training members that are set aside to judge the model during the training.
+    pub validation: usize,
     /// Value that becomes 0 (its logarithm, with `use_logdata`); from the training members if absent.
     pub data_min: Option<f64>,
     /// Value that becomes 1 (its logarithm, with `use_logdata`); from the training members if absent.
@@ -66,6 +68,9 @@ pub struct DatasetConfig {
     pub batch_points: Option<usize>,
     /// Ours: whether all members of a batch are seen at the same points.
     pub shared_points: bool,
+    /// Ours: points of a batch are drawn in blocks of so many samples along each axis, which share
+    /// the vertices that are refined for them; 1: independently.
+    pub block: Option<usize>,
     /// Points in a batch of a [`DatasetKind::Field`], as a power of 2.
     pub log2batch: Option<u32>,
     /// Factor on the shape of the data, above 0 up to 1: training sees reduced fields.
@@ -137,6 +142,7 @@ impl Default for DatasetConfig {
             coord_path: None,
             cond_path: None,
             cond_split_path: None,
+            validation: 0,
             data_min: None,
             data_max: None,
             dims: None,
@@ -145,6 +151,7 @@ impl Default for DatasetConfig {
             spatial_log2batch: None,
             batch_points: None,
             shared_points: true,
+            block: None,
             log2batch: None,
             dim_scale_factor: 1.0,
             pairs: None,
@@ -172,6 +179,7 @@ impl DatasetConfig {
             coord_path: s.take("coord_path")?,
             cond_path: s.take("cond_path")?,
             cond_split_path: s.take("cond_split_path")?,
+            validation: s.take_or("validation", default.validation)?,
             data_min: s.take("data_min")?,
             data_max: s.take("data_max")?,
             dims: s.take("dims")?,
@@ -180,6 +188,7 @@ impl DatasetConfig {
             spatial_log2batch: read_log2(&mut s, "spatial_log2batch")?,
             batch_points: optional_positive(&mut s, "batch_points")?,
             shared_points: s.take_or("shared_points", default.shared_points)?,
+            block: optional_positive(&mut s, "block")?,
             log2batch: read_log2(&mut s, "log2batch")?,
             dim_scale_factor: read_scale(&mut s)?.unwrap_or(default.dim_scale_factor),
             pairs: read_pairs(&mut s)?,

@@ -27,7 +27,7 @@ pub use encoder::EncoderConfig;
 pub use layers::{FeatMlpConfig, GluConfig, RefinerConfig};
 pub use load::{apply_override, load_entry, parse_yaml, to_yaml};
 pub use model::{EncoderOnlyConfig, HdinrConfig, Head, LatentConfig, ModelConfig};
-pub use run::{OptimConfig, SchedulerConfig, TestConfig, TrainConfig};
+pub use run::{OptimConfig, Precision, SchedulerConfig, TestConfig, TrainConfig};
 pub use section::{FromConfig, Section, hint};
 
 /// One entry, understood.

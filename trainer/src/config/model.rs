@@ -41,7 +41,7 @@ pub struct HdinrConfig {
     /// Whether the refiners that are there are used.
     pub if_refine: bool,
     /// Refiner of the grid, used if [`refines_grid`](Self::refines_grid).
-    pub spatial_refiner: Option<GluConfig>,
+    pub spatial_refiner: Option<RefinerConfig>,
     /// Refiner of the lines, used if [`refines_lines`](Self::refines_lines).
     pub cond_refiner: Option<GluConfig>,
     /// Whether a linear layer follows the decoder.
@@ -153,9 +153,6 @@ impl ModelConfig {
 impl HdinrConfig {
     fn read(mut s: Section) -> Result<Self> {
         let (kind, encoder) = require_typed(&mut s, "encoder_kwargs")?;
-        if kind == "TriPlane" {
-            bail!("{}: TriPlane in HDINRBase is not supported yet", encoder.path());
-        }
         let config = Self {
             out_dim: positive(&mut s, "out_dim")?,
             hidden_dim: positive(&mut s, "hidden_dim")?,
@@ -168,7 +165,7 @@ impl HdinrConfig {
             if_refine: s.take_or("if_refine", false)?,
             spatial_refiner: s
                 .typed("spatial_trans_kwargs")?
-                .map(GluConfig::read_typed)
+                .map(RefinerConfig::read)
                 .transpose()?,
             cond_refiner: s.typed("cond_trans_kwargs")?.map(GluConfig::read_typed).transpose()?,
             use_out_proj: s.take_or("use_out_proj", false)?,
@@ -191,9 +188,8 @@ impl HdinrConfig {
     }
 
     fn check(&self, s: &Section) -> Result<()> {
-        let refiner = self.spatial_refiner.clone().filter(|_| self.if_refine);
-        let refiner = refiner.map(RefinerConfig::One);
-        self.encoder.check_widths(self.spatial_fdim, refiner.as_ref(), s.path())?;
+        let refiner = self.spatial_refiner.as_ref().filter(|_| self.if_refine);
+        self.encoder.check_widths(self.spatial_fdim, refiner, s.path())?;
         if let (true, Some(glu)) = (self.if_refine, &self.cond_refiner) {
             let path = s.at("cond_trans_kwargs.param");
             let input = "cond_dim x scales x latent_shape";

@@ -5,8 +5,21 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use serde_json::Value;
 
-use super::section::{Section, optional_positive};
+use super::section::{Section, hint, optional_positive};
+
+/// Precision of the matrix products of training.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// 16 bits with the exponents of 32.
+    Bf16,
+    /// 16 bits; the loss is scaled.
+    F16,
+}
 
 /// Adam.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +30,8 @@ pub struct OptimConfig {
     pub eps: f64,
     /// Decay of the two moments.
     pub betas: (f64, f64),
+    /// Parts of the model, such as `decoder`, with learning rates of their own.
+    pub groups: Vec<(String, f64)>,
 }
 
 /// Cosine decay of the learning rate, over all steps.
@@ -24,6 +39,8 @@ pub struct OptimConfig {
 pub struct SchedulerConfig {
     /// Learning rate at the last step.
     pub eta_min: f64,
+    /// Ours: steps over which the rates grow from nothing.
+    pub warmup_steps: usize,
 }
 
 /// How long to train and what to report.
@@ -42,6 +59,16 @@ pub struct TrainConfig {
     pub report_steps: Option<usize>,
     /// Ours: steps between checkpoints.
     pub checkpoint_steps: Option<usize>,
+    /// Ours: batches whose gradients make one step.
+    pub accumulate: Option<usize>,
+    /// Ours: precision of the matrix products.
+    pub precision: Precision,
+    /// Ours: decay of the average of the weights over the steps, below 1; no average if absent.
+    pub ema: Option<f64>,
+    /// Ours: steps between looks at the members that are set aside.
+    pub validate_steps: Option<usize>,
+    /// Ours: looks without a better model after which training stops.
+    pub patience: Option<usize>,
     /// Epochs between reports.
     pub reportsteps: Option<usize>,
     /// Epochs between evaluations.
@@ -69,9 +96,35 @@ pub struct TestConfig {
     pub test_output_dir: String,
 }
 
+impl Precision {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::F16];
+
+    /// Its name in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::F16 => "f16",
+        }
+    }
+
+    fn read(s: &mut Section) -> Result<Self> {
+        let Some(name) = s.take::<String>("precision")? else { return Ok(Self::default()) };
+        match Self::ALL.into_iter().find(|precision| precision.name() == name) {
+            Some(precision) => Ok(precision),
+            None => bail!(
+                "{}: given `{name}`; {}",
+                s.at("precision"),
+                hint(&name, &Self::ALL.map(Self::name))
+            ),
+        }
+    }
+}
+
 impl OptimConfig {
     pub(super) fn read(mut s: Section) -> Result<Self> {
-        s.refuse(&["groups"])?;
+        let groups = read_groups(&mut s)?;
         let (kind, mut param) = s.into_typed(Some("Adam"))?;
         if kind != "Adam" {
             bail!("optim.type: given {kind}, only Adam is supported");
@@ -81,6 +134,7 @@ impl OptimConfig {
             lr: param.take_or("lr", 1e-3)?,
             eps: param.take_or("eps", 1e-15)?,
             betas: (beta1, beta2),
+            groups,
         };
         if config.lr <= 0.0 {
             bail!("{}: given {}, expected more than 0", param.at("lr"), config.lr);
@@ -106,14 +160,19 @@ impl SchedulerConfig {
         if eta_min < 0.0 {
             bail!("{}: given {eta_min}, expected 0 or more", param.at("eta_min"));
         }
+        let warmup_steps = param.take_or("warmup_steps", 0)?;
         param.finish()?;
-        Ok(Self { eta_min })
+        Ok(Self { eta_min, warmup_steps })
     }
 }
 
 impl TrainConfig {
     pub(super) fn read(mut s: Section, notes: &mut Vec<String>) -> Result<Self> {
-        s.ignore(&["grad_scalar"], "has no effect: training is in single precision", notes);
+        s.ignore(
+            &["grad_scalar"],
+            "has no effect: gradients are scaled where train.precision is f16",
+            notes,
+        );
         s.ignore(&["num_workers"], "not needed: the data are in memory", notes);
         let config = Self {
             maxsteps: s.take("maxsteps")?,
@@ -122,6 +181,11 @@ impl TrainConfig {
             device: s.take_or("device", "auto".to_owned())?,
             report_steps: optional_positive(&mut s, "report_steps")?,
             checkpoint_steps: optional_positive(&mut s, "checkpoint_steps")?,
+            accumulate: optional_positive(&mut s, "accumulate")?,
+            precision: Precision::read(&mut s)?,
+            ema: s.take("ema")?,
+            validate_steps: optional_positive(&mut s, "validate_steps")?,
+            patience: optional_positive(&mut s, "patience")?,
             reportsteps: s.take("reportsteps")?,
             teststeps: s.take("teststeps")?,
             testname: s.take("testname")?,
@@ -131,6 +195,9 @@ impl TrainConfig {
             nerfacc_scene: s.take("nerfacc_scene")?,
             nerfacc_data_root: s.take("nerfacc_data_root")?,
         };
+        if let Some(ema) = config.ema.filter(|ema| !(0.0..1.0).contains(ema)) {
+            bail!("{}: given {ema}, expected 0 or more and less than 1", s.at("ema"));
+        }
         s.finish()?;
         Ok(config)
     }
@@ -145,6 +212,23 @@ impl TestConfig {
         };
         s.finish()?;
         Ok(config)
+    }
+}
+
+/// `[{params: PART, lr: RATE}, ...]`
+fn read_groups(s: &mut Section) -> Result<Vec<(String, f64)>> {
+    let Some(value) = s.take_value("groups") else { return Ok(Vec::new()) };
+    let group = |group: &Value| {
+        let part = group.get("params")?.as_str()?.to_owned();
+        let lr = group.get("lr")?.as_f64().filter(|&lr| lr > 0.0)?;
+        (group.as_object()?.len() == 2).then_some((part, lr))
+    };
+    match value.as_array().and_then(|groups| groups.iter().map(group).collect()) {
+        Some(groups) => Ok(groups),
+        None => bail!(
+            "{}: given {value}, expected a list of {{params: PART, lr: RATE}} with rates above 0",
+            s.at("groups")
+        ),
     }
 }
 

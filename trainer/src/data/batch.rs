@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
 
+use super::blocks;
 use super::draws::Draws;
 use super::ensemble::Ensemble;
 use super::importance::Importance;
@@ -23,6 +24,8 @@ pub struct BatchPlan {
     pub points_per_batch: usize,
     /// Whether all members of a batch are seen at the same points.
     pub shared_points: bool,
+    /// Points are drawn in blocks of so many samples along each axis; 1: independently.
+    pub block: usize,
     /// Noise on points and parameters.
     pub pairs: Pairs,
     /// How much more often some members and points are drawn than others.
@@ -96,7 +99,8 @@ impl BatchPlan {
     ///
     /// Members come from shuffled rounds through all training members, so that each is seen
     /// equally often (one that ends a round and begins the next may stand in a batch twice);
-    /// points are drawn independently; both by [`Importance`] where there is one. `ensemble` must
+    /// points are drawn independently or in blocks; both by [`Importance`] where there is one, points
+    /// independently then. `ensemble` must
     /// have passed [`check`](Self::check); one without training members gives an empty batch.
     pub fn batch(&self, step: u64, ensemble: &Ensemble) -> Batch {
         let members = self.members(step, ensemble);
@@ -163,7 +167,15 @@ impl BatchPlan {
         let count = lists * self.points_per_batch;
         let total = ensemble.points() as u64;
         let Some(weights) = self.importance.points.as_ref().filter(|_| !members.is_empty()) else {
-            return (0..count).map(|_| draws.below(total) as u32).collect();
+            if self.block == 1 {
+                return (0..count).map(|_| draws.below(total) as u32).collect();
+            }
+            let mut points = Vec::with_capacity(count);
+            for _ in 0..lists {
+                let (dims, count) = (&ensemble.dims, self.points_per_batch);
+                blocks::draw(dims, self.block, count, draws, &mut points);
+            }
+            return points;
         };
         // Points that all members share come from the weights of each in turn.
         let member = |n: usize| match self.shared_points {
@@ -221,6 +233,7 @@ mod tests {
             members_per_batch: members,
             points_per_batch: points,
             shared_points,
+            block: 1,
             pairs: Pairs::NONE,
             importance: Arc::default(),
         }

@@ -78,6 +78,7 @@ impl Ensemble {
         distinguish(&mut listing.members, folder);
         info.check_names_used(&names(&listing.parameters))?;
         normalize_parameters(&mut listing)?;
+        set_aside(&mut listing.members, config.validation)?;
         let Some(first) = listing.members.first() else {
             bail!("the ensemble has no members");
         };
@@ -160,6 +161,11 @@ impl Ensemble {
     /// Indices of the training members, in order.
     pub fn train(&self) -> impl Iterator<Item = usize> + '_ {
         self.of(Split::Train)
+    }
+
+    /// Indices of the members that are set aside for validation, in order.
+    pub fn validation(&self) -> impl Iterator<Item = usize> + '_ {
+        self.of(Split::Validation)
     }
 
     /// Indices of the held-out members, in order.
@@ -260,6 +266,21 @@ fn find_folder(config: &DatasetConfig) -> Result<&Path> {
         bail!("there is no folder {}", folder.display());
     }
     Ok(folder)
+}
+
+/// Makes `count` training members, evenly spread over their list, members for validation.
+fn set_aside(members: &mut [Member], count: usize) -> Result<()> {
+    let mut train: Vec<_> = members.iter_mut().filter(|m| m.split == Split::Train).collect();
+    let available = train.len();
+    if count > 0 && count >= available {
+        bail!(
+            "dataset.param.validation: given {count}, but there are {available} training members"
+        );
+    }
+    for n in 0..count {
+        train[(2 * n + 1) * available / (2 * count)].split = Split::Validation;
+    }
+    Ok(())
 }
 
 fn names(parameters: &[Parameter]) -> Vec<&str> {

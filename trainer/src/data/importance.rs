@@ -61,7 +61,7 @@ impl Importance {
         };
         let of_member = |index: usize, folder: &Path| match ensemble.members[index].split {
             Split::Train => read(&points_file(folder, ensemble, index), ensemble.points()),
-            Split::Test => Ok(Weights::default()),
+            Split::Validation | Split::Test => Ok(Weights::default()),
         };
         let members = config.impsmp_cond_path.as_deref();
         let points = config.impsmp_coord_path.as_deref();
@@ -242,6 +242,7 @@ mod tests {
                 members_per_batch: 2,
                 points_per_batch: 40,
                 shared_points,
+                block: 1,
                 pairs: Pairs::NONE,
                 importance: importance.clone().into(),
             };

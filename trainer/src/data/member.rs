@@ -31,6 +31,8 @@ pub struct Value {
 pub enum Split {
     /// Learned from.
     Train,
+    /// Set aside to judge the model during the training.
+    Validation,
     /// Held out.
     Test,
 }
@@ -62,13 +64,14 @@ pub struct Normalization {
 }
 
 impl Split {
-    /// Both, training first.
-    pub const ALL: [Self; 2] = [Self::Train, Self::Test];
+    /// All of them, training first.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
 
     /// Its name in `params.csv` and in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
+            Self::Validation => "validation",
             Self::Test => "test",
         }
     }

@@ -12,6 +12,7 @@
 //! - `pickle` (and `pickle_numpy`): Python's objects in the reference's files
 
 mod batch;
+mod blocks;
 mod draws;
 pub mod dtype;
 mod ensemble;
@@ -36,6 +37,7 @@ mod vti;
 mod vtk;
 
 pub use batch::{Batch, BatchPlan};
+pub(crate) use draws::Draws;
 pub use ensemble::{Axis, Ensemble, LoadOptions};
 pub use importance::Importance;
 pub use lattice::{lattice_points, push_coordinates};

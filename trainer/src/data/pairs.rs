@@ -210,6 +210,7 @@ mod tests {
             members_per_batch: 3,
             points_per_batch: 200,
             shared_points,
+            block: 1,
             pairs,
             importance: Default::default(),
         }

@@ -137,7 +137,7 @@ impl Columns {
 fn parse_split(text: &str) -> Result<Split> {
     match Split::ALL.into_iter().find(|split| split.name() == text) {
         Some(split) => Ok(split),
-        None => bail!("column split: given `{text}`, expected train or test"),
+        None => bail!("column split: given `{text}`, expected train, validation or test"),
     }
 }
 

@@ -133,17 +133,13 @@ impl Sizes {
             ModelConfig::Hdinr(config) => Ok(Self {
                 encoder,
                 lines: lines_size(&config.latent)?,
-                grid_refiner: config.spatial_refiner.as_ref().map_or(Ok(0), glu_size)?,
+                grid_refiner: grid_refiner_size(config.spatial_refiner.as_ref())?,
                 line_refiner: config.cond_refiner.as_ref().map_or(Ok(0), glu_size)?,
                 fusion: dense(fusion_inputs(config)?, config.hidden_dim)?,
                 decoder: sum_of(decoder_layers(config).map(|(i, o)| dense(i, o)))?,
             }),
             ModelConfig::Encoder(config) => {
-                let grid_refiner = match &config.refiner {
-                    Some(RefinerConfig::One(glu)) => glu_size(glu)?,
-                    Some(RefinerConfig::PerPlane(glu)) => times(3, glu_size(glu)?)?,
-                    None => 0,
-                };
+                let grid_refiner = grid_refiner_size(config.refiner.as_ref())?;
                 Ok(Self { encoder, grid_refiner, ..Self::default() })
             }
         }
@@ -193,6 +189,7 @@ impl Flops {
     fn of_hdinr(config: &HdinrConfig, counting: Counting) -> Result<Self> {
         let latent = config.latent.width();
         let grid_refiner = config.spatial_refiner.as_ref().filter(|_| config.refines_grid());
+        let grid_refiner = grid_refiner.map(RefinerConfig::glu);
         let line_refiner = config.cond_refiner.as_ref().filter(|_| config.refines_lines());
         let lines = product(&[counting.line(), latent])?;
         let layers = decoder_layers(config).map(|(inputs, outputs)| product(&[inputs, outputs]));
@@ -307,6 +304,14 @@ fn glu(config: &GluConfig) -> Result<u64> {
     match config.out_dim == config.feat_dim {
         true => Ok(blocks),
         false => sum([blocks, product(&[config.feat_dim, config.out_dim])?]),
+    }
+}
+
+fn grid_refiner_size(config: Option<&RefinerConfig>) -> Result<u64> {
+    match config {
+        Some(RefinerConfig::One(glu)) => glu_size(glu),
+        Some(RefinerConfig::PerPlane(glu)) => times(3, glu_size(glu)?),
+        None => Ok(0),
     }
 }
 

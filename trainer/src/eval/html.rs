@@ -181,9 +181,15 @@ impl Page<'_> {
         let (ensemble, scores) = (self.ensemble, self.report.last_scores());
         let psnr = scores.iter().map(|(_, score)| score.psnr());
         let (low, high) = range_of(&psnr.collect::<Vec<_>>());
-        html.push_str(
-            "<h2>Error over the parameters</h2>\n<p>PSNR [dB] of <span class=\"train\">training</span> \
-             and <span class=\"test\">held-out</span> members.</p>\n",
+        let validation = match ensemble.validation().next() {
+            Some(_) => ", <span class=\"validation\">validation</span>",
+            None => "",
+        };
+        let _ = writeln!(
+            html,
+            "<h2>Error over the parameters</h2>\n<p>PSNR [dB] of <span \
+             class=\"train\">training</span>{validation} and <span class=\"test\">held-out</span> \
+             members.</p>"
         );
         for (p, parameter) in ensemble.parameters.iter().enumerate() {
             let ((wide, tall), (left, below)) = (PLOT, LABELS);
@@ -194,7 +200,8 @@ impl Page<'_> {
                 left + wide + 8.0,
                 tall + below + 4.0
             );
-            for (split, class) in [(Split::Train, "train"), (Split::Test, "test")] {
+            for split in Split::ALL {
+                let class = split.name();
                 for (member, score) in &scores {
                     let member = &ensemble.members[*member];
                     if member.split != split {
@@ -286,7 +293,7 @@ h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2rem}pre{background:#f4f4f6;p
 figure{margin:1rem 0}.slice{width:100%;image-rendering:pixelated;display:block}[hidden]{display:none}
 input[type=range]{width:60%;vertical-align:middle}img{max-width:100%}
 svg rect{fill:#f4f4f6}svg text{font-size:12px;fill:#282830}
-circle.train{fill:#9a9aa6}circle.test{fill:#d1495b}span.train{color:#6d6d78}span.test{color:#d1495b}
+circle.train{fill:#9a9aa6}circle.validation{fill:#3b7dd8}circle.test{fill:#d1495b}span.train{color:#6d6d78}span.validation{color:#3b7dd8}span.test{color:#d1495b}
 span{font-weight:bold}table{border-collapse:collapse;font-size:.85rem;display:block;overflow-x:auto}
 th,td{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}";
 

@@ -49,8 +49,8 @@ impl Report {
         rows.iter().map(|row| (row.index, row.score)).collect()
     }
 
-    /// `{"train": {"psnr", "psnr_mean", "ssim", "rel_l2", "max_error", "fields"}, "test": {...}}`;
-    /// null for a split without members. With `"full_resolution": {"train", "test"}` if training
+    /// `{"train": {"psnr", "psnr_mean", "ssim", "rel_l2", "max_error", "fields"}, "validation":
+    /// {...}, "test": {...}}`; null for a split without members. With `"full_resolution": {"train", "test"}` if training
     /// was at a reduced one.
     pub fn json(&self) -> Value {
         let mut parts = self.parts.iter().map(Part::json);
@@ -118,7 +118,7 @@ impl Part {
 
     fn text(&self) -> String {
         let mut text = String::from(
-            "split  fields   PSNR (of mean MSE)  mean PSNR    SSIM   rel. L2  max. error\n",
+            "split       fields   PSNR (of mean MSE)  mean PSNR    SSIM   rel. L2  max. error\n",
         );
         for split in Split::ALL {
             if let Some(s) = self.summary(split) {
@@ -126,7 +126,7 @@ impl Part {
                 let Summary { fields, psnr, psnr_mean, ssim, rel_l2, max_error } = s;
                 let _ = writeln!(
                     text,
-                    "{name:5}  {fields:6}   {psnr:15.2} dB  {psnr_mean:6.2} dB  {ssim:6.4}  \
+                    "{name:10}  {fields:6}   {psnr:15.2} dB  {psnr_mean:6.2} dB  {ssim:6.4}  \
                      {rel_l2:8.5}  {max_error:10.4}"
                 );
             }

@@ -79,9 +79,9 @@ impl Encoder {
     }
 
     /// Features at `points`, `[points, dims]` in [-1, 1]: `[points, channels]`. Refines the
-    /// vertices that the points touch.
-    pub fn forward(&self, points: &Tensor) -> Tensor {
-        let parts = self.parts.iter().map(|part| part.forward(points));
+    /// vertices that the points touch, in `kind`.
+    pub fn forward(&self, points: &Tensor, kind: Kind) -> Tensor {
+        let parts = self.parts.iter().map(|part| part.forward(points, kind));
         parts.reduce(|a, b| a + b).unwrap_or_else(|| points.zeros_like())
     }
 
@@ -105,6 +105,10 @@ impl Part {
     /// Refined features of some vertices (row-major indices), `[vertices, channels]`; of an
     /// unrefined part, the plain concatenation.
     pub fn vertex_features(&self, vertices: &Tensor) -> Tensor {
+        self.refined(vertices, self.grids[0].kind())
+    }
+
+    fn refined(&self, vertices: &Tensor, kind: Kind) -> Tensor {
         let features = match &self.coords {
             Some(coords) => self.sample(&coords.index_select(0, vertices)),
             None => {
@@ -113,21 +117,21 @@ impl Part {
             }
         };
         let Some(refiner) = &self.refiner else { return features };
-        refiner.refine(&match &self.coeff {
+        let features = match &self.coeff {
             Some(coeff) => positional_encoding(&features, coeff),
             None => features.contiguous(),
-        })
+        };
+        refiner.refine(&features.to_kind(kind))
     }
 
-    fn forward(&self, points: &Tensor) -> Tensor {
+    fn forward(&self, points: &Tensor, kind: Kind) -> Tensor {
         let axes: Vec<i64> = self.axes.iter().map(|&axis| axis as i64).collect();
         let points = points.index_select(1, &Tensor::from_slice(&axes).to_device(points.device()));
-        let kind = self.grids[0].kind();
         if self.refiner.is_none() {
-            return self.sample(&points.to_kind(kind));
+            return self.sample(&points.to_kind(self.grids[0].kind())).to_kind(kind);
         }
         let touched = Touched::new(&points, &self.shape, kind);
-        touched.interpolate(&self.vertex_features(&touched.vertices))
+        touched.interpolate(&self.refined(&touched.vertices, kind))
     }
 
     /// Concatenation of all grids sampled at `points`, `[points, grids * features]`.

@@ -2,11 +2,11 @@
 //! network.
 
 use anyhow::Result;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::layers::{FeatMlp, Linear, activate};
 use super::{Encoder, Lines, Parameters};
-use crate::config::{Activation, HdinrConfig, RefinerConfig};
+use crate::config::{Activation, HdinrConfig};
 
 /// The model; its tensors are in [`Hdinr::parameters`].
 pub struct Hdinr {
@@ -28,6 +28,8 @@ pub struct Hdinr {
     pub out_activation: Activation,
     /// Length of the spatial features.
     pub spatial_features: usize,
+    /// Precision of the matrix products; that of the tensors if `None`.
+    compute: Option<Kind>,
 }
 
 impl Hdinr {
@@ -48,7 +50,7 @@ impl Hdinr {
             "spatial_encoder",
             &config.encoder,
             "spatial_refiner",
-            config.spatial_refiner.clone().map(RefinerConfig::One).as_ref(),
+            config.spatial_refiner.as_ref(),
             config.if_refine,
         )?;
         let lines = Lines::new(p, &config.latent, config.cond_refiner.as_ref(), config.if_refine)?;
@@ -70,8 +72,15 @@ impl Hdinr {
             out_proj,
             out_activation: config.out_act.unwrap_or(Activation::Identity),
             spatial_features: config.spatial_fdim,
+            compute: None,
             parameters,
         })
+    }
+
+    /// From now on multiplies matrices in `kind`; features are interpolated in it, too. Tables,
+    /// norms and results stay in the precision of the tensors.
+    pub fn compute_in(&mut self, kind: Kind) {
+        self.compute = Some(kind);
     }
 
     /// Normalised values `[members, points, out]`.
@@ -82,22 +91,23 @@ impl Hdinr {
         let size = points.size();
         let [sets @ .., count, dims] = &size[..] else { unreachable!("two or three dimensions") };
         let sets = sets.first().copied().unwrap_or(1);
-        let spatial = self.encoder.forward(&points.reshape([-1, *dims]));
+        let kind = self.compute.unwrap_or(self.parameters.kind());
+        let spatial = self.encoder.forward(&points.reshape([-1, *dims]), kind);
         // The fusion layer is linear: its spatial half is computed once for all members that
         // share points, its conditional half once per member.
         let split = self.spatial_features as i64;
-        let weight = &self.fusion.weight;
+        let weight = self.fusion.weight.to_kind(kind);
+        let bias = self.fusion.bias.as_ref().map(|bias| bias.to_kind(kind));
         let spatial_half = spatial.linear(&weight.narrow(1, 0, split), None::<&Tensor>);
         let rest = weight.size()[1] - split;
-        let conditional = self.lines.forward(conditions);
-        let conditional_half =
-            conditional.linear(&weight.narrow(1, split, rest), self.fusion.bias.as_ref());
+        let conditional = self.lines.forward(conditions).to_kind(kind);
+        let conditional_half = conditional.linear(&weight.narrow(1, split, rest), bias.as_ref());
         let fused = spatial_half.view([sets, *count, -1]) + conditional_half.unsqueeze(1);
         let values = self.decoder.forward(&activate(self.fusion_activation, &fused));
         let values = match &self.out_proj {
             Some(layer) => layer.forward(&values),
             None => values,
         };
-        activate(self.out_activation, &values)
+        activate(self.out_activation, &values.to_kind(self.parameters.kind()))
     }
 }

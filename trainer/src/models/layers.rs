@@ -57,9 +57,10 @@ impl Linear {
         Ok(Self { weight, bias })
     }
 
-    /// `[..., inputs]` to `[..., outputs]`.
+    /// `[..., inputs]` to `[..., outputs]`, in the precision of `x`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.linear(&self.weight, self.bias.as_ref())
+        let bias = self.bias.as_ref().map(|bias| bias.to_kind(x.kind()));
+        x.linear(&self.weight.to_kind(x.kind()), bias)
     }
 }
 
@@ -175,10 +176,11 @@ pub fn activate(activation: Activation, x: &Tensor) -> Tensor {
     }
 }
 
-/// `x / sqrt(mean(x^2) + 1e-6) * weight`.
+/// `x / sqrt(mean(x^2) + 1e-6) * weight`, computed in the precision of `weight`.
 fn rms_norm(x: &Tensor, weight: &Tensor) -> Tensor {
-    let mean = x.square().mean_dim(-1, true, None::<Kind>);
-    x * (mean + 1e-6).rsqrt() * weight
+    let exact = x.to_kind(weight.kind());
+    let mean = exact.square().mean_dim(-1, true, None::<Kind>);
+    (exact * (mean + 1e-6).rsqrt() * weight).to_kind(x.kind())
 }
 
 /// Positional encoding of features, `[vertices, channels]` to `[vertices, channels * 2g]`: per

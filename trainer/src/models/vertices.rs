@@ -14,7 +14,7 @@ pub struct Touched {
     pub vertices: Tensor,
     /// Positions in `vertices`, `[points * corners]`.
     local: Tensor,
-    /// `[points, corners, 1]`, 0 outside the grid.
+    /// `[points, corners]`, 0 outside the grid.
     weights: Tensor,
 }
 
@@ -34,24 +34,31 @@ impl Touched {
         // A corner without weight may be any vertex: take one that is touched anyway.
         let heaviest = index.gather(1, &weight.argmax(1, true), false);
         let index = index.where_self(&weight.gt(0.0), &heaviest).flatten(0, 1);
-        let touched =
-            Tensor::zeros([stride], (Kind::Int64, points.device())).index_fill_(0, &index, 1);
-        let position = touched.cumsum(0, Kind::Int64) - 1;
-        Self {
-            vertices: touched.nonzero().flatten(0, 1),
-            local: position.index_select(0, &index),
-            weights: weight.unsqueeze(-1).to_kind(kind),
-        }
+        // Sorting the corners costs no more however many vertices the grid has.
+        let (vertices, local, _) = index.internal_unique2(true, true, false);
+        Self { vertices, local, weights: weight.to_kind(kind) }
     }
 
     /// Interpolates features of the touched vertices, `[touched, channels]`, at the points:
     /// `[points, channels]`.
     pub fn interpolate(&self, features: &Tensor) -> Tensor {
-        let [points, corners, _] = self.weights.size()[..] else {
-            unreachable!("three dimensions")
-        };
-        let rows = features.index_select(0, &self.local).view([points, corners, -1]);
-        (rows * &self.weights).sum_dim_intlist(1i64, false, None::<Kind>)
+        const SUM: i64 = 0;
+        let (count, corners) = (self.local.numel() as i64, self.weights.size()[1]);
+        let options = (Kind::Int64, features.device());
+        let starts = Tensor::arange_start_step(0, count, corners, options);
+        let weights = Some(self.weights.flatten(0, 1));
+        // Multiplies and adds without writing the corners' features to memory.
+        let (points, ..) = Tensor::embedding_bag(
+            &features.contiguous(),
+            &self.local,
+            &starts,
+            false,
+            SUM,
+            false,
+            weights.as_ref(),
+            false,
+        );
+        points
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, ensure};
-use tch::Tensor;
+use anyhow::{Context, Result, bail, ensure};
+use tch::{Kind, Tensor};
 
-use crate::config::OptimConfig;
+use crate::config::{OptimConfig, hint};
 use crate::models::Parameters;
 
 /// The optimiser and its moments.
@@ -19,28 +19,68 @@ pub struct Adam {
 struct Slot {
     name: String,
     parameter: Tensor,
+    /// Learning rate at the first step.
+    lr: f64,
     mean: Tensor,
     square: Tensor,
 }
 
 impl Adam {
     /// For all trainable tensors of a model.
-    pub fn new(parameters: &Parameters, config: &OptimConfig) -> Self {
+    ///
+    /// # Errors
+    /// If a group of the configuration is no part of the model.
+    pub fn new(parameters: &Parameters, config: &OptimConfig) -> Result<Self> {
+        for (part, _) in &config.groups {
+            check_part(parameters, part)?;
+        }
+        // The first group that has a tensor decides.
+        let rate = |name: &str| {
+            let group = config.groups.iter().find(|(part, _)| is_within(name, part));
+            group.map_or(config.lr, |&(_, lr)| lr)
+        };
         let slots = parameters.trainables().map(|(name, parameter)| Slot {
             name: name.to_owned(),
             parameter: parameter.shallow_clone(),
+            lr: rate(name),
             mean: parameter.zeros_like(),
             square: parameter.zeros_like(),
         });
-        Self { betas: config.betas, eps: config.eps, steps: 0, slots: slots.collect() }
+        Ok(Self { betas: config.betas, eps: config.eps, steps: 0, slots: slots.collect() })
     }
 
-    /// One step with the gradients of `loss`.
-    pub fn step(&mut self, loss: &Tensor, lr: f64) {
+    /// Steps that were done; fewer than those of the run where gradients overflowed.
+    pub fn steps(&self) -> u64 {
+        self.steps as u64
+    }
+
+    /// Forgets the gradients that tensors have gathered.
+    pub fn zero_grad(&mut self) {
         for slot in &mut self.slots {
             slot.parameter.zero_grad();
         }
-        loss.backward();
+    }
+
+    /// Multiplies all gradients by `factor`; whether they are finite.
+    pub fn scale_gradients(&mut self, factor: f64) -> bool {
+        tch::no_grad(|| {
+            let mut sums = Vec::new();
+            for slot in &self.slots {
+                let mut gradient = slot.parameter.grad();
+                if gradient.defined() {
+                    let _ = gradient.g_mul_scalar_(factor);
+                    sums.push(gradient.sum(Kind::Double));
+                }
+            }
+            // One look at all of them, since a GPU is waited for.
+            sums.is_empty()
+                || Tensor::stack(&sums, 0).sum(Kind::Double).double_value(&[]).is_finite()
+        })
+    }
+
+    /// One step with the gradients that tensors have; `rate` gives the learning rate from that at
+    /// the first step.
+    pub fn step(&mut self, rate: impl Fn(f64) -> f64) {
         self.steps += 1;
         let (beta1, beta2) = self.betas;
         let correction1 = 1.0 - beta1.powi(self.steps);
@@ -55,7 +95,7 @@ impl Adam {
                 let _ = slot.square.g_mul_scalar_(beta2);
                 let _ = slot.square.addcmul_(&gradient, &(&gradient * (1.0 - beta2)));
                 let denominator = slot.square.sqrt() / correction2 + self.eps;
-                let update = &slot.mean / denominator * (-lr / correction1);
+                let update = &slot.mean / denominator * (-rate(slot.lr) / correction1);
                 let _ = slot.parameter.g_add_(&update);
             }
         });
@@ -92,11 +132,19 @@ impl Adam {
     }
 }
 
-/// Learning rate of a step with cosine decay over all `steps` (Loshchilov and Hutter 2017), as
-/// `torch.optim.lr_scheduler.CosineAnnealingLR` gives it.
-pub fn cosine(step: u64, steps: u64, lr: f64, eta_min: f64) -> f64 {
-    let progress = step as f64 / steps.max(1) as f64;
-    eta_min + 0.5 * (lr - eta_min) * (1.0 + (std::f64::consts::PI * progress).cos())
+/// Whether a tensor belongs to `part` of a model, such as `decoder` or `decoder.net.0`.
+fn is_within(name: &str, part: &str) -> bool {
+    name.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+fn check_part(parameters: &Parameters, part: &str) -> Result<()> {
+    if parameters.trainables().any(|(name, _)| is_within(name, part)) {
+        return Ok(());
+    }
+    let mut parts: Vec<&str> =
+        parameters.trainables().filter_map(|(name, _)| name.split('.').next()).collect();
+    parts.dedup();
+    bail!("optim.groups: the model has no `{part}`; {}", hint(part, &parts))
 }
 
 #[cfg(test)]
@@ -105,15 +153,23 @@ mod tests {
     use crate::models::parameters::Init;
     use tch::Device;
 
+    fn config(groups: &[(&str, f64)]) -> OptimConfig {
+        let groups = groups.iter().map(|&(part, lr)| (part.to_owned(), lr)).collect();
+        OptimConfig { lr: 0.1, eps: 1e-15, betas: (0.9, 0.999), groups }
+    }
+
     #[test]
     fn the_first_steps_are_those_of_the_formula() {
         let mut parameters = Parameters::new(Device::Cpu);
         let x = parameters.trainable("x".into(), &[1], Init::Ones).unwrap();
-        let config = OptimConfig { lr: 0.1, eps: 1e-15, betas: (0.9, 0.999) };
-        let mut adam = Adam::new(&parameters, &config);
+        let mut adam = Adam::new(&parameters, &config(&[])).unwrap();
         let (mut value, mut mean, mut square) = (1.0f64, 0.0, 0.0);
         for t in 1..=5 {
-            adam.step(&x.square().sum(None), 0.1);
+            adam.zero_grad();
+            // Gradients of several backward passes add up.
+            (x.square().sum(Kind::Float) * 0.25).backward();
+            (x.square().sum(Kind::Float) * 0.75).backward();
+            adam.step(|lr| lr);
             let gradient = 2.0 * value;
             mean = 0.9 * mean + 0.1 * gradient;
             square = 0.999 * square + 0.001 * gradient * gradient;
@@ -121,12 +177,39 @@ mod tests {
             value -= 0.1 * m / (v.sqrt() + 1e-15);
             assert!((x.double_value(&[0]) - value).abs() < 1e-6, "step {t}");
         }
+        assert_eq!(adam.steps(), 5);
     }
 
     #[test]
-    fn cosine_goes_from_the_first_rate_to_the_last() {
-        assert_eq!(cosine(0, 100, 1.0, 0.1), 1.0);
-        assert!((cosine(50, 100, 1.0, 0.1) - 0.55).abs() < 1e-12);
-        assert!((cosine(100, 100, 1.0, 0.1) - 0.1).abs() < 1e-12);
+    fn groups_have_learning_rates_of_their_own() {
+        let mut parameters = Parameters::new(Device::Cpu);
+        let mut tensor = |name: &str| parameters.trainable(name.into(), &[1], Init::Ones).unwrap();
+        let tensors = ["a.b.weight", "a.bias", "ab"].map(&mut tensor);
+        let groups = config(&[("a.b", 0.2), ("a", 0.3)]);
+        let mut adam = Adam::new(&parameters, &groups).unwrap();
+        tensors.iter().for_each(|tensor| tensor.sum(Kind::Float).backward());
+        adam.step(|lr| lr / 2.0);
+        let moved = tensors.map(|tensor| 1.0 - tensor.double_value(&[0]));
+        for (moved, expected) in moved.iter().zip([0.1, 0.15, 0.05]) {
+            assert!((moved - expected).abs() < 1e-6, "{moved}, expected {expected}");
+        }
+        let unknown = Adam::new(&parameters, &config(&[("c", 1.0)])).err().unwrap().to_string();
+        assert!(unknown.starts_with("optim.groups: the model has no `c`"), "{unknown}");
+    }
+
+    #[test]
+    fn gradients_that_are_not_finite_are_noticed() {
+        let mut parameters = Parameters::new(Device::Cpu);
+        let x = parameters.trainable("x".into(), &[2], Init::Ones).unwrap();
+        let mut adam = Adam::new(&parameters, &config(&[])).unwrap();
+        assert!(adam.scale_gradients(2.0), "none at all");
+        x.sum(Kind::Float).backward();
+        assert!(adam.scale_gradients(0.5));
+        assert_eq!(Vec::<f32>::try_from(&x.grad()).unwrap(), [0.5, 0.5]);
+        for infinite in [f64::INFINITY, f64::NAN] {
+            adam.zero_grad();
+            (x.narrow(0, 1, 1) * infinite).sum(Kind::Float).backward();
+            assert!(!adam.scale_gradients(1.0));
+        }
     }
 }

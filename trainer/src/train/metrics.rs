@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::write_atomically;
 
+const HEADER: &str = "step,loss,psnr,steps_per_s,points_per_s,seconds,lr,validation_psnr\n";
+
 /// What a report says.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Row {
@@ -25,6 +27,10 @@ pub struct Row {
     pub points_per_s: f64,
     /// Seconds of training in all.
     pub seconds: f64,
+    /// Learning rate of the next step.
+    pub lr: f64,
+    /// Mean PSNR of the members that are set aside, where the model was looked at.
+    pub validation_psnr: Option<f64>,
 }
 
 /// The open file and what it holds.
@@ -36,8 +42,7 @@ pub struct Metrics {
 impl Metrics {
     /// A new file.
     pub fn create(path: &Path) -> Result<Self> {
-        let header = "step,loss,psnr,steps_per_s,points_per_s,seconds\n";
-        write_atomically(path, header.as_bytes())?;
+        write_atomically(path, HEADER.as_bytes())?;
         Ok(Self { path: path.to_owned(), rows: Vec::new() })
     }
 

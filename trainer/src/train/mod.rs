@@ -1,31 +1,43 @@
-//! The training loop: batches, Adam with cosine decay, checkpoints, metrics; stops when asked and
-//! goes on exactly where it stopped.
+//! Training: a run is started or gone on with here; the loop is in `trainer`.
+//!
+//! - `settings`: how a run is trained; `schedule`: its learning rates; `record`: what its data are
+//! - `adam`: the optimiser; `average`: averaged weights; `precision`: 16 bits
+//! - `validation`: members set aside; `checkpoints`; `metrics` and `events`: curves; `run`: the folder
 
 pub mod adam;
+mod average;
+pub mod checkpoints;
+mod events;
 mod metrics;
+mod precision;
 mod record;
 pub mod run;
+mod schedule;
 mod settings;
+mod trainer;
+mod validation;
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use serde_json::Value;
-use tch::{Device, Kind, Reduction, Tensor};
+use tch::{Device, Kind};
 
-use crate::config::Config;
-use crate::data::{Batch, BatchPlan, Ensemble, Importance, LoadOptions};
+use crate::config::{Config, Precision};
+use crate::data::{BatchPlan, Ensemble, Importance, LoadOptions};
 use crate::device;
-use crate::eval::metrics::psnr;
-use crate::eval::pictures;
 use crate::models::{Hdinr, Parameters};
-use crate::progress::{Interrupted, Progress, is_interrupted, say};
-use adam::{Adam, cosine};
-use metrics::{Metrics, Row};
+use adam::Adam;
+use average::Average;
+use checkpoints::Checkpoint;
+use events::Events;
+use metrics::Metrics;
+use precision::LossScale;
 use record::DataRecord;
-use run::{Checkpoint, Run};
+use run::Run;
 pub use settings::Settings;
+use trainer::Trainer;
+use validation::Validation;
 
 /// What is trained on, and how.
 struct Task {
@@ -34,22 +46,17 @@ struct Task {
     plan: BatchPlan,
 }
 
-/// A training in progress.
-struct Trainer {
-    run: Run,
-    settings: Settings,
-    ensemble: Ensemble,
-    plan: BatchPlan,
-    device: Device,
+/// What changes from step to step.
+struct Learner {
     model: Hdinr,
     adam: Adam,
-    metrics: Metrics,
+    loss_scale: Option<LossScale>,
+    average: Option<Average>,
+    validation: Option<Validation>,
     /// Steps that are done.
     step: u64,
-    /// Seconds that training took before this session.
-    seconds_before: f64,
-    /// Start of this session.
-    began: Instant,
+    /// Seconds that they took.
+    seconds: f64,
 }
 
 /// Starts a run in the new folder `out`.
@@ -64,12 +71,13 @@ pub fn start(entry: &Value, out: &Path) -> Result<()> {
     // Whatever can be wrong is found before the folder is made: it must be empty the next time.
     let device = device::parse(&task.settings.device)?;
     let model = Hdinr::new(config.model.of_ensemble()?, device, task.settings.seed)?;
+    let learner = Learner::new(model, &task, device)?;
     let run = Run::create(out)?;
     run.write_config(&task.settings.resolved(entry.clone()))?;
     run.write_data(&data)?;
     let metrics = Metrics::create(&run.path("metrics.csv"))?;
-    let adam = Adam::new(&model.parameters, &task.settings.optim);
-    let mut trainer = Trainer::new(run, task, device, model, adam, metrics);
+    let events = Events::create(run.folder(), 0)?;
+    let mut trainer = Trainer::new(run, task, device, learner, metrics, events);
     trainer.announce(&config)?;
     trainer.train()
 }
@@ -89,35 +97,19 @@ pub fn resume(folder: &Path, data: Option<PathBuf>, device: Option<String>) -> R
         .with_context(|| format!("cannot use what {} names", run.path("config.yaml").display()))?;
     run.check_data(&task.ensemble, &config)?;
     let device = device::parse(&task.settings.device)?;
-    let (model, adam, seconds_before) = restore(&checkpoint, &config, &task.settings, device)
-        .with_context(|| {
-            format!(
-                "cannot go on from {} (if it is damaged, remove it: the checkpoint before it is \
-                 used then)",
-                checkpoint.folder().display()
-            )
-        })?;
-    let step = checkpoint.steps;
+    let learner = Learner::restore(&checkpoint, &config, &task, device).with_context(|| {
+        format!(
+            "cannot go on from {} (if it is damaged, remove it: the checkpoint before it is used \
+             then)",
+            checkpoint.folder().display()
+        )
+    })?;
+    let step = learner.step;
     let metrics = Metrics::resume(&run.path("metrics.csv"), step)?;
-    let mut trainer = Trainer::new(run, task, device, model, adam, metrics);
-    trainer.step = step;
-    trainer.seconds_before = seconds_before;
+    let events = Events::create(run.folder(), step)?;
+    let mut trainer = Trainer::new(run, task, device, learner, metrics, events);
     trainer.say(&format!("going on after step {step}"))?;
     trainer.train()
-}
-
-/// Model and optimiser of a checkpoint, and the seconds that training had taken.
-fn restore(
-    checkpoint: &Checkpoint,
-    config: &Config,
-    settings: &Settings,
-    device: Device,
-) -> Result<(Hdinr, Adam, f64)> {
-    let parameters = Parameters::from_checkpoint(&checkpoint.weights(), device, Kind::Float)?;
-    let model = Hdinr::build(config.model.of_ensemble()?, parameters)?;
-    let mut adam = Adam::new(&model.parameters, &settings.optim);
-    let seconds = checkpoint.restore(&mut adam)?;
-    Ok((model, adam, seconds))
 }
 
 fn prepare(config: &Config) -> Result<Task> {
@@ -130,206 +122,51 @@ fn prepare(config: &Config) -> Result<Task> {
     Ok(Task { settings, ensemble, plan })
 }
 
-impl Trainer {
+impl Learner {
     /// Before the first step.
-    fn new(
-        run: Run,
-        task: Task,
-        device: Device,
-        model: Hdinr,
-        adam: Adam,
-        metrics: Metrics,
-    ) -> Self {
-        let Task { settings, ensemble, plan } = task;
-        let (step, seconds_before, began) = (0, 0.0, Instant::now());
-        Self {
-            run,
-            settings,
-            ensemble,
-            plan,
-            device,
+    fn new(mut model: Hdinr, task: &Task, device: Device) -> Result<Self> {
+        let Task { settings, ensemble, .. } = task;
+        let kind = match settings.precision {
+            Precision::F32 => Kind::Float,
+            Precision::Bf16 => Kind::BFloat16,
+            Precision::F16 => Kind::Half,
+        };
+        model.compute_in(kind);
+        let (every, patience) = (settings.validate_steps, settings.patience);
+        Ok(Self {
+            adam: Adam::new(&model.parameters, &settings.optim)?,
+            loss_scale: LossScale::new(kind),
+            average: settings.ema.map(|decay| Average::new(&model.parameters, decay)),
+            validation: Validation::new(ensemble, device, every, patience)?,
             model,
-            adam,
-            metrics,
-            step,
-            seconds_before,
-            began,
+            step: 0,
+            seconds: 0.0,
+        })
+    }
+
+    /// As a checkpoint has it.
+    fn restore(
+        checkpoint: &Checkpoint,
+        config: &Config,
+        task: &Task,
+        device: Device,
+    ) -> Result<Self> {
+        let parameters = Parameters::from_checkpoint(&checkpoint.weights(), device, Kind::Float)?;
+        let model = Hdinr::build(config.model.of_ensemble()?, parameters)?;
+        let mut learner = Self::new(model, task, device)?;
+        let state = checkpoint.state()?;
+        let optimizer_steps = state.optimizer_steps.unwrap_or(state.steps);
+        learner.adam.restore(optimizer_steps, &checkpoint.optimizer()?)?;
+        if let Some(average) = &mut learner.average {
+            average.restore(&checkpoint.averaged()?)?;
         }
-    }
-
-    fn train(&mut self) -> Result<()> {
-        let steps = self.settings.steps;
-        let progress = Progress::new("training", "steps", steps);
-        progress.start_at(self.step);
-        let mut interval = Interval::new(self.step);
-        while self.step < steps {
-            let loss = self.one_step();
-            interval.add(&loss);
-            progress.advance(1);
-            // Asked once: a wish that comes a moment later is seen after the next step.
-            let stop = is_interrupted() && self.step < steps;
-            let last = self.step == steps;
-            let save = self.step.is_multiple_of(self.settings.checkpoint_steps) || stop || last;
-            // Reporting checks the loss: no checkpoint of a model that is lost.
-            if save || self.step.is_multiple_of(self.settings.report_steps) {
-                self.report(&mut interval, &progress)?;
-            }
-            if save {
-                let seconds = self.seconds();
-                self.run.checkpoint(self.step, seconds, &self.model.parameters, &self.adam)?;
-            }
-            if stop {
-                progress.finish();
-                self.say(&format!(
-                    "stopped after step {} of {steps}; `drr-train train --resume {}` goes on",
-                    self.step,
-                    self.run.folder().display()
-                ))?;
-                bail!(Interrupted);
-            }
+        if let (Some(scale), Some(stored)) = (&mut learner.loss_scale, state.loss_scale) {
+            scale.restore(stored);
         }
-        progress.finish();
-        self.finish()
-    }
-
-    fn finish(&self) -> Result<()> {
-        let curve = self.run.path("loss.png");
-        pictures::loss_curve(&curve, &self.metrics.losses())?;
-        self.say(&format!(
-            "{} steps in {:.1} s; weights in {}, loss curve in {}",
-            self.step,
-            self.seconds(),
-            self.run.last_checkpoint()?.weights().display(),
-            curve.display()
-        ))
-    }
-
-    /// Seconds of training, earlier sessions included.
-    fn seconds(&self) -> f64 {
-        self.seconds_before + self.began.elapsed().as_secs_f64()
-    }
-
-    /// One optimiser step; the loss stays on the device so that a GPU is not waited for.
-    fn one_step(&mut self) -> Tensor {
-        let s = &self.settings;
-        let lr = match s.eta_min {
-            Some(eta_min) => cosine(self.step, s.steps, s.optim.lr, eta_min),
-            None => s.optim.lr,
-        };
-        let batch = self.plan.batch(self.step, &self.ensemble);
-        let loss = self.loss(&batch);
-        self.adam.step(&loss, lr);
-        self.step += 1;
-        loss.detach()
-    }
-
-    fn loss(&self, batch: &Batch) -> Tensor {
-        let dims = self.ensemble.dims.len() as i64;
-        let members = batch.members.len() as i64;
-        let tensor = |values: &[f32], shape: &[i64]| {
-            Tensor::from_slice(values).view(shape).to_device(self.device)
-        };
-        let points = Tensor::from_slice(&batch.coords).to_device(self.device);
-        let points = if self.plan.shared_points {
-            points.view([-1, dims])
-        } else {
-            points.view([members, -1, dims])
-        };
-        let conditions = tensor(&batch.conds, &[members, self.ensemble.parameters.len() as i64]);
-        let targets = tensor(&batch.targets, &[members, -1, self.ensemble.values.len() as i64]);
-        self.model.forward(&points, &conditions).mse_loss(&targets, Reduction::Mean)
-    }
-
-    fn report(&mut self, interval: &mut Interval, progress: &Progress) -> Result<()> {
-        let (steps, rate, loss) = interval.close(self.step);
-        if steps == 0 {
-            return Ok(());
+        if let (Some(validation), Some(course)) = (&mut learner.validation, state.validation) {
+            validation.course = course;
         }
-        ensure!(
-            loss.is_finite(),
-            "the loss is {loss} between steps {} and {}: train again with a lower --lr; the last \
-             batch had members {}",
-            self.step - steps,
-            self.step,
-            self.batch_members()
-        );
-        let points_per_s = rate * self.plan.points_per_step(&self.ensemble) as f64;
-        let psnr = psnr(loss);
-        let seconds = self.seconds();
-        self.metrics.add(&Row { step: self.step, loss, psnr, rate, points_per_s, seconds })?;
-        progress.message(&format!(
-            "loss {loss:.2e} ({psnr:.1} dB) · {rate:.1} steps/s · {:.2} M points/s",
-            points_per_s * 1e-6
-        ));
-        Ok(())
-    }
-
-    fn batch_members(&self) -> String {
-        let batch = self.plan.batch(self.step - 1, &self.ensemble);
-        let names = batch.members.iter().map(|&m| self.ensemble.members[m].name.as_str());
-        names.collect::<Vec<_>>().join(", ")
-    }
-
-    fn announce(&self, config: &Config) -> Result<()> {
-        for note in config.notes.iter().chain(&self.ensemble.notes).chain(&self.settings.notes) {
-            self.say(&format!("note: {note}"))?;
-        }
-        let e = &self.ensemble;
-        let (train, test) = (e.train().count(), e.test().count());
-        self.say(&format!(
-            "data: {train} training and {test} held-out members of {:?}, {} parameters, values {:.4} to {:.4}{}",
-            e.dims,
-            e.parameters.len(),
-            e.normalization.min,
-            e.normalization.max,
-            if e.normalization.log { " (logarithm)" } else { "" }
-        ))?;
-        let s = &self.settings;
-        for line in s.pairs.describe().into_iter().chain(self.plan.importance.describe()) {
-            self.say(&line)?;
-        }
-        self.say(&format!(
-            "model: {} trainable numbers; {} steps of {} members x {} points on {}; run in {}",
-            self.model.parameters.count(),
-            s.steps,
-            s.batch_members,
-            s.batch_points,
-            device::name(self.device),
-            self.run.folder().display()
-        ))
-    }
-
-    fn say(&self, line: &str) -> Result<()> {
-        say(line);
-        self.run.log(line)
-    }
-}
-
-/// Mean loss and speed since the last report.
-struct Interval {
-    first_step: u64,
-    began: Instant,
-    losses: Vec<Tensor>,
-}
-
-impl Interval {
-    fn new(step: u64) -> Self {
-        Self { first_step: step, began: Instant::now(), losses: Vec::new() }
-    }
-
-    fn add(&mut self, loss: &Tensor) {
-        self.losses.push(loss.shallow_clone());
-    }
-
-    /// Steps, steps per second and mean loss; starts anew at `step`.
-    fn close(&mut self, step: u64) -> (u64, f64, f64) {
-        let steps = step - self.first_step;
-        let loss = match self.losses.is_empty() {
-            true => f64::NAN,
-            false => Tensor::stack(&self.losses, 0).mean(Kind::Double).double_value(&[]),
-        };
-        let rate = steps as f64 / self.began.elapsed().as_secs_f64().max(1e-9);
-        *self = Self::new(step);
-        (steps, rate, loss)
+        (learner.step, learner.seconds) = (state.steps, state.seconds);
+        Ok(learner)
     }
 }

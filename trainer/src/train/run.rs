@@ -4,9 +4,12 @@
 //! RUN/config.yaml       resolved configuration: `drr-train train --config` of it repeats the run
 //! RUN/data.json         axes, parameters, values and members of the data
 //! RUN/log.txt           what was said
-//! RUN/metrics.csv       step, loss, psnr, steps_per_s, points_per_s, seconds
+//! RUN/metrics.csv       step, loss, psnr, steps_per_s, points_per_s, seconds, lr, validation_psnr
+//! RUN/events.out.*      the same for TensorBoard
 //! RUN/loss.png          the loss curve
-//! RUN/checkpoints/step-00001000/{weights,optimizer}.safetensors, state.json
+//! RUN/checkpoints/step-00001000/{weights,optimizer}.safetensors, state.json; averaged.safetensors
+//!                       where weights are averaged
+//! RUN/checkpoints/best/ the best model by validation, where members are set aside for it
 //! RUN/eval/             written by `drr-train eval`
 //! ```
 
@@ -15,36 +18,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::adam::Adam;
+use super::checkpoints::{Checkpoint, Checkpoints};
 use super::record::DataRecord;
 use crate::config::{self, Config};
 use crate::data::Ensemble;
 use crate::files::write_atomically;
-use crate::models::Parameters;
-use crate::models::checkpoint::{read_safetensors, write_safetensors};
-
-/// Checkpoints that are kept: one to go on from if the last is damaged.
-const KEEP: usize = 2;
 
 /// A run's folder.
 pub struct Run {
     folder: PathBuf,
-}
-
-/// A complete checkpoint.
-pub struct Checkpoint {
-    folder: PathBuf,
-    /// Steps that were done.
-    pub steps: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct State {
-    steps: u64,
-    seconds: f64,
 }
 
 impl Run {
@@ -134,49 +118,17 @@ impl Run {
         append().with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Stores a checkpoint: complete or not at all. The last two are kept.
-    ///
-    /// # Errors
-    /// If the disk is full, for instance; earlier checkpoints stay.
-    pub fn checkpoint(
-        &self,
-        steps: u64,
-        seconds: f64,
-        parameters: &Parameters,
-        adam: &Adam,
-    ) -> Result<Checkpoint> {
-        let folder = self.path("checkpoints");
-        let complete = folder.join(format!("step-{steps:08}"));
-        let temporary = tempfile::Builder::new()
-            .prefix(".incomplete-")
-            .tempdir_in(&folder)
-            .with_context(|| format!("cannot write a checkpoint in {}", folder.display()))?;
-        write_safetensors(&temporary.path().join("weights.safetensors"), parameters.all())?;
-        let state = adam.state();
-        let moments = state.iter().map(|(name, tensor)| (name.as_str(), tensor));
-        write_safetensors(&temporary.path().join("optimizer.safetensors"), moments)?;
-        let text = serde_json::to_vec_pretty(&State { steps, seconds })?;
-        write_atomically(&temporary.path().join("state.json"), &text)?;
-        if complete.exists() {
-            fs::remove_dir_all(&complete)?;
-        }
-        fs::rename(temporary.keep(), &complete)
-            .and_then(|()| fs::File::open(&folder)?.sync_all())
-            .with_context(|| format!("cannot write {}", complete.display()))?;
-        let all = self.checkpoints()?;
-        for old in all.iter().rev().skip(KEEP) {
-            // An old checkpoint that cannot be removed does no harm.
-            let _ = fs::remove_dir_all(&old.folder);
-        }
-        Ok(Checkpoint { folder: complete, steps })
+    /// Its checkpoints.
+    pub fn checkpoints(&self) -> Checkpoints {
+        Checkpoints::new(self.path("checkpoints"))
     }
 
-    /// The last checkpoint.
+    /// The last checkpoint, from which training goes on.
     ///
     /// # Errors
     /// If there is none.
     pub fn last_checkpoint(&self) -> Result<Checkpoint> {
-        match self.checkpoints()?.pop() {
+        match self.checkpoints().last()? {
             Some(checkpoint) => Ok(checkpoint),
             None => bail!(
                 "{0} has no checkpoint yet: `drr-train train --config {0}/config.yaml --out NEW` \
@@ -186,42 +138,14 @@ impl Run {
         }
     }
 
-    fn checkpoints(&self) -> Result<Vec<Checkpoint>> {
-        let folder = self.path("checkpoints");
-        let entries =
-            fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
-        let mut all = Vec::new();
-        for entry in entries {
-            let folder = entry?.path();
-            let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if let Some(steps) = name.strip_prefix("step-").and_then(|steps| steps.parse().ok()) {
-                all.push(Checkpoint { folder, steps });
-            }
+    /// The checkpoint whose model is used: the best by validation, without validation the last.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn model_checkpoint(&self) -> Result<Checkpoint> {
+        match self.checkpoints().best()? {
+            Some(best) => Ok(best),
+            None => self.last_checkpoint(),
         }
-        all.sort_by_key(|checkpoint| checkpoint.steps);
-        Ok(all)
-    }
-}
-
-impl Checkpoint {
-    /// Where it is.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// The model's tensors.
-    pub fn weights(&self) -> PathBuf {
-        self.folder.join("weights.safetensors")
-    }
-
-    /// Puts the optimiser where it was; returns the seconds that training had taken.
-    pub fn restore(&self, adam: &mut Adam) -> Result<f64> {
-        let path = self.folder.join("state.json");
-        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let state: State = serde_json::from_slice(&text)
-            .with_context(|| format!("{} is damaged", path.display()))?;
-        let moments = read_safetensors(&self.folder.join("optimizer.safetensors"))?;
-        adam.restore(state.steps, &moments)?;
-        Ok(state.seconds)
     }
 }

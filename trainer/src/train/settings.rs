@@ -6,7 +6,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::config::{Config, OptimConfig};
+use super::schedule::Schedule;
+use crate::config::{Config, OptimConfig, Precision};
 use crate::data::{BatchPlan, Ensemble, Importance, Noise, Pairs};
 
 /// Members of a batch if nothing says otherwise.
@@ -14,6 +15,9 @@ const BATCH_MEMBERS: usize = 8;
 
 /// Points of a batch if nothing says otherwise.
 const BATCH_POINTS: usize = 4096;
+
+/// Side of the blocks of points if nothing says otherwise.
+const BLOCK: usize = 2;
 
 /// Steps of a run if nothing says otherwise.
 const STEPS: u64 = 2000;
@@ -25,8 +29,20 @@ pub struct Settings {
     pub steps: u64,
     /// Adam.
     pub optim: OptimConfig,
-    /// Last learning rate of the cosine decay; `None`: no decay.
-    pub eta_min: Option<f64>,
+    /// Learning rates of the steps.
+    pub schedule: Schedule,
+    /// Batches whose gradients make one step.
+    pub accumulate: u64,
+    /// Precision of the matrix products.
+    pub precision: Precision,
+    /// Decay of the average of the weights; `None`: no average.
+    pub ema: Option<f64>,
+    /// Members that are set aside for validation.
+    pub validation: usize,
+    /// Steps between looks at them.
+    pub validate_steps: u64,
+    /// Looks without a better model after which training stops.
+    pub patience: Option<u64>,
     /// Members in a batch.
     pub batch_members: usize,
     /// Points of each member in a batch.
@@ -34,6 +50,8 @@ pub struct Settings {
     /// Whether the members of a batch are seen at the same points: spatial features are computed
     /// once for all of them then.
     pub shared_points: bool,
+    /// Points of a batch come in blocks of so many samples along each axis.
+    pub block: usize,
     /// Variational Pairs.
     pub pairs: Pairs,
     /// Seed of everything random.
@@ -81,10 +99,21 @@ impl Settings {
         Ok(Self {
             steps,
             optim: config.optim.clone(),
-            eta_min: (!train.disable_scheduler).then_some(config.scheduler.eta_min),
+            schedule: Schedule {
+                steps,
+                eta_min: (!train.disable_scheduler).then_some(config.scheduler.eta_min),
+                warmup: config.scheduler.warmup_steps as u64,
+            },
+            accumulate: train.accumulate.unwrap_or(1) as u64,
+            precision: train.precision,
+            ema: train.ema,
+            validation: dataset.validation,
+            validate_steps: train.validate_steps.map_or(checkpoint_steps, |n| n as u64),
+            patience: train.patience.map(|n| n as u64),
             batch_members,
             batch_points,
             shared_points: dataset.shared_points,
+            block: dataset.block.unwrap_or(BLOCK),
             pairs: Pairs::new(dataset, ensemble)?,
             seed: train.seed as u64,
             device: train.device.clone(),
@@ -101,6 +130,7 @@ impl Settings {
             members_per_batch: self.batch_members,
             points_per_batch: self.batch_points,
             shared_points: self.shared_points,
+            block: self.block,
             pairs: self.pairs.clone(),
             importance: Arc::new(importance),
         }
@@ -113,9 +143,16 @@ impl Settings {
             "param": {"lr": self.optim.lr, "eps": self.optim.eps, "betas": self.optim.betas},
         });
         entry["optim"] = optim;
-        if let Some(eta_min) = self.eta_min {
-            entry["scheduler"] = json!({"type": "cos", "param": {"eta_min": eta_min}});
+        if !self.optim.groups.is_empty() {
+            let groups = self.optim.groups.iter();
+            let groups = groups.map(|(part, lr)| json!({"params": part, "lr": lr}));
+            entry["optim"]["groups"] = groups.collect();
         }
+        let mut decay = json!({"warmup_steps": self.schedule.warmup});
+        if let Some(eta_min) = self.schedule.eta_min {
+            decay["eta_min"] = json!(eta_min);
+        }
+        entry["scheduler"] = json!({"type": "cos", "param": decay});
         let mut put = |section: &str, key: &str, value: Value| {
             let mut target = &mut entry;
             for part in section.split('.') {
@@ -129,6 +166,7 @@ impl Settings {
         put("dataset.param", "cond_batch", json!(self.batch_members));
         put("dataset.param", "batch_points", json!(self.batch_points));
         put("dataset.param", "shared_points", json!(self.shared_points));
+        put("dataset.param", "block", json!(self.block));
         let noise = |noise: &Option<Noise>, of: fn(&Noise) -> &Vec<f64>| {
             noise.as_ref().map_or(json!(0.0), |noise| json!(of(noise)))
         };
@@ -139,7 +177,17 @@ impl Settings {
         }
         put("dataset.param", "cond_noise_idw_knn", json!(self.pairs.neighbors));
         put("dataset.param", "noise_interp_value", json!(self.pairs.interpolate));
+        put("dataset.param", "validation", json!(self.validation));
         put("train", "steps", json!(self.steps));
+        put("train", "accumulate", json!(self.accumulate));
+        put("train", "precision", json!(self.precision.name()));
+        if let Some(ema) = self.ema {
+            put("train", "ema", json!(ema));
+        }
+        put("train", "validate_steps", json!(self.validate_steps));
+        if let Some(patience) = self.patience {
+            put("train", "patience", json!(patience));
+        }
         put("train", "seed", json!(self.seed));
         put("train", "device", json!(self.device));
         put("train", "report_steps", json!(self.report_steps));

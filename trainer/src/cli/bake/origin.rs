@@ -52,7 +52,7 @@ impl Origin {
     pub fn source(&self) -> Result<Box<dyn Source>> {
         match self {
             Self::Run(run) => {
-                let checkpoint = run.last_checkpoint()?;
+                let checkpoint = run.model_checkpoint()?;
                 let mut description = run.data()?.description;
                 let config = checksum(&run.path("config.yaml"))?;
                 description.provenance.insert("config_crc32".into(), json!(config));
@@ -60,7 +60,7 @@ impl Origin {
                 if let Some(quality) = measured(run)? {
                     description.provenance.insert("quality".into(), quality);
                 }
-                Ok(Box::new(trained(&run.config()?, &checkpoint.weights(), description)?))
+                Ok(Box::new(trained(&run.config()?, &checkpoint.model(), description)?))
             }
             Self::Checkpoint { config, weights, description } => {
                 Ok(Box::new(trained(config, weights, (**description).clone())?))
@@ -177,7 +177,7 @@ fn measured(run: &Run) -> Result<Option<Value>> {
     let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let summary: Value = serde_json::from_slice(&text)
         .with_context(|| format!("{} is damaged: run `drr-train eval` again", path.display()))?;
-    let current = summary["steps"].as_u64() == Some(run.last_checkpoint()?.steps);
+    let current = summary["steps"].as_u64() == Some(run.model_checkpoint()?.steps);
     // `eval` bakes 32-bit grids, whatever is baked now.
     Ok(current.then(|| json!({"grids": "F32", "splits": summary["quality"]})))
 }

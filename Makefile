@@ -13,7 +13,7 @@ C_SOURCES = $(shell find bindings examples tests -name '*.[ch]' -o -name '*.[ch]
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build install wheel demo bench test packages unit test-aarch64 test-asan \
+.PHONY: help setup build install wheel demo bench bench-training test packages unit test-aarch64 test-asan \
 	test-tsan test-miri fuzz fuzz-smoke test-python test-paraview header kernels lint docs clean
 
 help: ## list these targets
@@ -42,6 +42,9 @@ demo: setup ## train, bake and query the example ensemble, some minutes
 bench: .libtorch ## measure queries against competitors and the machine's limit (QUICK=1, MODEL=name)
 	$(CARGO) bench -p drr-train --bench cpu_query -- --python $(PYTHON) \
 		$(if $(QUICK),--quick) $(MODEL:%=--model %) $(BENCH)
+
+bench-training: .libtorch ## measure training steps against PyTorch's eager functions (BENCH=--help)
+	$(CARGO) bench -p drr-train --bench train_step -- $(BENCH)
 
 TESTS = setup packages lint docs unit fuzz-smoke test-python test-paraview
 test: ## check everything: set-up, formats and lints, documentation, tests in all languages

@@ -13,7 +13,7 @@ pub mod device;
 pub mod eval;
 pub mod files;
 mod libtorch;
-mod memory;
+pub mod memory;
 pub mod models;
 pub mod progress;
 pub mod train;

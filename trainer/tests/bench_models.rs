@@ -6,6 +6,8 @@
 
 #[path = "../benches/cpu_query/difference.rs"]
 mod difference;
+#[path = "../benches/machine/mod.rs"]
+mod machine;
 #[path = "../benches/cpu_query/models.rs"]
 mod models;
 #[path = "../benches/cpu_query/points.rs"]

@@ -10,6 +10,7 @@ use drr_train::config::{Config, HdinrConfig, ModelConfig, OptimConfig, parse_yam
 use drr_train::models::checkpoint::{read_safetensors, write_safetensors};
 use drr_train::models::{Hdinr, Parameters};
 use drr_train::train::adam::Adam;
+use drr_train::train::budget::backward;
 use tch::{Device, Kind, Reduction, Tensor};
 
 /// A new small model in 64 bits.
@@ -96,6 +97,50 @@ fn one_step_moves_every_parameter() {
         for (tensor_name, tensor) in model.parameters.all() {
             let moved = (tensor - &before[tensor_name]).abs().max().double_value(&[]) > 0.0;
             assert_eq!(moved, trainable.contains(&tensor_name), "{name}: {tensor_name}");
+        }
+    }
+}
+
+/// Gradients of all trainable tensors, which are zeroed.
+fn take_gradients(model: &Hdinr) -> Vec<(String, Tensor)> {
+    let take = |(name, parameter): (&str, &Tensor)| {
+        let gradient = parameter.grad().copy();
+        let _ = parameter.grad().zero_();
+        (name.to_owned(), gradient)
+    };
+    model.parameters.trainables().map(take).collect()
+}
+
+#[test]
+fn bounded_memory_gives_the_same_gradients() {
+    let mut models = vec![("small".to_owned(), small_model(), 2)];
+    for golden in Golden::all("hdinr_") {
+        let parameters = Parameters::from_checkpoint(&golden.weights(), Device::Cpu, Kind::Double)
+            .expect("weights");
+        let model = Hdinr::build(golden.hdinr(), parameters).expect("model");
+        models.push((golden.name.clone(), model, golden.io["cond"].size()[1]));
+    }
+    for (name, model, conditions) in models {
+        tch::manual_seed(4);
+        let options = (Kind::Double, Device::Cpu);
+        let conditions = Tensor::rand([3, conditions], options);
+        for shape in [&[300, 3][..], &[3, 300, 3]] {
+            let points = Tensor::rand(shape, options) * 2.0 - 1.0;
+            let targets = Tensor::rand([3, 300, 1], options);
+            let plain = model.forward(&points, &conditions).mse_loss(&targets, Reduction::Mean);
+            (&plain * 0.5).backward();
+            let expected = take_gradients(&model);
+            // Pieces of the least size, and everything in one.
+            for bytes in [1, 1 << 30] {
+                let loss = backward(&model, [&points, &conditions, &targets], 0.5, bytes);
+                let error = (loss - &plain).abs().double_value(&[]);
+                assert!(error < 1e-7, "{name}: the loss differs by {error:e}");
+                for ((tensor, ours), (_, plain)) in take_gradients(&model).iter().zip(&expected) {
+                    let scale = plain.abs().max().double_value(&[]).max(1e-12);
+                    let error = (ours - plain).abs().max().double_value(&[]) / scale;
+                    assert!(error < 1e-9, "{name}, {bytes} bytes: {tensor} differs by {error:e}");
+                }
+            }
         }
     }
 }

@@ -3,12 +3,13 @@
 
 use anyhow::Result;
 
+use crate::machine::arithmetic::Arithmetic;
 use crate::machine::memory::{RandomRows, Region};
 use crate::machine::peak::Peak;
 use crate::models::Size;
 use crate::points::{Order, lattice_coordinate, lattice_shape};
 use crate::rounds::{Figure, Rounds};
-use crate::subject::{Arithmetic, VARIANTS, Variant};
+use crate::subject::{VARIANTS, Variant};
 
 /// The fastest rate that is possible, in points per second.
 #[derive(Debug, Clone, Copy)]

@@ -7,6 +7,7 @@
 mod case;
 mod difference;
 mod limit;
+#[path = "../machine/mod.rs"]
 mod machine;
 mod misc;
 mod models;

@@ -11,11 +11,12 @@ use drr::{Checksums, OpenOptions, Points, Runtime, Sampler, SamplerOptions, Stor
 use serde_json::{Value, json};
 
 use crate::limit::row_bytes;
+use crate::machine::arithmetic::Arithmetic;
 use crate::machine::peak::Peak;
 use crate::models::Size;
 use crate::points::Order;
 use crate::rounds::{Figure, Figures, Rounds};
-use crate::subject::{Arithmetic, Subject, Variant};
+use crate::subject::{Subject, Variant};
 
 /// Numbers of points of the scaling table.
 const SCALE: [usize; 9] =

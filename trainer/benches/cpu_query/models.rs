@@ -11,7 +11,8 @@ use drr::model::spec::{
 use drr::model::{GridPrecision, SmallTensors, Writer};
 use tch::{Device, Kind, Tensor};
 
-use crate::subject::{Arithmetic, VARIANTS, Variant};
+use crate::machine::arithmetic::Arithmetic;
+use crate::subject::{VARIANTS, Variant};
 
 /// Vertices that are folded and written at a time.
 const CHUNK: i64 = 1 << 14;

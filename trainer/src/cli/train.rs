@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::entry::EntryArguments;
 use crate::config::PairsChoice;
 use crate::memory::keep_freed_memory;
+use crate::train::Resources;
 
 /// Learn a model from an ensemble.
 ///
@@ -31,7 +32,8 @@ pub struct Arguments {
     /// Folder of the run; made, must be new or empty
     #[arg(long, value_name = "RUN", required_unless_present = "resume")]
     out: Option<PathBuf>,
-    /// Go on with a run; only --data (if they moved) and --device may be given with it
+    /// Go on with a run; only --data (if they moved), --device, --torch and --max-memory may be
+    /// given with it
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "config", "config_id", "out", "steps", "lr", "batch_members", "batch_points", "seed",
         "pairs", "dims", "set",
@@ -55,6 +57,14 @@ pub struct Arguments {
     /// cpu, cuda, cuda:N or auto [default: from the configuration, else auto]
     #[arg(long, value_name = "D")]
     device: Option<String>,
+    /// Folder of an installed PyTorch 2.11.0 whose CUDA half is used on GPUs [default: DRR_TORCH, else
+    /// that of python3]
+    #[arg(long, value_name = "DIR")]
+    torch: Option<PathBuf>,
+    /// Memory in GiB for what a step keeps on its way; more is computed twice instead, in some 1.3
+    /// times the time [default: no limit]
+    #[arg(long, value_name = "GIB", value_parser = gibibytes)]
+    max_memory: Option<usize>,
     /// Variational Pairs: move points, parameters or both by noise and learn interpolated values
     /// there [default: as the noise in the configuration says]
     #[arg(long, value_name = "WHERE", value_parser = PairsChoice::ALL.map(PairsChoice::name))]
@@ -73,12 +83,25 @@ Examples:
 /// See [`crate::train`].
 pub fn run(arguments: Arguments) -> Result<()> {
     keep_freed_memory();
+    let resources = Resources {
+        device: arguments.device.clone(),
+        torch: arguments.torch.clone(),
+        max_memory: arguments.max_memory,
+    };
     if let Some(folder) = &arguments.resume {
-        return crate::train::resume(folder, arguments.entry.data, arguments.device);
+        return crate::train::resume(folder, arguments.entry.data, &resources);
     }
     let entry = entry(&arguments)?;
     let out = arguments.out.as_deref().context("--out is missing")?;
-    crate::train::start(&entry, out)
+    crate::train::start(&entry, out, &resources)
+}
+
+/// A number of GiB in bytes.
+fn gibibytes(text: &str) -> Result<usize, String> {
+    match text.parse::<f64>() {
+        Ok(gib) if gib > 0.0 && gib < 1e6 => Ok((gib * (1u64 << 30) as f64) as usize),
+        _ => Err("expected a number of GiB above 0".to_owned()),
+    }
 }
 
 /// The configuration with what the command line says put over it.

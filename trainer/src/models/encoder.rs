@@ -108,7 +108,13 @@ impl Part {
         self.refined(vertices, self.grids[0].kind())
     }
 
-    fn refined(&self, vertices: &Tensor, kind: Kind) -> Tensor {
+    /// The vertices that `points`, `[points, dims]`, touch in the refined grid.
+    pub fn touch(&self, points: &Tensor, kind: Kind) -> Touched {
+        Touched::new(&self.own_coordinates(points), &self.shape, kind)
+    }
+
+    /// As [`vertex_features`](Self::vertex_features), refined in `kind`.
+    pub fn refined(&self, vertices: &Tensor, kind: Kind) -> Tensor {
         let features = match &self.coords {
             Some(coords) => self.sample(&coords.index_select(0, vertices)),
             None => {
@@ -124,14 +130,24 @@ impl Part {
         refiner.refine(&features.to_kind(kind))
     }
 
-    fn forward(&self, points: &Tensor, kind: Kind) -> Tensor {
-        let axes: Vec<i64> = self.axes.iter().map(|&axis| axis as i64).collect();
-        let points = points.index_select(1, &Tensor::from_slice(&axes).to_device(points.device()));
-        if self.refiner.is_none() {
-            return self.sample(&points.to_kind(self.grids[0].kind())).to_kind(kind);
+    /// Features at `points`, `[points, dims]`: `[points, channels]`.
+    pub fn forward(&self, points: &Tensor, kind: Kind) -> Tensor {
+        if self.is_refined() {
+            let touched = self.touch(points, kind);
+            return touched.interpolate(&self.refined(&touched.vertices, kind));
         }
-        let touched = Touched::new(&points, &self.shape, kind);
-        touched.interpolate(&self.refined(&touched.vertices, kind))
+        let points = self.own_coordinates(points);
+        self.sample(&points.to_kind(self.grids[0].kind())).to_kind(kind)
+    }
+
+    /// Bytes that refining a vertex keeps for the way back, roughly.
+    pub fn bytes_per_vertex(&self) -> usize {
+        self.refiner.as_ref().map_or(0, Refiner::bytes_per_row)
+    }
+
+    fn own_coordinates(&self, points: &Tensor) -> Tensor {
+        let axes: Vec<i64> = self.axes.iter().map(|&axis| axis as i64).collect();
+        points.index_select(1, &Tensor::from_slice(&axes).to_device(points.device()))
     }
 
     /// Concatenation of all grids sampled at `points`, `[points, grids * features]`.

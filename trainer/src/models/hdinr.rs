@@ -91,10 +91,16 @@ impl Hdinr {
         let size = points.size();
         let [sets @ .., count, dims] = &size[..] else { unreachable!("two or three dimensions") };
         let sets = sets.first().copied().unwrap_or(1);
-        let kind = self.compute.unwrap_or(self.parameters.kind());
-        let spatial = self.encoder.forward(&points.reshape([-1, *dims]), kind);
+        let spatial = self.encoder.forward(&points.reshape([-1, *dims]), self.compute());
+        self.decode(&spatial.view([sets, *count, -1]), conditions)
+    }
+
+    /// Normalised values `[members, points, out]` from spatial features, `[1, points, channels]`
+    /// shared by all members, or `[members, points, channels]`.
+    pub fn decode(&self, spatial: &Tensor, conditions: &Tensor) -> Tensor {
         // The fusion layer is linear: its spatial half is computed once for all members that
         // share points, its conditional half once per member.
+        let kind = self.compute();
         let split = self.spatial_features as i64;
         let weight = self.fusion.weight.to_kind(kind);
         let bias = self.fusion.bias.as_ref().map(|bias| bias.to_kind(kind));
@@ -102,12 +108,23 @@ impl Hdinr {
         let rest = weight.size()[1] - split;
         let conditional = self.lines.forward(conditions).to_kind(kind);
         let conditional_half = conditional.linear(&weight.narrow(1, split, rest), bias.as_ref());
-        let fused = spatial_half.view([sets, *count, -1]) + conditional_half.unsqueeze(1);
+        let fused = spatial_half + conditional_half.unsqueeze(1);
         let values = self.decoder.forward(&activate(self.fusion_activation, &fused));
         let values = match &self.out_proj {
             Some(layer) => layer.forward(&values),
             None => values,
         };
         activate(self.out_activation, &values.to_kind(self.parameters.kind()))
+    }
+
+    /// Precision of the matrix products.
+    pub fn compute(&self) -> Kind {
+        self.compute.unwrap_or(self.parameters.kind())
+    }
+
+    /// Bytes that a point of a member keeps for the way back, roughly.
+    pub fn bytes_per_point(&self) -> usize {
+        let hidden = self.fusion.weight.size()[0] as usize;
+        hidden * 3 * size_of::<f32>() + self.decoder.bytes_per_row()
     }
 }

@@ -77,6 +77,16 @@ impl Refiner {
         Ok(Self { blocks })
     }
 
+    /// Bytes that refining a vertex keeps for the way back, roughly: what the blocks' norms,
+    /// products and activations read.
+    pub fn bytes_per_row(&self) -> usize {
+        let block = |block: &GluBlock| {
+            let size = block.gate.weight.size();
+            (6 * size[0] + 8 * size[1]) as usize * size_of::<f32>()
+        };
+        self.blocks.iter().map(block).sum()
+    }
+
     /// Refined features of vertices, `[vertices, features]`, the residual around the refiner
     /// included.
     pub fn refine(&self, features: &Tensor) -> Tensor {
@@ -150,6 +160,12 @@ impl FeatMlp {
             .collect::<Result<_>>()?;
         parameters.unused_buffer(format!("{name}.output_noise"), Tensor::from(0.03f32))?;
         Ok(Self { layers })
+    }
+
+    /// Bytes that a row keeps for the way back, roughly.
+    pub fn bytes_per_row(&self) -> usize {
+        let outputs = self.layers.iter().map(|(layer, _)| layer.weight.size()[0] as usize);
+        outputs.sum::<usize>() * 4 * size_of::<f32>()
     }
 
     /// `[..., features]` to `[..., outputs]`.

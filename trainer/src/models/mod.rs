@@ -8,7 +8,7 @@ pub mod hdinr;
 pub mod layers;
 pub mod lines;
 pub mod parameters;
-mod vertices;
+pub mod vertices;
 
 pub use encoder::Encoder;
 pub use encoder_only::EncoderOnly;

@@ -1,11 +1,12 @@
 //! Training: a run is started or gone on with here; the loop is in `trainer`.
 //!
 //! - `settings`: how a run is trained; `schedule`: its learning rates; `record`: what its data are
-//! - `adam`: the optimiser; `average`: averaged weights; `precision`: 16 bits
+//! - `adam`: the optimiser; `average`: averaged weights; `precision`: 16 bits; `budget`: less memory
 //! - `validation`: members set aside; `checkpoints`; `metrics` and `events`: curves; `run`: the folder
 
 pub mod adam;
 mod average;
+pub mod budget;
 pub mod checkpoints;
 mod events;
 mod metrics;
@@ -39,6 +40,17 @@ pub use settings::Settings;
 use trainer::Trainer;
 use validation::Validation;
 
+/// What a machine lends to a training; results depend on it only by rounding.
+#[derive(Debug, Clone, Default)]
+pub struct Resources {
+    /// Where to train: `cpu`, `cuda`, `cuda:N`, `auto`; as the configuration says if `None`.
+    pub device: Option<String>,
+    /// Folder of the PyTorch whose CUDA half is used; looked for if `None`.
+    pub torch: Option<PathBuf>,
+    /// Bytes for what a step keeps on its way; all of it if `None`.
+    pub max_memory: Option<usize>,
+}
+
 /// What is trained on, and how.
 struct Task {
     settings: Settings,
@@ -64,12 +76,13 @@ struct Learner {
 /// # Errors
 /// For unusable configuration or data, an unwritable folder, a loss that is not finite, or
 /// [`Interrupted`] (after a checkpoint).
-pub fn start(entry: &Value, out: &Path) -> Result<()> {
-    let config = Config::from_value(entry)?;
+pub fn start(entry: &Value, out: &Path, resources: &Resources) -> Result<()> {
+    let mut config = Config::from_value(entry)?;
+    resources.apply(&mut config);
     let task = prepare(&config)?;
     let data = DataRecord::new(&task.ensemble, &config.dataset)?;
     // Whatever can be wrong is found before the folder is made: it must be empty the next time.
-    let device = device::parse(&task.settings.device)?;
+    let device = device::parse(&task.settings.device, resources.torch.as_deref())?;
     let model = Hdinr::new(config.model.of_ensemble()?, device, task.settings.seed)?;
     let learner = Learner::new(model, &task, device)?;
     let run = Run::create(out)?;
@@ -78,25 +91,26 @@ pub fn start(entry: &Value, out: &Path) -> Result<()> {
     let metrics = Metrics::create(&run.path("metrics.csv"))?;
     let events = Events::create(run.folder(), 0)?;
     let mut trainer = Trainer::new(run, task, device, learner, metrics, events);
+    trainer.set_max_memory(resources.max_memory);
     trainer.announce(&config)?;
     trainer.train()
 }
 
-/// Goes on with the run in `folder` from its last checkpoint; on `data` and `device`, if given,
-/// instead of those that the run remembers.
+/// Goes on with the run in `folder` from its last checkpoint; on `data`, if given, instead of those
+/// that the run remembers.
 ///
 /// # Errors
 /// As [`start`], and if there is no run or no checkpoint, or it is damaged.
-pub fn resume(folder: &Path, data: Option<PathBuf>, device: Option<String>) -> Result<()> {
+pub fn resume(folder: &Path, data: Option<PathBuf>, resources: &Resources) -> Result<()> {
     let run = Run::open(folder)?;
     let mut config = run.config()?;
     config.dataset.data = data.or(config.dataset.data);
-    config.train.device = device.unwrap_or(config.train.device);
+    resources.apply(&mut config);
     let checkpoint = run.last_checkpoint()?;
     let task = prepare(&config)
         .with_context(|| format!("cannot use what {} names", run.path("config.yaml").display()))?;
     run.check_data(&task.ensemble, &config)?;
-    let device = device::parse(&task.settings.device)?;
+    let device = device::parse(&task.settings.device, resources.torch.as_deref())?;
     let learner = Learner::restore(&checkpoint, &config, &task, device).with_context(|| {
         format!(
             "cannot go on from {} (if it is damaged, remove it: the checkpoint before it is used \
@@ -108,8 +122,17 @@ pub fn resume(folder: &Path, data: Option<PathBuf>, device: Option<String>) -> R
     let metrics = Metrics::resume(&run.path("metrics.csv"), step)?;
     let events = Events::create(run.folder(), step)?;
     let mut trainer = Trainer::new(run, task, device, learner, metrics, events);
+    trainer.set_max_memory(resources.max_memory);
     trainer.say(&format!("going on after step {step}"))?;
     trainer.train()
+}
+
+impl Resources {
+    fn apply(&self, config: &mut Config) {
+        if let Some(device) = &self.device {
+            config.train.device.clone_from(device);
+        }
+    }
 }
 
 fn prepare(config: &Config) -> Result<Task> {

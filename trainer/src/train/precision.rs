@@ -1,6 +1,6 @@
 //! Mixed precision: matrix products in 16 bits, weights and loss in 32.
 
-use tch::{Kind, Tensor};
+use tch::Kind;
 
 /// Scales the loss of 16-bit floating-point runs so that small gradients do not vanish
 /// (Micikevicius et al. 2018): doubled after [`PATIENCE`] steps without an overflow, halved at
@@ -20,12 +20,9 @@ impl LossScale {
         (kind == Kind::Half).then_some(Self { factor: FIRST, good_steps: 0 })
     }
 
-    /// The loss whose gradients are computed.
-    pub fn scale(scale: Option<&Self>, loss: &Tensor) -> Tensor {
-        match scale {
-            Some(scale) => loss * scale.factor,
-            None => loss.shallow_clone(),
-        }
+    /// What the loss is multiplied by.
+    pub fn factor(&self) -> f64 {
+        self.factor
     }
 
     /// What gradients are to be multiplied by.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, bail, ensure};
 use tch::{Device, Kind, Reduction, Tensor};
 
+use super::budget;
 use super::checkpoints::{State, Tensors};
 use super::events::Events;
 use super::metrics::{Metrics, Row};
@@ -27,6 +28,8 @@ pub struct Trainer {
     learner: Learner,
     metrics: Metrics,
     events: Events,
+    /// Bytes for what a step keeps on its way.
+    max_memory: Option<usize>,
     /// Start of this session.
     began: Instant,
 }
@@ -41,7 +44,14 @@ impl Trainer {
         metrics: Metrics,
         events: Events,
     ) -> Self {
-        Self { run, task, device, learner, metrics, events, began: Instant::now() }
+        let (max_memory, began) = (None, Instant::now());
+        Self { run, task, device, learner, metrics, events, max_memory, began }
+    }
+
+    /// From now on keeps no more than some `bytes` of what a step computes on its way, and
+    /// computes it again.
+    pub fn set_max_memory(&mut self, bytes: Option<usize>) {
+        self.max_memory = bytes;
     }
 
     /// Trains to the end.
@@ -170,15 +180,14 @@ impl Trainer {
         let mut total = Tensor::zeros([], (Kind::Float, self.device));
         for part in 0..parts {
             let batch = self.task.plan.batch(step * parts + part, &self.task.ensemble);
-            let loss = self.loss(&batch) / parts as f64;
-            LossScale::scale(self.learner.loss_scale.as_ref(), &loss).backward();
-            total += loss.detach();
+            total += self.backward(&batch, 1.0 / parts as f64);
         }
         self.learner.apply(|lr| self.task.settings.schedule.rate(step, lr));
         total
     }
 
-    fn loss(&self, batch: &Batch) -> Tensor {
+    /// Adds the gradients of `share` times a batch's loss to those of the weights; returns that loss.
+    fn backward(&self, batch: &Batch, share: f64) -> Tensor {
         let Task { ensemble, plan, .. } = &self.task;
         let dims = ensemble.dims.len() as i64;
         let members = batch.members.len() as i64;
@@ -193,7 +202,15 @@ impl Trainer {
         };
         let conditions = tensor(&batch.conds, &[members, ensemble.parameters.len() as i64]);
         let targets = tensor(&batch.targets, &[members, -1, ensemble.values.len() as i64]);
-        self.learner.model.forward(&points, &conditions).mse_loss(&targets, Reduction::Mean)
+        let Learner { model, loss_scale, .. } = &self.learner;
+        let factor = share * loss_scale.as_ref().map_or(1.0, LossScale::factor);
+        if let Some(bytes) = self.max_memory {
+            return budget::backward(model, [&points, &conditions, &targets], factor, bytes)
+                * share;
+        }
+        let loss = model.forward(&points, &conditions).mse_loss(&targets, Reduction::Mean);
+        (&loss * factor).backward();
+        loss.detach() * share
     }
 
     /// Whether nothing better came for so long that training ends.

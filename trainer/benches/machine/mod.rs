@@ -1,6 +1,7 @@
 //! The limits of this machine, measured: arithmetic per core and precision, bandwidth of memory.
 //! They bound any implementation of the same function; nothing of drr is in them.
 
+pub mod arithmetic;
 pub mod memory;
 pub mod peak;
 

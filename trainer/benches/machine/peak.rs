@@ -3,8 +3,8 @@
 
 use std::hint::black_box;
 
+use super::arithmetic::Arithmetic;
 use super::in_parallel;
-use crate::subject::Arithmetic;
 
 /// Independent sums: two units with a latency of four or five need at least ten.
 const SUMS: usize = 16;

@@ -133,6 +133,8 @@ fn a_run_with_everything_goes_on_exactly() {
             "train.validate_steps=3",
             "dataset.param.validation=1",
             "scheduler.param.warmup_steps=4",
+            "optim.type=AdamW",
+            "optim.param.weight_decay=0.02",
             "optim.groups=[{params: decoder, lr: 0.01}]",
             "dataset.param.block=2",
             "dataset.param.pairs=both",
@@ -185,6 +187,7 @@ fn what_cannot_be_is_refused_before_anything_is_made() {
         ("train.ema=1.0", "train.ema: given 1, expected 0 or more and less than 1"),
         ("train.precision=f8", "train.precision: given `f8`"),
         ("train.accumulate=0", "train.accumulate: given 0, expected 1 or more"),
+        ("optim.param.weight_decay=0.1", "optim.param.weight_decay"),
         ("optim.groups=[{params: decodr, lr: 0.1}]", "did you mean `decoder`?"),
         ("optim.groups=[{params: decoder}]", "expected a list of {params: PART, lr: RATE}"),
     ] {

@@ -89,7 +89,8 @@ fn one_step_moves_every_parameter() {
         let (points, conditions, targets) = batch(dims, conditions);
         let loss = model.forward(&points, &conditions).mse_loss(&targets, Reduction::Mean);
         let betas = (0.9, 0.999);
-        let config = OptimConfig { lr: 1e-3, eps: 1e-15, betas, groups: Vec::new() };
+        let config =
+            OptimConfig { lr: 1e-3, eps: 1e-15, betas, weight_decay: 0.0, groups: Vec::new() };
         let mut adam = Adam::new(&model.parameters, &config).expect("an optimiser");
         loss.backward();
         adam.step(|lr| lr);

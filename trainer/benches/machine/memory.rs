@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use memmap2::MmapMut;
 
 use super::in_parallel;
-use crate::points::Random;
+use super::random::Random;
 
 /// Bytes of a cache line.
 const LINE: usize = 64;

@@ -4,6 +4,7 @@
 pub mod arithmetic;
 pub mod memory;
 pub mod peak;
+pub mod random;
 
 use std::sync::Barrier;
 use std::thread;

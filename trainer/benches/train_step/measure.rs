@@ -59,7 +59,7 @@ pub fn measure(workload: &Workload, way: Way, seconds: f64) -> Result<Measured> 
     let model = Hdinr::new(&config, Device::Cpu, 1)?;
     let before = peak_memory()?;
     let betas = (0.9, 0.999);
-    let optim = OptimConfig { lr: 1e-4, eps: 1e-15, betas, groups: Vec::new() };
+    let optim = OptimConfig { lr: 1e-4, eps: 1e-15, betas, weight_decay: 0.0, groups: Vec::new() };
     let mut adam = Adam::new(&model.parameters, &optim)?;
     let (shared, block) = match way {
         Way::Ours { shared, block } => (shared, block),

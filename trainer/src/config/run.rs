@@ -21,7 +21,7 @@ pub enum Precision {
     F16,
 }
 
-/// Adam.
+/// Adam or AdamW.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OptimConfig {
     /// Learning rate at the first step.
@@ -30,6 +30,8 @@ pub struct OptimConfig {
     pub eps: f64,
     /// Decay of the two moments.
     pub betas: (f64, f64),
+    /// What weights lose of themselves in a step of learning rate 1 (`AdamW`); 0: nothing.
+    pub weight_decay: f64,
     /// Parts of the model, such as `decoder`, with learning rates of their own.
     pub groups: Vec<(String, f64)>,
 }
@@ -126,16 +128,31 @@ impl OptimConfig {
     pub(super) fn read(mut s: Section) -> Result<Self> {
         let groups = read_groups(&mut s)?;
         let (kind, mut param) = s.into_typed(Some("Adam"))?;
-        if kind != "Adam" {
-            bail!("optim.type: given {kind}, only Adam is supported");
-        }
+        // Weights decay beside the gradient's way (Loshchilov and Hutter 2019), as in
+        // `torch.optim.AdamW`; there by default by 0.01.
+        let decay = match kind.as_str() {
+            "Adam" => {
+                param.refuse(&["weight_decay"])?;
+                0.0
+            }
+            "AdamW" => param.take_or("weight_decay", 0.01)?,
+            _ => bail!("optim.type: given {kind}, only Adam and AdamW are supported"),
+        };
         let [beta1, beta2] = param.take_or("betas", [0.9, 0.999])?;
         let config = Self {
             lr: param.take_or("lr", 1e-3)?,
             eps: param.take_or("eps", 1e-15)?,
             betas: (beta1, beta2),
+            weight_decay: decay,
             groups,
         };
+        if config.weight_decay < 0.0 {
+            bail!(
+                "{}: given {}, expected 0 or more",
+                param.at("weight_decay"),
+                config.weight_decay
+            );
+        }
         if config.lr <= 0.0 {
             bail!("{}: given {}, expected more than 0", param.at("lr"), config.lr);
         }

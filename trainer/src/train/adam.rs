@@ -1,4 +1,4 @@
-//! Adam (Kingma and Ba 2015) with its state in the open, so that a resumed run goes on exactly.
+//! Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019) with their state in the open, so that a resumed run goes on exactly.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +12,7 @@ use crate::models::Parameters;
 pub struct Adam {
     betas: (f64, f64),
     eps: f64,
+    weight_decay: f64,
     steps: i32,
     slots: Vec<Slot>,
 }
@@ -46,7 +47,13 @@ impl Adam {
             mean: parameter.zeros_like(),
             square: parameter.zeros_like(),
         });
-        Ok(Self { betas: config.betas, eps: config.eps, steps: 0, slots: slots.collect() })
+        Ok(Self {
+            betas: config.betas,
+            eps: config.eps,
+            weight_decay: config.weight_decay,
+            steps: 0,
+            slots: slots.collect(),
+        })
     }
 
     /// Steps that were done; fewer than those of the run where gradients overflowed.
@@ -90,6 +97,9 @@ impl Adam {
                 let gradient = slot.parameter.grad();
                 if !gradient.defined() {
                     continue;
+                }
+                if self.weight_decay > 0.0 {
+                    let _ = slot.parameter.g_mul_scalar_(1.0 - rate(slot.lr) * self.weight_decay);
                 }
                 let _ = slot.mean.lerp_(&gradient, 1.0 - beta1);
                 let _ = slot.square.g_mul_scalar_(beta2);
@@ -155,7 +165,20 @@ mod tests {
 
     fn config(groups: &[(&str, f64)]) -> OptimConfig {
         let groups = groups.iter().map(|&(part, lr)| (part.to_owned(), lr)).collect();
-        OptimConfig { lr: 0.1, eps: 1e-15, betas: (0.9, 0.999), groups }
+        let betas = (0.9, 0.999);
+        OptimConfig { lr: 0.1, eps: 1e-15, betas, weight_decay: 0.0, groups }
+    }
+
+    #[test]
+    fn weights_decay_beside_the_gradients_way() {
+        let mut parameters = Parameters::new(Device::Cpu);
+        let x = parameters.trainable("x".into(), &[1], Init::Ones).unwrap();
+        let decaying = OptimConfig { weight_decay: 0.5, ..config(&[]) };
+        let mut adam = Adam::new(&parameters, &decaying).unwrap();
+        x.sum(Kind::Float).backward();
+        adam.step(|lr| lr);
+        // The first step of Adam is one of the learning rate.
+        assert!((x.double_value(&[0]) - (1.0 * (1.0 - 0.1 * 0.5) - 0.1)).abs() < 1e-6);
     }
 
     #[test]

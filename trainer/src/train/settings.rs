@@ -138,11 +138,15 @@ impl Settings {
 
     /// `entry` with every default spelled out.
     pub fn resolved(&self, mut entry: Value) -> Value {
-        let optim = json!({
-            "type": "Adam",
-            "param": {"lr": self.optim.lr, "eps": self.optim.eps, "betas": self.optim.betas},
-        });
-        entry["optim"] = optim;
+        let OptimConfig { lr, eps, betas, weight_decay, .. } = &self.optim;
+        let mut param = json!({"lr": lr, "eps": eps, "betas": betas});
+        entry["optim"] = match *weight_decay > 0.0 {
+            true => {
+                param["weight_decay"] = json!(weight_decay);
+                json!({"type": "AdamW", "param": param})
+            }
+            false => json!({"type": "Adam", "param": param}),
+        };
         if !self.optim.groups.is_empty() {
             let groups = self.optim.groups.iter();
             let groups = groups.map(|(part, lr)| json!({"params": part, "lr": lr}));

@@ -107,7 +107,7 @@ fn ensemble(folder: &Folder, kind: u8, rest: &[u8]) {
 /// What loads is complete and normalised.
 fn check(ensemble: &Ensemble, components: usize) {
     let Ensemble { members, fields, parameters, normalization, .. } = ensemble;
-    assert_eq!(ensemble.axes.len(), ensemble.dims.len());
+    assert_eq!(ensemble.axes.len(), ensemble.places.axes());
     assert_eq!(ensemble.values.len(), components);
     assert_eq!(ensemble.train().count() + ensemble.test().count(), members.len());
     assert!(normalization.min < normalization.max);

@@ -91,7 +91,7 @@ const SCALAR_3D: LoadOptions = LoadOptions { model_dims: 3, components: 1 };
 #[test]
 fn our_form_loads() {
     let ensemble = Folder::ours().load().unwrap();
-    assert_eq!(ensemble.dims, [2, 2, 2]);
+    assert_eq!(ensemble.places.shape(), [2, 2, 2]);
     assert_eq!((ensemble.axes.len(), ensemble.axes[2].name.as_str()), (3, "z"));
     assert_eq!(ensemble.values[0].name, "value");
     assert_eq!(ensemble.train().collect::<Vec<_>>(), [0, 2]);
@@ -158,16 +158,16 @@ fn the_shape_comes_from_the_first_source_that_has_it() {
     let flat = LoadOptions { model_dims: 2, components: 1 };
     folder.put("field.yaml", "dims: [2, 4]");
     let mut config = folder.config();
-    assert_eq!(Ensemble::load(&config, &flat).unwrap().dims, [2, 4]);
+    assert_eq!(Ensemble::load(&config, &flat).unwrap().places.shape(), [2, 4]);
     config.dims = Some(vec![4, 2]);
-    assert_eq!(Ensemble::load(&config, &flat).unwrap().dims, [4, 2]);
+    assert_eq!(Ensemble::load(&config, &flat).unwrap().places.shape(), [4, 2]);
 
     let with = |dims: &[usize]| folder.refused_with(|config| config.dims = Some(dims.to_vec()));
     assert!(with(&[4, 4, 4]).contains("32 bytes, but the shape [4, 4, 4] of float32 needs 256"));
     assert!(with(&[8]).contains("shape [8], but the model's grid has 3 dimensions"));
     assert!(with(&[8, 1, 1]).contains("fewer than 2 samples"));
     folder.put("field.yaml", "# nothing");
-    assert_eq!(folder.load().unwrap().dims, [2, 2, 2]);
+    assert_eq!(folder.load().unwrap().places.shape(), [2, 2, 2]);
     config.dims = None;
     let error = Ensemble::load(&config, &flat).unwrap_err().to_string();
     assert!(error.contains("no float32 square") && error.contains("--dims"), "{error}");
@@ -188,7 +188,7 @@ fn npy_fields_bring_their_shape_and_components() {
     write("b.npy", &[2, 3, 4, 2]);
     let pairs = LoadOptions { model_dims: 3, components: 2 };
     let ensemble = Ensemble::load(&folder.config(), &pairs).unwrap();
-    assert_eq!((ensemble.dims.as_slice(), ensemble.values.len()), (&[2, 3, 4][..], 2));
+    assert_eq!((ensemble.places.shape().as_slice(), ensemble.values.len()), (&[2, 3, 4][..], 2));
     assert!(ensemble.notes[0].contains("no column `split`"));
     assert!(folder.refused().contains("2 values a point, the model gives 1"));
     write("b.npy", &[2, 3, 4]);
@@ -314,7 +314,7 @@ fn folders_files_and_values_that_will_not_do_are_named() {
     let error = Folder::ours().refused_with(|config| config.dim_scale_factor = 0.7);
     assert!(error.contains("dim_scale_factor: given 0.7, which makes [1, 1, 1]"), "{error}");
     let error = Folder::ours().refused_with(|config| config.kind = DatasetKind::HdCurviField);
-    assert!(error.contains("HDCurviFieldDataset"), "{error}");
+    assert!(error.contains("HDCurviFieldDataset needs the coordinates"), "{error}");
 }
 
 #[test]
@@ -327,12 +327,15 @@ fn reduced_fields_are_reduced_before_logarithms_and_can_be_had_in_full() {
     }
     let config = DatasetConfig { dim_scale_factor: 0.75, use_logdata: true, ..folder.config() };
     let reduced = Ensemble::load(&config, &SCALAR_3D).unwrap();
-    assert_eq!(reduced.dims, [3, 3, 3]);
+    assert_eq!(reduced.places.shape(), [3, 3, 3]);
     // Half way between 2 and 3, not between their logarithms.
     let middle = f64::ln(2.5) / f64::ln(4.0);
     assert!((f64::from(reduced.fields[0][1]) - middle).abs() < 1e-6, "{:?}", reduced.fields[0]);
     let full = reduced.at_full_resolution(&config, &SCALAR_3D).unwrap();
-    assert_eq!((full.dims.as_slice(), full.normalization), (&[4, 4, 4][..], reduced.normalization));
+    assert_eq!(
+        (full.places.shape().as_slice(), full.normalization),
+        (&[4, 4, 4][..], reduced.normalization)
+    );
     assert!((full.denormalize(full.fields[1][2]) - 3.0).abs() < 1e-6);
 }
 
@@ -348,7 +351,7 @@ fn cloverleaf_loads_in_both_forms() {
         ..DatasetConfig::default()
     };
     let theirs = Ensemble::load(&config, &SCALAR_3D).unwrap();
-    assert_eq!((ours.dims.as_slice(), ours.members.len()), (&[64, 64, 64][..], 76));
+    assert_eq!((ours.places.shape().as_slice(), ours.members.len()), (&[64, 64, 64][..], 76));
     assert_eq!((ours.train().count(), ours.test().count()), (64, 12));
     assert!((ours.normalization.min - 0.4587).abs() < 1e-4);
     assert!((ours.normalization.max - 26.39).abs() < 1e-2);

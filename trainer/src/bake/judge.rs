@@ -6,14 +6,14 @@ use anyhow::{Result, ensure};
 use drr::{Points, Runtime, ValuesMut};
 
 use super::measure::sampler;
-use crate::data::{Ensemble, push_coordinates};
+use crate::data::Ensemble;
 use crate::eval::metrics::{mean_squared_error, psnr};
 use crate::progress::Progress;
 
 /// Most values that are compared, all members together.
 const VALUES: usize = 1 << 22;
 
-/// Held-out members (training members if there are none) at points of their lattice.
+/// Held-out members (training members if there are none) at places of their values.
 pub struct Judge {
     members: Vec<Member>,
     held_out: bool,
@@ -38,7 +38,7 @@ impl std::fmt::Display for Judge {
 }
 
 impl Judge {
-    /// All points of the lattice if they are not too many, else some, spread evenly.
+    /// All places if they are not too many, else some, spread evenly.
     pub fn new(ensemble: &Ensemble) -> Self {
         let mut members: Vec<usize> = ensemble.test().collect();
         let held_out = !members.is_empty();
@@ -50,8 +50,9 @@ impl Judge {
         // Multiples of the golden ratio modulo 1 are spread evenly.
         let golden = |i: usize| (i as f64 * 0.618_033_988_749_894_9).fract();
         let index = |i: usize| if count == all { i } else { (golden(i) * all as f64) as usize };
-        let mut points = Vec::with_capacity(count * ensemble.dims.len());
-        (0..count).for_each(|i| push_coordinates(&ensemble.dims, index(i), &mut points));
+        let places = &ensemble.places;
+        let mut points = Vec::with_capacity(count * places.axes());
+        (0..count).for_each(|i| places.push(index(i), &mut points));
         let member = |&member: &usize| {
             let field = &ensemble.fields[member];
             let values = (0..count).flat_map(|i| &field[index(i) * outputs..][..outputs]);
@@ -62,7 +63,7 @@ impl Judge {
             }
         };
         let members = members.iter().map(member).collect();
-        Self { members, held_out, axes: ensemble.dims.len(), outputs, points }
+        Self { members, held_out, axes: places.axes(), outputs, points }
     }
 
     /// Mean of the members' PSNR in dB; values are normalised by the training data.

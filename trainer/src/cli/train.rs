@@ -16,7 +16,7 @@ use crate::memory::keep_freed_memory;
 /// with `params.csv` (columns `file`, `split`, then the parameters) and the field files that it
 /// names, or the reference's `cond.npy`, `cond_split.npy` and raw files. Files are raw, NumPy, VTK
 /// images, NetCDF, HDF5 or pictures, by their extension; `field.yaml` beside them has `variable`,
-/// `dtype` and the like.
+/// `dtype` and the like, and `coords`, a file of coordinates, for values at scattered points.
 ///
 /// The run's folder explains itself: resolved configuration, log, metrics, checkpoints, loss
 /// curve. Ctrl-C stores a checkpoint and stops; `--resume` goes on to the same result.

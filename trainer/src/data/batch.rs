@@ -9,7 +9,6 @@ use anyhow::{Result, anyhow, bail};
 use super::draws::Draws;
 use super::ensemble::Ensemble;
 use super::importance::Importance;
-use super::lattice::push_coordinates;
 use super::pairs::{Blend, Pairs};
 
 /// How batches are drawn.
@@ -34,7 +33,7 @@ pub struct BatchPlan {
 pub struct Batch {
     /// Indices into [`Ensemble::members`].
     pub members: Vec<usize>,
-    /// Indices of lattice points: `[points]` if shared, else `[members, points]`.
+    /// Indices of places: `[points]` if shared, else `[members, points]`.
     pub points: Vec<u32>,
     /// Coordinates of `points` in `[-1, 1]`, x, y (, z) for each; moved, if there is noise on them.
     pub coords: Vec<f64>,
@@ -54,8 +53,7 @@ impl BatchPlan {
     /// Checks that batches can be drawn from `ensemble`; returns what will differ from the plan.
     ///
     /// # Errors
-    /// Empty batches, batches beyond memory, no training members, or more lattice points than
-    /// indices.
+    /// Empty batches, batches beyond memory, no training members, or more points than indices.
     pub fn check(&self, ensemble: &Ensemble) -> Result<Vec<String>> {
         let available = ensemble.train().count();
         if self.members_per_batch == 0 || self.points_per_batch == 0 {
@@ -71,7 +69,7 @@ impl BatchPlan {
         let numbers = available
             .min(self.members_per_batch)
             .checked_mul(self.points_per_batch)
-            .and_then(|points| points.checked_mul(ensemble.dims.len() + ensemble.values.len()));
+            .and_then(|points| points.checked_mul(ensemble.places.axes() + ensemble.values.len()));
         if !numbers.is_some_and(fits_memory) {
             bail!(
                 "a batch of {} members x {} points does not fit into memory: lower --batch-points",
@@ -80,7 +78,7 @@ impl BatchPlan {
             );
         }
         u32::try_from(ensemble.points()).map_err(|_| {
-            anyhow!("a lattice of {:?} has more points than a batch can index, 2^32", ensemble.dims)
+            anyhow!("{} are more points than a batch can index, 2^32", ensemble.places)
         })?;
         let mut notes = Vec::new();
         if self.members_per_batch > available {
@@ -102,10 +100,8 @@ impl BatchPlan {
         let members = self.members(step, ensemble);
         let mut draws = Draws::new(self.seed, step);
         let points = self.points(&members, ensemble, &mut draws);
-        let mut coords = Vec::with_capacity(points.len() * ensemble.dims.len());
-        for &point in &points {
-            push_coordinates(&ensemble.dims, point as usize, &mut coords);
-        }
+        let mut coords = Vec::with_capacity(points.len() * ensemble.places.axes());
+        points.iter().for_each(|&point| ensemble.places.push(point as usize, &mut coords));
         self.pairs.move_points(&mut coords, &mut draws);
         let (conds, blends): (Vec<_>, Vec<_>) = members
             .iter()
@@ -183,9 +179,9 @@ impl BatchPlan {
         let (width, per_member) = (ensemble.values.len(), self.points_per_batch);
         let mut targets = vec![0.0; blends.len() * per_member * width];
         for (n, (&point, place)) in
-            points.iter().zip(coords.chunks(ensemble.dims.len())).enumerate()
+            points.iter().zip(coords.chunks(ensemble.places.axes())).enumerate()
         {
-            let corners = self.pairs.corners(point as usize, place, &ensemble.dims);
+            let corners = self.pairs.corners(point as usize, place, &ensemble.places);
             let rows = match self.shared_points {
                 true => 0..blends.len(),
                 false => n / per_member..n / per_member + 1,
@@ -212,8 +208,8 @@ fn fits_memory(numbers: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Split;
     use crate::data::ensemble::testing::ensemble;
+    use crate::data::{Places, Split};
 
     fn plan(members: usize, points: usize, shared_points: bool) -> BatchPlan {
         BatchPlan {
@@ -289,7 +285,7 @@ mod tests {
         assert!(refused(plan(2, 1, false), &ensemble).contains("no training members"));
         assert!(plan(2, 1, false).batch(0, &ensemble).targets.is_empty());
         ensemble.members[0].split = Split::Train;
-        ensemble.dims = vec![1 << 20, 1 << 20];
+        ensemble.places = Places::Lattice(vec![1 << 20, 1 << 20]);
         assert!(refused(plan(2, 1, false), &ensemble).contains("2^32"));
     }
 }

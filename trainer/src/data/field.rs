@@ -6,34 +6,43 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::formats::{Format, Reading};
+use super::formats::{Format, Reading, volume};
 use super::raw;
 use crate::config::DatasetConfig;
 
 /// The shape that every member has.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Layout {
-    /// `[D, H, W]` or `[H, W]`.
+    /// `[D, H, W]` or `[H, W]`; `[points]` where they are scattered.
     pub dims: Vec<usize>,
     /// Values a point.
     pub components: usize,
+    scattered: bool,
 }
 
-impl Layout {
-    /// Finds the shape: the configuration, `field.yaml`, then the `first` file.
-    /// `rank` is that of the model's grid.
-    pub fn resolve(
-        first: &Path,
-        config: &DatasetConfig,
-        rank: usize,
-        from_info: Option<Vec<usize>>,
-        reading: &Reading,
-    ) -> Result<Self> {
+/// The shape that somebody says the data have, and where it is said.
+pub(super) struct GivenShape(Option<(Vec<usize>, &'static str)>);
+
+impl GivenShape {
+    /// The configuration goes before `field.yaml`.
+    pub fn new(config: &DatasetConfig, from_info: Option<Vec<usize>>) -> Self {
         let given = [
             (config.dims.clone(), "--dims or the configuration's dataset"),
             (from_info, "dims in field.yaml"),
         ];
-        let known = given.into_iter().find_map(|(dims, origin)| dims.map(|dims| (dims, origin)));
+        Self(given.into_iter().find_map(|(dims, origin)| dims.map(|dims| (dims, origin))))
+    }
+}
+
+impl Layout {
+    /// Finds the shape on a lattice: what is given, then the `first` file. `rank` is that of the
+    /// model's grid.
+    pub fn resolve(
+        first: &Path,
+        rank: usize,
+        GivenShape(known): GivenShape,
+        reading: &Reading,
+    ) -> Result<Self> {
         if let Some((dims, _)) = &known {
             check_dims(dims, rank)?;
         }
@@ -42,12 +51,51 @@ impl Layout {
                 let shape = format.read_shape(first, reading.variable.as_deref())?;
                 Self::of_shape(first, &shape, known, rank)?
             }
-            (None, Some((dims, _))) => Self { dims, components: 1 },
+            (None, Some((dims, _))) => Self { dims, components: 1, scattered: false },
             (None, None) => Self::guess(first, rank, reading)?,
         };
         check_dims(&layout.dims, rank)?;
         layout.length()?;
         Ok(layout)
+    }
+
+    /// The shape at `count` scattered points: the `first` file says how many values each has.
+    pub fn of_points(
+        first: &Path,
+        count: usize,
+        GivenShape(known): GivenShape,
+        reading: &Reading,
+    ) -> Result<Self> {
+        if let Some((dims, origin)) = known
+            && volume(&dims)? != count
+        {
+            bail!("{origin} says {dims:?}, but there are coordinates of {count} points");
+        }
+        let layout = Self { dims: vec![count], components: 1, scattered: true };
+        let Some(format) = Format::of(first) else { return Ok(layout) };
+        let shape = format.read_shape(first, reading.variable.as_deref())?;
+        let Some(components) = layout.components_of(&shape) else {
+            bail!(
+                "{}: its shape is {shape:?}, but there are coordinates of {count} points; expected \
+                 one row for each point, perhaps with several values",
+                first.display()
+            )
+        };
+        Ok(Self { components, ..layout })
+    }
+
+    /// Values a point of an array, if it is a field at these places.
+    fn components_of(&self, shape: &[usize]) -> Option<usize> {
+        if !self.scattered {
+            let (dims, components) = parts(shape, self.dims.len())?;
+            return (dims == self.dims).then_some(components);
+        }
+        let count = self.dims[0];
+        match shape.split_last() {
+            _ if volume(shape).ok() == Some(count) => Some(1),
+            Some((&components, points)) if volume(points).ok() == Some(count) => Some(components),
+            _ => None,
+        }
     }
 
     /// The shape that a file has.
@@ -68,7 +116,7 @@ impl Layout {
         {
             bail!("{}: its shape is {dims:?}, but {origin} says {wanted:?}", path.display());
         }
-        Ok(Self { dims: dims.to_vec(), components })
+        Ok(Self { dims: dims.to_vec(), components, scattered: false })
     }
 
     /// A cube (or square) of as many values as the file has.
@@ -89,7 +137,7 @@ impl Layout {
                 if rank == 2 { "square" } else { "cube" }
             );
         }
-        Ok(Self { dims: vec![usize::try_from(side)?; rank], components: 1 })
+        Ok(Self { dims: vec![usize::try_from(side)?; rank], components: 1, scattered: false })
     }
 
     /// Checks that a model of `components` values a point fits.
@@ -170,7 +218,7 @@ pub(super) fn take_logarithms(path: &Path, values: &mut [f32]) -> Result<()> {
 
 fn read_array(path: &Path, format: Format, layout: &Layout, reading: &Reading) -> Result<Vec<f32>> {
     let array = format.read(path, reading.variable.as_deref())?;
-    if parts(&array.shape, layout.dims.len()) != Some((&layout.dims, layout.components)) {
+    if layout.components_of(&array.shape) != Some(layout.components) {
         bail!(
             "{}: its shape is {:?}, other members have {:?} with {} values a point",
             path.display(),

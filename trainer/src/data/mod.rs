@@ -2,9 +2,10 @@
 //!
 //! Everything is in host memory; tensors are made elsewhere.
 //!
-//! - `ensemble`: the result, made of what is in `member`; `table` and `reference` list its members,
-//!   `field` reads their values, `info` is `field.yaml`
-//! - `lattice`: its points, and interpolation between them
+//! - `ensemble`: the result, made of what is in `member`; `load` makes it: `table` and `reference` list
+//!   its members, `field` reads their values, `info` is `field.yaml`
+//! - `places`: where the values are, on a `lattice` (its points, and interpolation between them) or
+//!   at points whose `coordinates` a file has
 //! - `batch`: what a training step sees; `pairs` moves its points and parameters, `importance`
 //!   draws some more often, `draws` are random numbers
 //! - `formats`: one way to ask every file that knows its own shape: `npy`, `npz`, `vtk`, `vti`,
@@ -12,6 +13,7 @@
 //! - `pickle` (and `pickle_numpy`): Python's objects in the reference's files
 
 mod batch;
+mod coordinates;
 mod draws;
 pub mod dtype;
 mod ensemble;
@@ -22,6 +24,7 @@ mod images;
 mod importance;
 mod info;
 mod lattice;
+mod load;
 mod member;
 mod netcdf;
 pub mod npy;
@@ -29,6 +32,7 @@ mod npz;
 mod pairs;
 mod pickle;
 mod pickle_numpy;
+mod places;
 mod raw;
 mod reference;
 mod table;
@@ -38,7 +42,7 @@ mod vtk;
 pub use batch::{Batch, BatchPlan};
 pub use ensemble::{Axis, Ensemble, LoadOptions};
 pub use importance::Importance;
-pub use lattice::{lattice_points, push_coordinates};
 pub use member::{Member, Normalization, Parameter, Split, Value};
 pub use pairs::{Noise, Pairs};
 pub use pickle::read_index_lists;
+pub use places::{Places, Points};

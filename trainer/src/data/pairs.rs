@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use super::draws::Draws;
 use super::ensemble::Ensemble;
 use super::lattice::Corners;
+use super::places::Places;
 use crate::config::{DatasetConfig, PairsChoice};
 
 /// Where the published configurations cut noise off, in standard deviations.
@@ -52,12 +53,26 @@ impl Pairs {
     /// What the configuration asks for.
     ///
     /// # Errors
-    /// If it gives another number of deviations than there are axes or parameters.
+    /// If it gives another number of deviations than there are axes or parameters, or asks for
+    /// values between points that follow no lattice.
     pub fn new(config: &DatasetConfig, ensemble: &Ensemble) -> Result<Self> {
-        let (dims, parameters) = (&ensemble.dims, ensemble.parameters.len());
+        let pairs = Self::read(config, ensemble)?;
+        if pairs.space.is_some() && pairs.interpolate && ensemble.places.lattice().is_none() {
+            bail!(
+                "Variational Pairs in space need a lattice to interpolate on, the data are {}: choose \
+                 `--pairs parameters` or `none`, or x_noise_std with noise_interp_value: false, \
+                 which moves points and keeps their values",
+                ensemble.places
+            );
+        }
+        Ok(pairs)
+    }
+
+    fn read(config: &DatasetConfig, ensemble: &Ensemble) -> Result<Self> {
+        let (places, parameters) = (&ensemble.places, ensemble.parameters.len());
         let space = || {
             let (std, limit) = (&config.x_noise_std, &config.x_noise_threshold);
-            Noise::read("x_noise", std, limit, dims.len())
+            Noise::read("x_noise", std, limit, places.axes())
         };
         let conditions = || {
             let (std, limit) = (&config.cond_noise_std, &config.cond_noise_threshold);
@@ -70,8 +85,12 @@ impl Pairs {
         };
         let mut pairs = Self { interpolate: true, neighbors: config.neighbors, ..Self::NONE };
         if matches!(choice, PairsChoice::Space | PairsChoice::Both) {
-            // Up to half way to the next point.
-            let half: Vec<f64> = dims.iter().map(|&n| 1.0 / (n - 1) as f64).collect();
+            // Up to half way to the next point, if there is one to say.
+            let half = |n: &usize| 1.0 / (n - 1) as f64;
+            let half = match places {
+                Places::Lattice(dims) => dims.iter().map(half).collect(),
+                Places::Points(_) => vec![0.0; places.axes()],
+            };
             pairs.space = space()?.or_else(|| Some(Noise::within(half)));
         }
         if matches!(choice, PairsChoice::Parameters | PairsChoice::Both) {
@@ -149,12 +168,14 @@ impl Pairs {
         all
     }
 
-    /// Lattice points between which the target at `coords` (x first) is interpolated; `point`, where
+    /// Points between which the target at `coords` (x first) is interpolated; `point`, where
     /// it was before it moved.
-    pub(super) fn corners(&self, point: usize, coords: &[f64], dims: &[usize]) -> Corners {
-        match self.space.is_some() && self.interpolate {
-            true => Corners::around(coords, dims),
-            false => Corners::at(point),
+    pub(super) fn corners(&self, point: usize, coords: &[f64], places: &Places) -> Corners {
+        match places {
+            Places::Lattice(dims) if self.space.is_some() && self.interpolate => {
+                Corners::around(coords, dims)
+            }
+            _ => Corners::at(point),
         }
     }
 }
@@ -202,7 +223,8 @@ impl Noise {
 mod tests {
     use super::*;
     use crate::data::ensemble::testing::ensemble;
-    use crate::data::{BatchPlan, push_coordinates};
+    use crate::data::lattice::push_coordinates;
+    use crate::data::{BatchPlan, Points};
 
     fn plan(pairs: Pairs, shared_points: bool) -> BatchPlan {
         BatchPlan {
@@ -321,6 +343,27 @@ mod tests {
         };
         let batch = plan(pairs, true).batch(0, &ensemble);
         assert!(batch.targets.iter().all(|target| target.is_finite()));
+    }
+
+    #[test]
+    fn scattered_points_have_no_values_between_them() {
+        let mut ensemble = ensemble(4);
+        ensemble.places = Places::Points(std::sync::Arc::new(Points::new(3, vec![0.5; 90])));
+        let choose = |pairs| DatasetConfig { pairs: Some(pairs), ..Default::default() };
+        for choice in [PairsChoice::Space, PairsChoice::Both] {
+            let error = Pairs::new(&choose(choice), &ensemble).unwrap_err().to_string();
+            let advice = ["need a lattice", "30 scattered points", "noise_interp_value: false"];
+            assert!(advice.iter().all(|text| error.contains(text)), "{error}");
+        }
+        // Between members there are.
+        let parameters = Pairs::new(&choose(PairsChoice::Parameters), &ensemble).unwrap();
+        assert!(parameters.parameters.is_some() && parameters.interpolate);
+        let moved = DatasetConfig { x_noise_std: Some(vec![0.1]), ..Default::default() };
+        let moved = Pairs::new(&moved, &ensemble).unwrap();
+        let batch = plan(moved, true).batch(0, &ensemble);
+        assert!(batch.coords.iter().any(|&x| x != 0.5));
+        let point = batch.points[0] as usize * 2;
+        assert_eq!(batch.targets[0], ensemble.fields[batch.members[0]][point]);
     }
 
     #[test]

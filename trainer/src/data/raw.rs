@@ -26,7 +26,8 @@ pub fn read(path: &Path, dims: &[usize], reading: &Reading) -> Result<Vec<f32>> 
         let needed = expected.map_or("more than memory holds".to_owned(), |n| n.to_string());
         bail!(
             "{shown} has {} bytes, but the shape {dims:?} of {} needs {needed}; does --dims (or \
-             dims in the configuration or field.yaml) match the data, and dtype in field.yaml?",
+             dims in the configuration or field.yaml, or the points in coords) match the data, and \
+             dtype in field.yaml?",
             bytes.len(),
             dtype.name()
         );

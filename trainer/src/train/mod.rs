@@ -224,7 +224,7 @@ impl Trainer {
     }
 
     fn loss(&self, batch: &Batch) -> Tensor {
-        let dims = self.ensemble.dims.len() as i64;
+        let dims = self.ensemble.places.axes() as i64;
         let members = batch.members.len() as i64;
         let tensor = |values: &[f32], shape: &[i64]| {
             Tensor::from_slice(values).view(shape).to_device(self.device)
@@ -277,8 +277,8 @@ impl Trainer {
         let e = &self.ensemble;
         let (train, test) = (e.train().count(), e.test().count());
         self.say(&format!(
-            "data: {train} training and {test} held-out members of {:?}, {} parameters, values {:.4} to {:.4}{}",
-            e.dims,
+            "data: {train} training and {test} held-out members of {}, {} parameters, values {:.4} to {:.4}{}",
+            e.places,
             e.parameters.len(),
             e.normalization.min,
             e.normalization.max,

@@ -63,7 +63,7 @@ impl Settings {
         let batch_points = (dataset.batch_points)
             .or(dataset.spatial_log2batch.map(|log2| 1 << log2))
             .unwrap_or(BATCH_POINTS);
-        let points = ensemble.dims.iter().product();
+        let points = ensemble.points();
         let epochs = train.maxsteps.filter(|&epochs| epochs > 0);
         let per_epoch = dataset.steps_per_epoch(available, points);
         let steps = match (train.steps, epochs, per_epoch) {

@@ -19,6 +19,8 @@ pub struct Judge {
     held_out: bool,
     axes: usize,
     outputs: usize,
+    /// Width of the values' range, normalised.
+    span: f64,
     /// Coordinates in [-1, 1], the same for all members.
     points: Vec<f64>,
 }
@@ -63,10 +65,11 @@ impl Judge {
             }
         };
         let members = members.iter().map(member).collect();
-        Self { members, held_out, axes: places.axes(), outputs, points }
+        let span = ensemble.normalization.span();
+        Self { members, held_out, axes: places.axes(), outputs, span, points }
     }
 
-    /// Mean of the members' PSNR in dB; values are normalised by the training data.
+    /// Mean of the members' PSNR in dB, of the range of the training data.
     ///
     /// # Errors
     /// If the model does not fit the data, or the user interrupts.
@@ -82,7 +85,7 @@ impl Judge {
             let points = Points::packed(&self.points, self.axes)?;
             let mut room = ValuesMut::packed(&mut values, self.outputs)?;
             sampler(runtime, parameters)?.query(&points, &mut room)?;
-            sum += psnr(mean_squared_error(&values, truth));
+            sum += psnr(mean_squared_error(&values, truth) / self.span.powi(2));
         }
         Ok(sum / self.members.len() as f64)
     }

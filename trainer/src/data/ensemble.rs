@@ -7,7 +7,7 @@ pub use drr::model::spec::Axis;
 
 use super::member::{Member, Normalization, Parameter, Split, Value};
 use super::places::Places;
-use crate::config::{DatasetConfig, HdinrConfig};
+use crate::config::{DatasetConfig, HdinrConfig, Normalize};
 
 /// What the model expects of the data.
 #[derive(Debug, Clone, Copy)]
@@ -40,8 +40,9 @@ pub struct Ensemble {
     pub members: Vec<Member>,
     /// How values were normalised.
     pub normalization: Normalization,
-    /// The normalised field of each member, `[places, values]`. Training members lie in `[0, 1]`
-    /// (up to a range given in the configuration); held-out ones may leave it.
+    /// The normalised field of each member, `[places, values]`. By the range of the values,
+    /// training members lie in `[0, 1]` (up to a range given in the configuration); held-out ones may
+    /// leave it.
     pub fields: Vec<Vec<f32>>,
     /// What was assumed or left out.
     pub notes: Vec<String>,
@@ -59,11 +60,14 @@ impl Ensemble {
     ) -> Result<Self> {
         let config = DatasetConfig {
             dim_scale_factor: 1.0,
+            normalize: Normalize::MinMax,
             data_min: Some(self.normalization.min),
             data_max: Some(self.normalization.max),
             ..config.clone()
         };
-        Self::load(&config, options)
+        let mut full = Self::load(&config, options)?;
+        full.normalization.range = self.normalization.range;
+        Ok(full)
     }
 
     /// What no training member is near to: parameters of held-out members below the least or above
@@ -155,7 +159,7 @@ pub(super) mod testing {
             parameters: vec![parameter],
             values: vec![value("u"), value("v")],
             members: (0..=count).map(member).collect(),
-            normalization: Normalization { min: 0.0, max: 1.0, log: false },
+            normalization: Normalization::min_max(0.0, 1.0, false),
             fields: (0..=count).map(|m| (0..60).map(|i| (100 * m + i) as f32).collect()).collect(),
             notes: Vec::new(),
         }

@@ -41,7 +41,7 @@ pub(super) struct Weights {
     group: usize,
 }
 
-/// Frequencies of normalised values in equal bins of `[0, 1]`; what lies outside is in the first or
+/// Frequencies of values in equal bins of their range, `[0, 1]`; what lies outside is in the first or
 /// the last.
 struct Histogram(Vec<f64>);
 
@@ -114,10 +114,12 @@ fn points_file(folder: &Path, ensemble: &Ensemble, member: usize) -> PathBuf {
 
 /// The sum over its values of their inverse frequency in all training members: 1 of all bins.
 fn member_weights(ensemble: &Ensemble, bins: usize) -> Vec<f64> {
+    let place = |&value: &f32| ensemble.normalization.in_range(value.into());
     let all = ensemble.train().flat_map(|member| &ensemble.fields[member]);
-    let histogram = Histogram::of(all, bins);
-    let rarity =
-        |member: usize| ensemble.fields[member].iter().map(|&v| histogram.rarity(v)).sum::<f64>();
+    let histogram = Histogram::of(all.map(place), bins);
+    let rarity = |member: usize| {
+        ensemble.fields[member].iter().map(|v| histogram.rarity(place(v))).sum::<f64>()
+    };
     let weights: Vec<f64> = ensemble.train().map(rarity).collect();
     normalized(weights)
 }
@@ -125,9 +127,11 @@ fn member_weights(ensemble: &Ensemble, bins: usize) -> Vec<f64> {
 /// The sum over the values of each group of points of their inverse frequency in this member.
 fn point_weights(ensemble: &Ensemble, member: usize, bins: usize) -> Vec<f32> {
     let field = &ensemble.fields[member];
-    let histogram = Histogram::of(field, bins);
+    let place = |&value: &f32| ensemble.normalization.in_range(value.into());
+    let histogram = Histogram::of(field.iter().map(place), bins);
     let group = ensemble.points().div_ceil(MOST_GROUPS) * ensemble.values.len();
-    let sums = field.chunks(group).map(|values| values.iter().map(|&v| histogram.rarity(v)).sum());
+    let sums =
+        field.chunks(group).map(|values| values.iter().map(|v| histogram.rarity(place(v))).sum());
     normalized(sums.collect()).iter().map(|&weight| weight as f32).collect()
 }
 
@@ -138,22 +142,22 @@ fn normalized(mut weights: Vec<f64>) -> Vec<f64> {
 }
 
 impl Histogram {
-    fn of<'a>(values: impl IntoIterator<Item = &'a f32>, bins: usize) -> Self {
+    fn of(values: impl Iterator<Item = f64>, bins: usize) -> Self {
         let mut histogram = Self(vec![0.0; bins]);
-        for &value in values {
+        for value in values {
             let bin = histogram.bin(value);
             histogram.0[bin] += 1.0;
         }
         histogram
     }
 
-    fn bin(&self, value: f32) -> usize {
+    fn bin(&self, value: f64) -> usize {
         let bins = self.0.len();
-        ((f64::from(value) * bins as f64) as usize).min(bins - 1)
+        ((value * bins as f64) as usize).min(bins - 1)
     }
 
     /// One over the frequency of a value that was counted.
-    fn rarity(&self, value: f32) -> f64 {
+    fn rarity(&self, value: f64) -> f64 {
         1.0 / self.0[self.bin(value)]
     }
 }

@@ -15,8 +15,9 @@ use super::field::{self, GivenShape, Layout};
 use super::info::FieldInfo;
 use super::member::{Member, Normalization, Parameter};
 use super::places::Places;
+use super::statistics::Statistics;
 use super::{reference, table};
-use crate::config::{DatasetConfig, DatasetKind};
+use crate::config::{DatasetConfig, DatasetKind, Normalize};
 
 /// What lists the members gives, before any field is read.
 pub(super) struct Listing {
@@ -72,7 +73,7 @@ impl Ensemble {
         let mut ensemble = Self {
             axes,
             values,
-            normalization: Normalization { min: 0.0, max: 1.0, log: config.use_logdata },
+            normalization: Normalization::min_max(0.0, 1.0, config.use_logdata),
             fields: Vec::with_capacity(listing.members.len()),
             parameters: listing.parameters,
             members: listing.members,
@@ -101,35 +102,48 @@ impl Ensemble {
         Ok(ensemble)
     }
 
-    /// Scales all fields by the range of the training members, or by the configured one.
+    /// Scales all fields by the values of the training members, or as configured.
     fn normalize_fields(&mut self, config: &DatasetConfig) -> Result<()> {
-        let (low, high) = self
-            .train()
-            .flat_map(|member| &self.fields[member])
-            .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &value| {
-                (low.min(value), high.max(value))
-            });
-        let (low, high) = (f64::from(low), f64::from(high));
-        let min = config.data_min.unwrap_or(low);
-        let max = config.data_max.unwrap_or(high);
-        if min >= max {
-            bail!(
-                "values range from {min} to {max}: nothing to learn (training data from {low} to \
-                 {high}; data_min and data_max of the configuration go before them)"
-            );
-        }
-        // The configured range is usually that of the same data with more digits.
-        let slack = 1e-6 * (max - min);
-        if low < min - slack || high > max + slack {
-            self.notes.push(format!(
-                "training data range from {low} to {high}, beyond data_min and data_max, {min} to {max}"
-            ));
-        }
-        let scale = |value: &mut f32| *value = ((f64::from(*value) - min) / (max - min)) as f32;
+        let mut statistics = Statistics::NONE;
+        self.train().for_each(|member| statistics.add(self.fields[member].iter().copied()));
+        self.normalization = normalization(config, &statistics, &mut self.notes)?;
+        let scale = |value: &mut f32| *value = self.normalization.normalize(*value);
         self.fields.iter_mut().flatten().for_each(scale);
-        self.normalization = Normalization { min, max, ..self.normalization };
         Ok(())
     }
+}
+
+/// How values are normalised whose `statistics` are those of the training members.
+fn normalization(
+    config: &DatasetConfig,
+    statistics: &Statistics,
+    notes: &mut Vec<String>,
+) -> Result<Normalization> {
+    let (low, high) = (statistics.low, statistics.high);
+    let min = config.data_min.unwrap_or(low);
+    let max = config.data_max.unwrap_or(high);
+    if min >= max {
+        bail!(
+            "values range from {min} to {max}: nothing to learn (training data from {low} to \
+             {high}; data_min and data_max of the configuration go before them)"
+        );
+    }
+    // The configured range is usually that of the same data with more digits.
+    let slack = 1e-6 * (max - min);
+    if low < min - slack || high > max + slack {
+        notes.push(format!(
+            "training data range from {low} to {high}, beyond data_min and data_max, {min} to {max}"
+        ));
+    }
+    let by_range = Normalization::min_max(min, max, config.use_logdata);
+    Ok(match config.normalize {
+        Normalize::MinMax => by_range,
+        Normalize::Standard => {
+            let mean = config.data_mean.unwrap_or(statistics.mean);
+            let deviation = config.data_std.unwrap_or(statistics.deviation());
+            Normalization { min: mean, max: mean + deviation, ..by_range }
+        }
+    })
 }
 
 fn check_supported(config: &DatasetConfig) -> Result<()> {

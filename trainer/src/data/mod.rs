@@ -6,6 +6,7 @@
 //!   its members, `field` reads their values, `info` is `field.yaml`
 //! - `places`: where the values are, on a `lattice` (its points, and interpolation between them) or
 //!   at points whose `coordinates` a file has
+//! - `statistics`: of values, from which they are normalised
 //! - `batch`: what a training step sees; `pairs` moves its points and parameters, `importance`
 //!   draws some more often, `draws` are random numbers
 //! - `formats`: one way to ask every file that knows its own shape: `npy`, `npz`, `vtk`, `vti`,
@@ -35,6 +36,7 @@ mod pickle_numpy;
 mod places;
 mod raw;
 mod reference;
+mod statistics;
 mod table;
 mod vti;
 mod vtk;

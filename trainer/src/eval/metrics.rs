@@ -1,6 +1,6 @@
 //! Quality of a predicted field: mean squared error, PSNR, SSIM, relative L2.
 
-/// How well one field was predicted. Values are min-max-normalised by the training data, except
+/// How well one field was predicted. Values are such that the range of the training data is 1, except
 /// for the relative L2 error, which is of physical values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Score {

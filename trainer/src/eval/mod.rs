@@ -45,8 +45,10 @@ pub fn predict(runtime: &Arc<Runtime>, ensemble: &Ensemble, member: usize) -> Re
 pub fn score(ensemble: &Ensemble, member: usize, prediction: &[f32]) -> Score {
     let truth = &ensemble.fields[member];
     let outputs = ensemble.values.len();
+    let normalization = &ensemble.normalization;
     let component = |values: &[f32], k: usize| -> Vec<f64> {
-        values.iter().skip(k).step_by(outputs).map(|&v| f64::from(v)).collect()
+        let values = values.iter().skip(k).step_by(outputs);
+        values.map(|&v| normalization.in_range(v.into())).collect()
     };
     let similarity = ensemble.places.lattice().map(|dims| {
         let of = |k| ssim(&component(prediction, k), &component(truth, k), dims);
@@ -60,7 +62,7 @@ pub fn score(ensemble: &Ensemble, member: usize, prediction: &[f32]) -> Score {
         squared_error += (p - t) * (p - t);
         squared_norm += t * t;
     }
-    let mse = mean_squared_error(prediction, truth);
+    let mse = mean_squared_error(prediction, truth) / normalization.span().powi(2);
     Score { mse, ssim: similarity, squared_error, squared_norm, max_error }
 }
 

@@ -254,7 +254,7 @@ impl Trainer {
             self.batch_members()
         );
         let points_per_s = rate * self.plan.points_per_step(&self.ensemble) as f64;
-        let psnr = psnr(loss);
+        let psnr = psnr(loss / self.ensemble.normalization.span().powi(2));
         let seconds = self.seconds();
         self.metrics.add(&Row { step: self.step, loss, psnr, rate, points_per_s, seconds })?;
         progress.message(&format!(
@@ -280,10 +280,13 @@ impl Trainer {
             "data: {train} training and {test} held-out members of {}, {} parameters, values {:.4} to {:.4}{}",
             e.places,
             e.parameters.len(),
-            e.normalization.min,
-            e.normalization.max,
+            e.normalization.range.0,
+            e.normalization.range.1,
             if e.normalization.log { " (logarithm)" } else { "" }
         ))?;
+        if let Some(line) = e.normalization.describe() {
+            self.say(&line)?;
+        }
         let s = &self.settings;
         for line in s.pairs.describe().into_iter().chain(self.plan.importance.describe()) {
             self.say(&line)?;

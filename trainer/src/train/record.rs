@@ -50,6 +50,9 @@ impl DataRecord {
             "name": name.to_string_lossy(), "training_members": training.len(),
             "held_out_members": ensemble.test().count(), "dims": ensemble.places.shape(),
         });
+        if ensemble.normalization.describe().is_some() {
+            data["range"] = json!(ensemble.normalization.range);
+        }
         let points = match &ensemble.places {
             Places::Lattice(_) => None,
             Places::Points(points) => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::config::{Config, OptimConfig};
+use crate::config::{Activation, Config, ModelConfig, Normalize, OptimConfig};
 use crate::data::{BatchPlan, Ensemble, Importance, Noise, Pairs};
 
 /// Members of a batch if nothing says otherwise.
@@ -48,11 +48,24 @@ pub struct Settings {
     pub notes: Vec<String>,
 }
 
+/// Refuses a last activation whose values are never below 0 for data that are.
+fn check_reach(config: &Config) -> Result<()> {
+    let ModelConfig::Hdinr(model) = &config.model else { return Ok(()) };
+    match (config.dataset.normalize, model.out_act) {
+        (Normalize::Standard, Some(act @ (Activation::Sigmoid | Activation::ReLU))) => bail!(
+            "model.param.out_act: given {act:?}, whose values are never negative; data normalised by \
+             mean and standard deviation are: choose out_act=Identity, or dataset.param.normalize=minmax"
+        ),
+        _ => Ok(()),
+    }
+}
+
 impl Settings {
     /// # Errors
     /// If the configuration asks for something that training cannot do.
     pub fn new(config: &Config, ensemble: &Ensemble) -> Result<Self> {
         let (dataset, train) = (&config.dataset, &config.train);
+        check_reach(config)?;
         let mut notes = Vec::new();
         let available = ensemble.train().count();
         let asked = dataset.cond_batch.unwrap_or(BATCH_MEMBERS);

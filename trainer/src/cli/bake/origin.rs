@@ -137,7 +137,14 @@ fn of_file(spec: &Spec, folder: &Path) -> Result<Ensemble> {
         ..DatasetConfig::default()
     };
     let options = LoadOptions { model_dims: spec.axes.len(), components: spec.values.len() };
-    let ensemble = Ensemble::load(&config, &options)?;
+    let mut ensemble = Ensemble::load(&config, &options)?;
+    // Of values normalised by mean and deviation, whose range is not that of the scale.
+    if let Some(Value::Array(range)) = spec.provenance.get("data").map(|data| &data["range"])
+        && let [Some(low), Some(high)] = [0, 1].map(|n| range.get(n).and_then(Value::as_f64))
+        && low < high
+    {
+        ensemble.normalization.range = (low, high);
+    }
     let own = Description {
         axes: spec.axes.clone(),
         parameters: spec.parameters.clone(),

@@ -259,6 +259,9 @@ fn coordinates_of_other_programs_are_read_in_double_precision() {
             assert!((a - f64::from(*b)).abs() < 1e-6, "{file}: {a}, expected {b}");
         }
         assert_eq!(ensemble.members.len(), 2.min(MEMBERS));
-        assert!((ensemble.denormalize(ensemble.fields[1][3]) - 13.0).abs() < 1e-5, "{file}");
+        assert!(
+            (ensemble.denormalize(ensemble.field(1).expect("a field").at(3)) - 13.0).abs() < 1e-5,
+            "{file}"
+        );
     }
 }

@@ -41,7 +41,10 @@ impl std::fmt::Display for Judge {
 
 impl Judge {
     /// All places if they are not too many, else some, spread evenly.
-    pub fn new(ensemble: &Ensemble) -> Self {
+    ///
+    /// # Errors
+    /// If a field cannot be read.
+    pub fn new(ensemble: &Ensemble) -> Result<Self> {
         let mut members: Vec<usize> = ensemble.test().collect();
         let held_out = !members.is_empty();
         if !held_out {
@@ -56,17 +59,17 @@ impl Judge {
         let mut points = Vec::with_capacity(count * places.axes());
         (0..count).for_each(|i| places.push(index(i), &mut points));
         let member = |&member: &usize| {
-            let field = &ensemble.fields[member];
-            let values = (0..count).flat_map(|i| &field[index(i) * outputs..][..outputs]);
+            let field = ensemble.field(member)?;
+            let values = |i| (0..outputs).map(move |k| index(i) * outputs + k);
             let parameters = &ensemble.members[member].normalized;
-            Member {
+            Ok(Member {
                 parameters: parameters.iter().map(|&p| f64::from(p)).collect(),
-                truth: values.copied().collect(),
-            }
+                truth: (0..count).flat_map(values).map(|at| field.at(at)).collect(),
+            })
         };
-        let members = members.iter().map(member).collect();
+        let members = members.iter().map(member).collect::<Result<_>>()?;
         let span = ensemble.normalization.span();
-        Self { members, held_out, axes: places.axes(), outputs, span, points }
+        Ok(Self { members, held_out, axes: places.axes(), outputs, span, points })
     }
 
     /// Mean of the members' PSNR in dB, of the range of the training data.

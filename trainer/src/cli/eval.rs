@@ -17,6 +17,7 @@ use crate::eval::scatter::Raster;
 use crate::eval::{evaluate, predict};
 use crate::files::write_atomically;
 use crate::progress::{Progress, say};
+use crate::train::load_ensemble;
 use crate::train::run::Run;
 
 /// Judge a run on its training and held-out members.
@@ -58,7 +59,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         config.dataset.data = Some(data.clone());
     }
     let options = LoadOptions::of(config.model.of_ensemble()?);
-    let ensemble = Ensemble::load(&config.dataset, &options)?;
+    let ensemble = load_ensemble(&config.dataset, &options)?;
     run.check_data(&ensemble, &config)?;
     for note in ensemble.extrapolations() {
         say(&format!("note: {note}"));
@@ -93,7 +94,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let (canvas, outputs) = (Canvas::of(&ensemble), ensemble.values.len());
     for member in ensemble.test().take(arguments.pictures) {
         let prediction = canvas.fill(predict(&runtime, &ensemble, member)?.into(), outputs);
-        let truth = canvas.fill(ensemble.fields[member].as_slice().into(), outputs);
+        let field = ensemble.field(member)?;
+        let truth = canvas.fill(field.floats(), outputs);
         let name = &ensemble.members[member].name;
         let path = folder.join(format!("{}-{name}.png", canvas.name));
         let (truth, prediction) = (canvas.slice(&truth), canvas.slice(&prediction));

@@ -34,7 +34,7 @@ pub struct Arguments {
     /// Go on with a run; only --data (if they moved) and --device may be given with it
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "config", "config_id", "out", "steps", "lr", "batch_members", "batch_points", "seed",
-        "pairs", "dims", "set",
+        "pairs", "cache", "dims", "set",
     ])]
     resume: Option<PathBuf>,
     /// Steps of the optimiser [default: from the configuration, else 2000]
@@ -59,6 +59,10 @@ pub struct Arguments {
     /// there [default: as the noise in the configuration says]
     #[arg(long, value_name = "WHERE", value_parser = PairsChoice::ALL.map(PairsChoice::name))]
     pairs: Option<String>,
+    /// GiB of memory that fields may take; if they are more, training sees some of the members at a
+    /// time, in turn [default: from the configuration, else half of what the machine has left]
+    #[arg(long, value_name = "GIB")]
+    cache: Option<f64>,
 }
 
 const EXAMPLES: &str = "\
@@ -95,6 +99,7 @@ fn entry(arguments: &Arguments) -> Result<Value> {
             ("dataset.param.cond_batch", arguments.batch_members.map(|n| n.to_string())),
             ("dataset.param.batch_points", arguments.batch_points.map(|n| n.to_string())),
             ("dataset.param.pairs", arguments.pairs.clone()),
+            ("dataset.param.cache_gib", arguments.cache.map(|gib| gib.to_string())),
         ],
     )
 }

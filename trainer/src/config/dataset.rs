@@ -70,6 +70,9 @@ pub struct DatasetConfig {
     pub data_mean: Option<f64>,
     /// Standard deviation of the values; as the mean.
     pub data_std: Option<f64>,
+    /// Ours: GiB of memory that fields may take; if there are more, training sees some of the members
+    /// at a time. Half of what the machine has left if absent.
+    pub cache_gib: Option<f64>,
     /// Shape of a member, `[D, H, W]` or `[H, W]`.
     pub dims: Option<Vec<usize>>,
     /// Whether the logarithm of the values is what is learned.
@@ -158,6 +161,7 @@ impl Default for DatasetConfig {
             normalize: Normalize::MinMax,
             data_mean: None,
             data_std: None,
+            cache_gib: None,
             dims: None,
             use_logdata: false,
             cond_batch: None,
@@ -196,6 +200,7 @@ impl DatasetConfig {
             normalize: read_normalize(&mut s)?,
             data_mean: s.take("data_mean")?,
             data_std: s.take("data_std")?,
+            cache_gib: s.take("cache_gib")?,
             dims: s.take("dims")?,
             use_logdata: s.take_or("use_logdata", default.use_logdata)?,
             cond_batch: optional_positive(&mut s, "cond_batch")?,
@@ -242,6 +247,11 @@ impl DatasetConfig {
             && !(std > 0.0 && std.is_finite())
         {
             bail!("{}: given {std}, expected more than 0", s.at("data_std"));
+        }
+        if let Some(gib) = self.cache_gib
+            && !(gib > 0.0)
+        {
+            bail!("{}: given {gib}, expected more than 0", s.at("cache_gib"));
         }
         if let Some(dims) = &self.dims
             && (dims.is_empty() || dims.contains(&0))

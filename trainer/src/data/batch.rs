@@ -10,6 +10,8 @@ use super::draws::Draws;
 use super::ensemble::Ensemble;
 use super::importance::Importance;
 use super::pairs::{Blend, Pairs};
+use super::rotation::{Rotation, shuffled};
+use super::samples::Field;
 
 /// How batches are drawn.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +24,8 @@ pub struct BatchPlan {
     pub points_per_batch: usize,
     /// Whether all members of a batch are seen at the same points.
     pub shared_points: bool,
+    /// Which members are seen at a time, where not all are in memory.
+    pub rotation: Option<Rotation>,
     /// Noise on points and parameters.
     pub pairs: Pairs,
     /// How much more often some members and points are drawn than others.
@@ -43,10 +47,7 @@ pub struct Batch {
     pub conds: Vec<f32>,
 }
 
-/// Streams of the generator: steps count from 0, epochs from here.
-const EPOCHS: u64 = 1 << 63;
-
-/// Members that are drawn by importance, by step.
+/// Stream of the generator from which members are drawn by importance; steps count from 0.
 const DRAWN_MEMBERS: u64 = 1 << 62;
 
 impl BatchPlan {
@@ -77,6 +78,9 @@ impl BatchPlan {
                 self.points_per_batch
             );
         }
+        if let Some(rotation) = &self.rotation {
+            self.check_rotation(rotation, available)?;
+        }
         u32::try_from(ensemble.points()).map_err(|_| {
             anyhow!("{} are more points than a batch can index, 2^32", ensemble.places)
         })?;
@@ -90,13 +94,44 @@ impl BatchPlan {
         Ok(notes)
     }
 
+    /// What needs more members than there are in memory.
+    fn check_rotation(&self, rotation: &Rotation, available: usize) -> Result<()> {
+        let window = rotation.window;
+        let advice = "give more memory (--cache GIB) or reduce the fields (dim_scale_factor)";
+        if self.members_per_batch.min(available) > window {
+            bail!(
+                "a batch of {} members needs more than the {window} that are in memory at a time: lower \
+                 --batch-members, {advice}",
+                self.members_per_batch
+            );
+        }
+        if self.pairs.parameters.is_some() && self.pairs.interpolate {
+            bail!(
+                "Variational Pairs on parameters interpolate between any members, of {available} {window} \
+                 are in memory at a time: choose `--pairs space` or `none`, {advice}"
+            );
+        }
+        if self.importance.points.is_some() {
+            bail!(
+                "importance sampling of points needs the weights of all members in memory, where their \
+                 fields have no room: leave out impsmp_coord_path, {advice}"
+            );
+        }
+        Ok(())
+    }
+
     /// The batch of `step`.
     ///
     /// Members come from shuffled rounds through all training members, so that each is seen
     /// equally often (one that ends a round and begins the next may stand in a batch twice);
-    /// points are drawn independently; both by [`Importance`] where there is one. `ensemble` must
-    /// have passed [`check`](Self::check); one without training members gives an empty batch.
-    pub fn batch(&self, step: u64, ensemble: &Ensemble) -> Batch {
+    /// points are drawn independently; both by [`Importance`] where there is one. Where not all
+    /// members are in memory, they come from a window that moves on through the rounds
+    /// ([`Rotation`]). `ensemble` must have passed [`check`](Self::check); one without training
+    /// members gives an empty batch.
+    ///
+    /// # Errors
+    /// If a field is not in memory and cannot be read.
+    pub fn batch(&self, step: u64, ensemble: &Ensemble) -> Result<Batch> {
         let members = self.members(step, ensemble);
         let mut draws = Draws::new(self.seed, step);
         let points = self.points(&members, ensemble, &mut draws);
@@ -107,13 +142,13 @@ impl BatchPlan {
             .iter()
             .map(|&member| self.pairs.move_parameters(member, ensemble, &mut draws))
             .unzip();
-        Batch {
-            targets: self.targets(&points, &coords, &blends, ensemble),
+        Ok(Batch {
+            targets: self.targets(step, &points, &coords, &blends, ensemble)?,
             conds: conds.concat(),
             members,
             points,
             coords,
-        }
+        })
     }
 
     /// Values that a step of this plan compares: members times points.
@@ -121,12 +156,16 @@ impl BatchPlan {
         self.members_per_batch.min(ensemble.train().count()) * self.points_per_batch
     }
 
-    fn members(&self, step: u64, ensemble: &Ensemble) -> Vec<usize> {
+    /// The members of the batch of `step`.
+    pub fn members(&self, step: u64, ensemble: &Ensemble) -> Vec<usize> {
         let all: Vec<usize> = ensemble.train().collect();
         if all.is_empty() {
             return all;
         }
         let size = self.members_per_batch.min(all.len());
+        if let Some((rotation, window, _)) = self.window(step, &all) {
+            return rotation.draw(step, self.seed, &window, size.min(window.len()));
+        }
         if let Some(weights) = &self.importance.members {
             let mut draws = Draws::new(self.seed, DRAWN_MEMBERS.wrapping_add(step));
             return (0..size).map(|_| all[weights.draw(&mut draws)]).collect();
@@ -135,23 +174,21 @@ impl BatchPlan {
         let start = u128::from(step) * size as u128;
         let round = (start / all.len() as u128) as u64;
         let offset = (start % all.len() as u128) as usize;
-        let mut drawn = self.shuffled(round, &all);
+        let mut drawn = shuffled(self.seed, round, &all);
         drawn.drain(..offset);
         if drawn.len() < size {
-            drawn.extend(self.shuffled(round + 1, &all));
+            drawn.extend(shuffled(self.seed, round + 1, &all));
         }
         drawn.truncate(size);
         drawn
     }
 
-    /// Fisher-Yates.
-    fn shuffled(&self, round: u64, all: &[usize]) -> Vec<usize> {
-        let mut draws = Draws::new(self.seed, EPOCHS.wrapping_add(round));
-        let mut order = all.to_vec();
-        for last in (1..order.len()).rev() {
-            order.swap(last, draws.below(last as u64 + 1) as usize);
-        }
-        order
+    /// The members that are in memory at `step`, and the one that is next, where not all are.
+    fn window(&self, step: u64, all: &[usize]) -> Option<(&Rotation, Vec<usize>, usize)> {
+        let rotation = self.rotation.as_ref()?;
+        let weights = self.importance.members.as_ref();
+        let (window, next) = rotation.at(step, self.seed, all, weights);
+        Some((rotation, window, next))
     }
 
     fn points(&self, members: &[usize], ensemble: &Ensemble, draws: &mut Draws) -> Vec<u32> {
@@ -171,11 +208,20 @@ impl BatchPlan {
 
     fn targets(
         &self,
+        step: u64,
         points: &[u32],
         coords: &[f64],
         blends: &[Blend],
         ensemble: &Ensemble,
-    ) -> Vec<f32> {
+    ) -> Result<Vec<f32>> {
+        let read = |&(member, weight): &(usize, f64)| Ok((ensemble.field(member)?, weight));
+        let blends: Vec<Vec<(Arc<Field>, f64)>> = (blends.iter())
+            .map(|blend| blend.iter().map(read).collect::<Result<_>>())
+            .collect::<Result<_>>()?;
+        let all: Vec<usize> = ensemble.train().collect();
+        if let Some((_, window, next)) = self.window(step, &all) {
+            ensemble.fields.prepare(&window, next);
+        }
         let (width, per_member) = (ensemble.values.len(), self.points_per_batch);
         let mut targets = vec![0.0; blends.len() * per_member * width];
         for (n, (&point, place)) in
@@ -189,14 +235,14 @@ impl BatchPlan {
             for row in rows {
                 let at = (row * per_member + n % per_member) * width;
                 for (component, target) in targets[at..at + width].iter_mut().enumerate() {
-                    let share = |&(member, weight): &(usize, f64)| {
-                        weight * corners.interpolate(&ensemble.fields[member], width, component)
+                    let share = |(field, weight): &(Arc<Field>, f64)| {
+                        weight * corners.interpolate(|at| field.at(at), width, component)
                     };
                     *target = blends[row].iter().map(share).sum::<f64>() as f32;
                 }
             }
         }
-        targets
+        Ok(targets)
     }
 }
 
@@ -217,6 +263,7 @@ mod tests {
             members_per_batch: members,
             points_per_batch: points,
             shared_points,
+            rotation: None,
             pairs: Pairs::NONE,
             importance: Arc::default(),
         }
@@ -225,10 +272,11 @@ mod tests {
     #[test]
     fn batches_depend_on_seed_and_step_only() {
         let (ensemble, plan) = (ensemble(6), plan(3, 5, false));
-        let batch = plan.batch(1000, &ensemble);
-        assert_eq!(batch, plan.clone().batch(1000, &ensemble));
-        assert_ne!(batch.points, plan.batch(1001, &ensemble).points);
-        assert_ne!(batch.points, BatchPlan { seed: 8, ..plan }.batch(1000, &ensemble).points);
+        let batch = plan.batch(1000, &ensemble).unwrap();
+        assert_eq!(batch, plan.clone().batch(1000, &ensemble).unwrap());
+        assert_ne!(batch.points, plan.batch(1001, &ensemble).unwrap().points);
+        let other = BatchPlan { seed: 8, ..plan };
+        assert_ne!(batch.points, other.batch(1000, &ensemble).unwrap().points);
         // Fixed for good: a resumed training must draw what it would have drawn.
         assert_eq!(batch.members, [3, 4, 5]);
         assert_eq!(batch.points[..4], [19, 8, 24, 27]);
@@ -239,15 +287,15 @@ mod tests {
         let ensemble = ensemble(4);
         for shared in [false, true] {
             let plan = plan(2, 300, shared);
-            let batch = plan.batch(3, &ensemble);
+            let batch = plan.batch(3, &ensemble).unwrap();
             assert_eq!(batch.points.len(), if shared { 300 } else { 600 });
             assert_eq!(batch.coords.len(), batch.points.len() * 3);
             assert_eq!((batch.targets.len(), plan.points_per_step(&ensemble)), (1200, 600));
             assert!((0..30).all(|point| batch.points.contains(&point)));
             for (i, target) in batch.targets.chunks(2).enumerate() {
-                let field = &ensemble.fields[batch.members[i / 300]];
+                let field = ensemble.field(batch.members[i / 300]).unwrap();
                 let at = batch.points[if shared { i % 300 } else { i }] as usize * 2;
-                assert_eq!(target, &field[at..at + 2]);
+                assert_eq!(target, &field.floats()[at..at + 2]);
             }
             let normalized = |m: &usize| ensemble.members[*m].normalized[0];
             let expected: Vec<_> = batch.members.iter().map(normalized).collect();
@@ -263,7 +311,7 @@ mod tests {
             let notes = plan.check(&ensemble).unwrap();
             assert_eq!(notes.is_empty(), size <= 7, "{notes:?}");
             let mut counts = [0; 8];
-            let batches: Vec<_> = (0..70).map(|step| plan.batch(step, &ensemble).members).collect();
+            let batches: Vec<_> = (0..70).map(|step| plan.members(step, &ensemble)).collect();
             for members in &batches {
                 assert_eq!(members.len(), size.min(7));
                 members.iter().for_each(|&member| counts[member] += 1);
@@ -275,6 +323,34 @@ mod tests {
     }
 
     #[test]
+    fn members_come_from_the_window_where_not_all_are_in_memory() {
+        let ensemble = ensemble(7);
+        let rotation = Some(Rotation { window: 4, steps: 2 });
+        let plan = BatchPlan { rotation, ..plan(3, 5, false) };
+        plan.check(&ensemble).unwrap();
+        let all: Vec<usize> = ensemble.train().collect();
+        let mut seen = [false; 8];
+        for step in 0..14 {
+            let batch = plan.batch(step, &ensemble).unwrap();
+            let (_, window, _) = plan.window(step, &all).unwrap();
+            assert_eq!(batch.members, plan.members(step, &ensemble));
+            assert!(batch.members.iter().all(|member| window.contains(member)));
+            batch.members.iter().for_each(|&member| seen[member] = true);
+        }
+        assert_eq!(seen.iter().filter(|&&seen| seen).count(), 7, "all for training");
+        let refused = |plan: BatchPlan| plan.check(&ensemble).unwrap_err().to_string();
+        let large = refused(BatchPlan { members_per_batch: 5, ..plan.clone() });
+        assert!(large.contains("5 members needs more than the 4") && large.contains("--cache"));
+        let config = crate::config::DatasetConfig {
+            pairs: Some(crate::config::PairsChoice::Parameters),
+            ..Default::default()
+        };
+        let pairs = Pairs::new(&config, &ensemble).unwrap();
+        let mixed = refused(BatchPlan { pairs, ..plan });
+        assert!(mixed.contains("`--pairs space`"), "{mixed}");
+    }
+
+    #[test]
     fn plans_that_cannot_work_are_refused() {
         let mut ensemble = ensemble(3);
         let refused = |plan: BatchPlan, ensemble: &Ensemble| {
@@ -283,7 +359,7 @@ mod tests {
         assert!(refused(plan(2, 0, false), &ensemble).contains("is empty"));
         ensemble.members.iter_mut().for_each(|member| member.split = Split::Test);
         assert!(refused(plan(2, 1, false), &ensemble).contains("no training members"));
-        assert!(plan(2, 1, false).batch(0, &ensemble).targets.is_empty());
+        assert!(plan(2, 1, false).batch(0, &ensemble).unwrap().targets.is_empty());
         ensemble.members[0].split = Split::Train;
         ensemble.places = Places::Lattice(vec![1 << 20, 1 << 20]);
         assert!(refused(plan(2, 1, false), &ensemble).contains("2^32"));

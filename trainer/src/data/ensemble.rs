@@ -1,12 +1,16 @@
-//! The ensemble: its members, their parameters and their fields, all in memory and normalised.
+//! The ensemble: its members, their parameters and their normalised fields.
 //!
 //! How it comes from files is in `load`.
 
-use anyhow::{Result, bail};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
 pub use drr::model::spec::Axis;
 
+use super::fields::Fields;
 use super::member::{Member, Normalization, Parameter, Split, Value};
 use super::places::Places;
+use super::samples::Field;
 use crate::config::{DatasetConfig, HdinrConfig, Normalize};
 
 /// What the model expects of the data.
@@ -40,10 +44,12 @@ pub struct Ensemble {
     pub members: Vec<Member>,
     /// How values were normalised.
     pub normalization: Normalization,
-    /// The normalised field of each member, `[places, values]`. By the range of the values,
+    /// The normalised field of each member. By the range of the values,
     /// training members lie in `[0, 1]` (up to a range given in the configuration); held-out ones may
     /// leave it.
-    pub fields: Vec<Vec<f32>>,
+    pub fields: Fields,
+    /// GiB that fields may take, where not all of them are in memory.
+    pub cache_gib: Option<f64>,
     /// What was assumed or left out.
     pub notes: Vec<String>,
 }
@@ -105,6 +111,14 @@ impl Ensemble {
         self.places.count()
     }
 
+    /// The normalised field of a member, `[places, values]`.
+    ///
+    /// # Errors
+    /// If it is not in memory and its file cannot be read.
+    pub fn field(&self, member: usize) -> Result<Arc<Field>> {
+        self.fields.get(member).with_context(|| format!("member {}", self.members[member].name))
+    }
+
     /// The physical value of a normalised one.
     pub fn denormalize(&self, value: f32) -> f64 {
         self.normalization.denormalize(value.into())
@@ -140,6 +154,16 @@ pub(super) fn names(parameters: &[Parameter]) -> Vec<&str> {
 pub(super) mod testing {
     use super::*;
 
+    /// Gives the ensemble other fields, each made from what it was.
+    pub fn change_fields(ensemble: &mut Ensemble, change: impl Fn(usize, &mut Vec<f32>)) {
+        let changed = (0..ensemble.members.len()).map(|m| {
+            let mut values = ensemble.field(m).unwrap().floats().into_owned();
+            change(m, &mut values);
+            Field::Floats(values)
+        });
+        ensemble.fields = Fields::of(changed.collect::<Vec<_>>());
+    }
+
     /// `count` training members on a 2 x 3 x 5 lattice, two values a point, and one held out; the
     /// one parameter of member m is m / count.
     pub fn ensemble(count: usize) -> Ensemble {
@@ -150,6 +174,7 @@ pub(super) mod testing {
             parameters: vec![m as f64],
             normalized: vec![m as f32 / count as f32],
         };
+        let field = |m| Field::Floats((0..60).map(|i| (100 * m + i) as f32).collect());
         let value = |name: &str| Value { name: name.to_owned(), unit: String::new() };
         let parameter =
             Parameter { name: "p".into(), unit: String::new(), min: 0.0, max: count as f64 };
@@ -160,7 +185,8 @@ pub(super) mod testing {
             values: vec![value("u"), value("v")],
             members: (0..=count).map(member).collect(),
             normalization: Normalization::min_max(0.0, 1.0, false),
-            fields: (0..=count).map(|m| (0..60).map(|i| (100 * m + i) as f32).collect()).collect(),
+            fields: Fields::of((0..=count).map(field)),
+            cache_gib: None,
             notes: Vec::new(),
         }
     }

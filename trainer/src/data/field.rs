@@ -6,8 +6,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use super::dtype::Dtype;
 use super::formats::{Format, Reading, volume};
 use super::raw;
+use super::samples::Field;
 use crate::config::DatasetConfig;
 
 /// The shape that every member has.
@@ -189,9 +191,9 @@ fn parts(shape: &[usize], rank: usize) -> Option<(&[usize], usize)> {
 ///
 /// # Errors
 /// Another shape, or values that are not finite.
-pub(super) fn read(path: &Path, layout: &Layout, reading: &Reading) -> Result<Vec<f32>> {
+pub(super) fn read(path: &Path, layout: &Layout, reading: &Reading) -> Result<Field> {
     let values = match Format::of(path) {
-        Some(format) => read_array(path, format, layout, reading)?,
+        Some(format) => Field::Floats(read_array(path, format, layout, reading)?),
         None => raw::read(path, &layout.dims, reading)?,
     };
     if values.len() != layout.length()? {
@@ -200,20 +202,28 @@ pub(super) fn read(path: &Path, layout: &Layout, reading: &Reading) -> Result<Ve
     Ok(values)
 }
 
-/// Replaces the values of the field in `path` by their natural logarithms.
+/// Bytes of a value in memory, of a file that [`read`] reads.
+pub(super) fn value_bytes(path: &Path, reading: &Reading) -> Result<usize> {
+    Ok(match (Format::of(path), reading.dtype) {
+        (None, Dtype::U8) => size_of::<u8>(),
+        (None, Dtype::U16) => size_of::<u16>(),
+        _ => size_of::<f32>(),
+    })
+}
+
+/// The natural logarithms of the field in `path`.
 ///
 /// # Errors
 /// Values that are not positive.
-pub(super) fn take_logarithms(path: &Path, values: &mut [f32]) -> Result<()> {
-    if let Some(at) = values.iter().position(|&value| value <= 0.0) {
+pub(super) fn logarithms(path: &Path, field: Field) -> Result<Field> {
+    if let Some(at) = field.iter().position(|value| value <= 0.0) {
         bail!(
             "{}: the value {} at index {at} has no logarithm (use_logdata)",
             path.display(),
-            values[at]
+            field.at(at)
         );
     }
-    values.iter_mut().for_each(|value| *value = f64::from(*value).ln() as f32);
-    Ok(())
+    Ok(field.map(|value| f64::from(value).ln() as f32))
 }
 
 fn read_array(path: &Path, format: Format, layout: &Layout, reading: &Reading) -> Result<Vec<f32>> {

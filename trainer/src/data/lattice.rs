@@ -21,7 +21,7 @@ pub(super) fn resample(field: &[f32], dims: &[usize], to: &[usize]) -> Vec<f32> 
         place.clear();
         push_coordinates(to, index, &mut place);
         let corners = Corners::around(&place, dims);
-        resampled.extend((0..width).map(|n| corners.interpolate(field, width, n) as f32));
+        resampled.extend((0..width).map(|n| corners.interpolate(|at| field[at], width, n) as f32));
     }
     resampled
 }
@@ -61,10 +61,10 @@ impl Corners {
         corners
     }
 
-    /// The component `n` of `field`, `[points, width]`, at the place.
-    pub fn interpolate(&self, field: &[f32], width: usize, n: usize) -> f64 {
+    /// The component `n` at the place, of a field that is `[points, width]`.
+    pub fn interpolate(&self, field: impl Fn(usize) -> f32, width: usize, n: usize) -> f64 {
         let corners = self.points[..self.count].iter();
-        corners.map(|&(point, weight)| weight * f64::from(field[point * width + n])).sum()
+        corners.map(|&(point, weight)| weight * f64::from(field(point * width + n))).sum()
     }
 }
 

@@ -1,10 +1,11 @@
 //! From a configuration to an ensemble: where the data are, what lists the members, how their values
 //! are read and scaled.
 //!
-//! Where members come from is decided by `table` and `reference`; how a field is read, by `field`.
+//! Where members come from is decided by `table` and `reference`; how a field is read, by `field`;
+//! how many are in memory, by `room`.
 
 use std::collections::HashSet;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -12,9 +13,13 @@ use anyhow::{Context, Result, bail};
 use super::coordinates::Coordinates;
 use super::ensemble::{Ensemble, LoadOptions, names};
 use super::field::{self, GivenShape, Layout};
+use super::fields::Fields;
+use super::formats::Reading;
 use super::info::FieldInfo;
-use super::member::{Member, Normalization, Parameter};
+use super::member::{Member, Normalization, Parameter, Split};
 use super::places::Places;
+use super::room::Room;
+use super::samples::Field;
 use super::statistics::Statistics;
 use super::{reference, table};
 use crate::config::{DatasetConfig, DatasetKind, Normalize};
@@ -26,6 +31,20 @@ pub(super) struct Listing {
     pub notes: Vec<String>,
 }
 
+/// Told after each field how many are read of how many; its error ends the reading.
+pub type Watch<'a> = &'a mut dyn FnMut(usize, usize) -> Result<()>;
+
+/// The files of the fields, and how they are read.
+struct Source {
+    files: Vec<PathBuf>,
+    layout: Layout,
+    reading: Reading,
+    /// Places of the values in the files, and those that are kept of them.
+    full: Places,
+    places: Places,
+    logarithms: bool,
+}
+
 impl Ensemble {
     /// Reads an ensemble.
     ///
@@ -35,6 +54,18 @@ impl Ensemble {
     /// # Errors
     /// Anything missing, damaged, inconsistent or not supported; file, row or key are named.
     pub fn load(config: &DatasetConfig, options: &LoadOptions) -> Result<Self> {
+        Self::load_watched(config, options, &mut |_, _| Ok(()))
+    }
+
+    /// As [`load`](Self::load), which may take long.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and those of `watch`.
+    pub fn load_watched(
+        config: &DatasetConfig,
+        options: &LoadOptions,
+        watch: Watch<'_>,
+    ) -> Result<Self> {
         check_supported(config)?;
         let folder = find_folder(config)?;
         let mut info = FieldInfo::read(folder)?;
@@ -70,46 +101,110 @@ impl Ensemble {
         };
         layout.check_components(options.components)?;
         let values = info.values(layout.components)?;
-        let mut ensemble = Self {
-            axes,
-            values,
-            normalization: Normalization::min_max(0.0, 1.0, config.use_logdata),
-            fields: Vec::with_capacity(listing.members.len()),
-            parameters: listing.parameters,
-            members: listing.members,
-            notes: listing.notes,
+        let Listing { parameters, members, mut notes } = listing;
+        if !members.iter().any(|member| member.split == Split::Train) {
+            bail!("no training members: all {} are held out", members.len());
+        }
+        let source = Source {
+            files: members.iter().map(|member| member.file.clone()).collect(),
             places: full.reduced(config.dim_scale_factor)?,
+            layout,
+            reading,
+            full,
+            logarithms: config.use_logdata,
         };
-        if ensemble.train().next().is_none() {
-            bail!("no training members: all {} are held out", ensemble.members.len());
-        }
-        for member in &ensemble.members {
-            let values = field::read(&member.file, &layout, &reading)?;
-            let mut values = full.reduce(values, &ensemble.places);
-            if config.use_logdata {
-                field::take_logarithms(&member.file, &mut values)?;
-            }
-            ensemble.fields.push(values);
-        }
-        if ensemble.places != full {
-            let note = format!("{full} are reduced to {} (dim_scale_factor)", ensemble.places);
-            ensemble.notes.push(match full {
+        let places = source.places.clone();
+        if places != source.full {
+            let note = format!("{} are reduced to {places} (dim_scale_factor)", source.full);
+            notes.push(match places {
                 Places::Lattice(_) => format!("fields of {note}"),
                 Places::Points(_) => note,
             });
         }
-        ensemble.normalize_fields(config)?;
-        Ok(ensemble)
+        let bytes = source.bytes()?;
+        let room = Room::new(config.cache_gib, bytes, members.len())?;
+        notes.extend(room.note(bytes, members.len()));
+        let (normalization, fields) =
+            read_fields(source, config, &members, room, &mut notes, watch)?;
+        let cache_gib = match room {
+            Room::All => None,
+            Room::Some { gib, .. } => Some(gib),
+        };
+        Ok(Self {
+            axes,
+            places,
+            parameters,
+            values,
+            members,
+            normalization,
+            fields,
+            cache_gib,
+            notes,
+        })
+    }
+}
+
+/// Reads all fields, to keep them or to know their range; not if neither is asked for.
+fn read_fields(
+    source: Source,
+    config: &DatasetConfig,
+    members: &[Member],
+    room: Room,
+    notes: &mut Vec<String>,
+    watch: Watch<'_>,
+) -> Result<(Normalization, Fields)> {
+    let (mut statistics, mut fields) = (Statistics::NONE, Vec::new());
+    if room == Room::All || !scales_are_given(config) {
+        for (n, member) in members.iter().enumerate() {
+            let field = source.read(n)?;
+            if member.split == Split::Train {
+                statistics.add(&field);
+            }
+            if room == Room::All {
+                fields.push(field);
+            }
+            watch(n + 1, members.len())?;
+        }
+    }
+    let normalization = normalization(config, &statistics, notes)?;
+    let normalize = move |field: Field| field.map(|value| normalization.normalize(value));
+    let fields = match room {
+        Room::All => Fields::of(fields.into_iter().map(normalize)),
+        Room::Some { fields, .. } => {
+            Fields::cached(Box::new(move |member| Ok(normalize(source.read(member)?))), fields)?
+        }
+    };
+    Ok((normalization, fields))
+}
+
+/// Whether nothing has to be known of the values.
+fn scales_are_given(config: &DatasetConfig) -> bool {
+    let range = config.data_min.is_some() && config.data_max.is_some();
+    let moments = config.data_mean.is_some() && config.data_std.is_some();
+    range && (moments || config.normalize == Normalize::MinMax)
+}
+
+impl Source {
+    /// The values of a member, not normalised yet.
+    fn read(&self, member: usize) -> Result<Field> {
+        let path = &self.files[member];
+        let mut field = field::read(path, &self.layout, &self.reading)?;
+        if self.places != self.full {
+            field = Field::Floats(self.full.reduce(field.into_floats(), &self.places));
+        }
+        match self.logarithms {
+            true => field::logarithms(path, field),
+            false => Ok(field),
+        }
     }
 
-    /// Scales all fields by the values of the training members, or as configured.
-    fn normalize_fields(&mut self, config: &DatasetConfig) -> Result<()> {
-        let mut statistics = Statistics::NONE;
-        self.train().for_each(|member| statistics.add(self.fields[member].iter().copied()));
-        self.normalization = normalization(config, &statistics, &mut self.notes)?;
-        let scale = |value: &mut f32| *value = self.normalization.normalize(*value);
-        self.fields.iter_mut().flatten().for_each(scale);
-        Ok(())
+    /// Bytes of a member in memory.
+    fn bytes(&self) -> Result<u64> {
+        let size = match self.places == self.full {
+            true => field::value_bytes(&self.files[0], &self.reading)?,
+            false => size_of::<f32>(),
+        };
+        Ok((self.places.count() * self.layout.components * size) as u64)
     }
 }
 
@@ -139,8 +234,10 @@ fn normalization(
     Ok(match config.normalize {
         Normalize::MinMax => by_range,
         Normalize::Standard => {
-            let mean = config.data_mean.unwrap_or(statistics.mean);
-            let deviation = config.data_std.unwrap_or(statistics.deviation());
+            // In single precision, so that the sum of both has all digits and gives them back.
+            let short = |number: f64| f64::from(number as f32);
+            let mean = config.data_mean.unwrap_or(short(statistics.mean));
+            let deviation = config.data_std.unwrap_or(short(statistics.deviation()));
             Normalization { min: mean, max: mean + deviation, ..by_range }
         }
     })

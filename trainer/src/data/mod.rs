@@ -1,12 +1,14 @@
 //! Ensembles of simulation fields: reading, checking, normalising, drawing batches.
 //!
-//! Everything is in host memory; tensors are made elsewhere.
+//! Everything is in host memory, or read from files in turn; tensors are made elsewhere.
 //!
 //! - `ensemble`: the result, made of what is in `member`; `load` makes it: `table` and `reference` list
 //!   its members, `field` reads their values, `info` is `field.yaml`
 //! - `places`: where the values are, on a `lattice` (its points, and interpolation between them) or
 //!   at points whose `coordinates` a file has
 //! - `statistics`: of values, from which they are normalised
+//! - `fields`: those of all members, in memory, or some of them at a time where there is no `room`
+//!   for all; `samples` keeps them small, `rotation` says which of them training sees
 //! - `batch`: what a training step sees; `pairs` moves its points and parameters, `importance`
 //!   draws some more often, `draws` are random numbers
 //! - `formats`: one way to ask every file that knows its own shape: `npy`, `npz`, `vtk`, `vti`,
@@ -19,6 +21,7 @@ mod draws;
 pub mod dtype;
 mod ensemble;
 mod field;
+mod fields;
 pub mod formats;
 mod hdf5;
 mod images;
@@ -36,6 +39,9 @@ mod pickle_numpy;
 mod places;
 mod raw;
 mod reference;
+mod room;
+mod rotation;
+mod samples;
 mod statistics;
 mod table;
 mod vti;
@@ -43,8 +49,12 @@ mod vtk;
 
 pub use batch::{Batch, BatchPlan};
 pub use ensemble::{Axis, Ensemble, LoadOptions};
+pub use fields::Fields;
 pub use importance::Importance;
+pub use load::Watch;
 pub use member::{Member, Normalization, Parameter, Split, Value};
 pub use pairs::{Noise, Pairs};
 pub use pickle::read_index_lists;
 pub use places::{Places, Points};
+pub use rotation::Rotation;
+pub use samples::Field;

@@ -222,7 +222,7 @@ impl Noise {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::ensemble::testing::ensemble;
+    use crate::data::ensemble::testing::{change_fields, ensemble};
     use crate::data::lattice::push_coordinates;
     use crate::data::{BatchPlan, Points};
 
@@ -232,6 +232,7 @@ mod tests {
             members_per_batch: 3,
             points_per_batch: 200,
             shared_points,
+            rotation: None,
             pairs,
             importance: Default::default(),
         }
@@ -246,18 +247,18 @@ mod tests {
         let mut ensemble = ensemble(4);
         // Multilinear, so that interpolation is exact; the product of all three tells axes apart.
         let value = |m: usize, [x, y, z]: [f64; 3]| m as f64 + x + 3.0 * y - 5.0 * z + x * y * z;
-        for (m, field) in ensemble.fields.iter_mut().enumerate() {
+        change_fields(&mut ensemble, |m, field| {
             for (index, values) in field.chunks_mut(2).enumerate() {
                 let mut place = Vec::new();
                 push_coordinates(&[2, 3, 5], index, &mut place);
                 values[0] = value(m, [place[0], place[1], place[2]]) as f32;
                 values[1] = -values[0];
             }
-        }
+        });
         for shared in [true, false] {
             let pairs = Pairs { space: noise(0.4, 0.6, 3), interpolate: true, ..Pairs::NONE };
-            let batch = plan(pairs, shared).batch(2, &ensemble);
-            let still = plan(Pairs::NONE, shared).batch(2, &ensemble);
+            let batch = plan(pairs, shared).batch(2, &ensemble).unwrap();
+            let still = plan(Pairs::NONE, shared).batch(2, &ensemble).unwrap();
             assert_eq!((&batch.points, &batch.conds), (&still.points, &still.conds));
             for (row, &member) in batch.members.iter().enumerate() {
                 for n in 0..200 {
@@ -285,7 +286,8 @@ mod tests {
         let pairs =
             Pairs { space: noise(0.1, 1.0, 3), parameters: noise(0.1, 1.0, 1), ..Pairs::NONE };
         let (moved, still) = (plan(pairs, true), plan(Pairs::NONE, true));
-        let (moved, still) = (moved.batch(7, &ensemble), still.batch(7, &ensemble));
+        let (moved, still) =
+            (moved.batch(7, &ensemble).unwrap(), still.batch(7, &ensemble).unwrap());
         assert_eq!(moved.targets, still.targets);
         assert!(moved.coords != still.coords && moved.conds != still.conds);
     }
@@ -302,7 +304,7 @@ mod tests {
             };
             let mut clipped = false;
             for step in 0..20 {
-                let batch = plan(pairs.clone(), false).batch(step, &ensemble);
+                let batch = plan(pairs.clone(), false).batch(step, &ensemble).unwrap();
                 for (row, &member) in batch.members.iter().enumerate() {
                     let (own, at) = (ensemble.members[member].normalized[0], batch.conds[row]);
                     assert!((own - at).abs() <= 0.3 + 1e-6 && (0.0..=1.0).contains(&at));
@@ -320,7 +322,7 @@ mod tests {
                     let (mut sum, mut weights) = (0.0, 0.0);
                     for (distance, m) in near {
                         let weight = 1.0 / (distance * distance);
-                        sum += weight * f64::from(ensemble.fields[m][point]);
+                        sum += weight * f64::from(ensemble.field(m).unwrap().at(point));
                         weights += weight;
                     }
                     let target = f64::from(batch.targets[row * 400]);
@@ -334,14 +336,18 @@ mod tests {
     #[test]
     fn the_held_out_member_is_never_mixed_in() {
         let mut ensemble = ensemble(7);
-        ensemble.fields[1].fill(f32::NAN);
+        change_fields(&mut ensemble, |m, field| {
+            if m == 1 {
+                field.fill(f32::NAN);
+            }
+        });
         let pairs = Pairs {
             parameters: noise(0.2, 0.3, 1),
             interpolate: true,
             neighbors: 50,
             ..Pairs::NONE
         };
-        let batch = plan(pairs, true).batch(0, &ensemble);
+        let batch = plan(pairs, true).batch(0, &ensemble).unwrap();
         assert!(batch.targets.iter().all(|target| target.is_finite()));
     }
 
@@ -360,10 +366,10 @@ mod tests {
         assert!(parameters.parameters.is_some() && parameters.interpolate);
         let moved = DatasetConfig { x_noise_std: Some(vec![0.1]), ..Default::default() };
         let moved = Pairs::new(&moved, &ensemble).unwrap();
-        let batch = plan(moved, true).batch(0, &ensemble);
+        let batch = plan(moved, true).batch(0, &ensemble).unwrap();
         assert!(batch.coords.iter().any(|&x| x != 0.5));
         let point = batch.points[0] as usize * 2;
-        assert_eq!(batch.targets[0], ensemble.fields[batch.members[0]][point]);
+        assert_eq!(batch.targets[0], ensemble.field(batch.members[0]).unwrap().at(point));
     }
 
     #[test]

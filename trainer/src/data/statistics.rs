@@ -1,5 +1,7 @@
 //! Least, greatest, mean and deviation of many values, field by field, without keeping them.
 
+use super::samples::Field;
+
 /// What is known of the values so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Statistics {
@@ -17,19 +19,20 @@ impl Statistics {
         Self { low: f64::INFINITY, high: f64::NEG_INFINITY, mean: 0.0, count: 0.0, squares: 0.0 };
 
     /// With these values, too. The order of fields may change the last digits of the mean.
-    pub fn add(&mut self, values: impl Iterator<Item = f32> + Clone) {
+    pub fn add(&mut self, field: &Field) {
         let (mut count, mut sum) = (0.0, 0.0);
-        for value in values.clone().map(f64::from) {
+        field.each(|value, times| {
+            let value = f64::from(value);
             self.low = self.low.min(value);
             self.high = self.high.max(value);
-            count += 1.0;
-            sum += value;
-        }
+            count += times;
+            sum += times * value;
+        });
         if count == 0.0 {
             return;
         }
-        let mean = sum / count;
-        let squares: f64 = values.map(|value| (f64::from(value) - mean).powi(2)).sum();
+        let (mean, mut squares) = (sum / count, 0.0);
+        field.each(|value, times| squares += times * (f64::from(value) - mean).powi(2));
         // Two sets of values put together (Chan, Golub and LeVeque 1979).
         let (all, apart) = (self.count + count, mean - self.mean);
         self.mean += apart * count / all;
@@ -51,15 +54,18 @@ mod tests {
     fn parts_put_together_are_the_whole() {
         let values: Vec<f32> = (0..1000).map(|n| 1e4 + (n as f32 * 0.37).sin()).collect();
         let (mut parts, mut whole) = (Statistics::NONE, Statistics::NONE);
-        values.chunks(77).for_each(|part| parts.add(part.iter().copied()));
-        parts.add(std::iter::empty());
-        whole.add(values.iter().copied());
+        values.chunks(77).for_each(|part| parts.add(&Field::Floats(part.to_vec())));
+        parts.add(&Field::Floats(Vec::new()));
+        whole.add(&Field::Floats(values));
         assert_eq!((parts.low, parts.high), (whole.low, whole.high));
         assert!((parts.mean - whole.mean).abs() < 1e-9);
         assert!((parts.deviation() - whole.deviation()).abs() < 1e-9);
         assert!((whole.deviation() - 0.5f64.sqrt()).abs() < 1e-3, "{}", whole.deviation());
         let mut two = Statistics::NONE;
-        two.add([1.0, 3.0].into_iter());
+        two.add(&Field::of_bytes(vec![1, 3]));
         assert_eq!((two.mean, two.deviation()), (2.0, 1.0));
+        two.add(&Field::of_words(vec![1, 3, 2, 2]));
+        assert_eq!((two.low, two.high, two.mean), (1.0, 3.0, 2.0));
+        assert!((two.deviation().powi(2) - 4.0 / 6.0).abs() < 1e-12);
     }
 }

@@ -42,8 +42,12 @@ pub fn predict(runtime: &Arc<Runtime>, ensemble: &Ensemble, member: usize) -> Re
 }
 
 /// Score of one member.
-pub fn score(ensemble: &Ensemble, member: usize, prediction: &[f32]) -> Score {
-    let truth = &ensemble.fields[member];
+///
+/// # Errors
+/// If its field cannot be read.
+pub fn score(ensemble: &Ensemble, member: usize, prediction: &[f32]) -> Result<Score> {
+    let field = ensemble.field(member)?;
+    let truth: &[f32] = &field.floats();
     let outputs = ensemble.values.len();
     let normalization = &ensemble.normalization;
     let component = |values: &[f32], k: usize| -> Vec<f64> {
@@ -63,7 +67,7 @@ pub fn score(ensemble: &Ensemble, member: usize, prediction: &[f32]) -> Score {
         squared_norm += t * t;
     }
     let mse = mean_squared_error(prediction, truth) / normalization.span().powi(2);
-    Score { mse, ssim: similarity, squared_error, squared_norm, max_error }
+    Ok(Score { mse, ssim: similarity, squared_error, squared_norm, max_error })
 }
 
 /// Scores of `members`, in order.
@@ -84,7 +88,7 @@ pub fn evaluate(
             let prediction = predict(runtime, ensemble, member)
                 .with_context(|| format!("member {}", ensemble.members[member].name))?;
             progress.advance(1);
-            Ok(score(ensemble, member, &prediction))
+            score(ensemble, member, &prediction)
         })
         .collect()
 }

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tch::{Device, Kind, Reduction, Tensor};
 
-use crate::config::Config;
+use crate::config::{Config, DatasetConfig};
 use crate::data::{Batch, BatchPlan, Ensemble, Importance, LoadOptions};
 use crate::device;
 use crate::eval::metrics::psnr;
@@ -84,6 +84,8 @@ pub fn resume(folder: &Path, data: Option<PathBuf>, device: Option<String>) -> R
     let mut config = run.config()?;
     config.dataset.data = data.or(config.dataset.data);
     config.train.device = device.unwrap_or(config.train.device);
+    // Where not all members are in memory, batches are others: what the run began with goes on.
+    config.dataset.cache_gib = config.dataset.cache_gib.or(Some(f64::INFINITY));
     let checkpoint = run.last_checkpoint()?;
     let task = prepare(&config)
         .with_context(|| format!("cannot use what {} names", run.path("config.yaml").display()))?;
@@ -122,12 +124,30 @@ fn restore(
 
 fn prepare(config: &Config) -> Result<Task> {
     let model = config.model.of_ensemble()?;
-    let ensemble = Ensemble::load(&config.dataset, &LoadOptions::of(model))?;
+    let ensemble = load_ensemble(&config.dataset, &LoadOptions::of(model))?;
     ensemble.check_parameters(model.latent.cond_dim)?;
     let settings = Settings::new(config, &ensemble)?;
     let plan = settings.plan(Importance::load(&config.dataset, &ensemble)?);
     plan.check(&ensemble)?;
     Ok(Task { settings, ensemble, plan })
+}
+
+/// The ensemble, with its progress shown.
+///
+/// # Errors
+/// As [`Ensemble::load`]; [`Interrupted`] if the user wants to stop.
+pub fn load_ensemble(config: &DatasetConfig, options: &LoadOptions) -> Result<Ensemble> {
+    let mut progress = None;
+    let ensemble = Ensemble::load_watched(config, options, &mut |_, all| {
+        let progress =
+            progress.get_or_insert_with(|| Progress::new("reading", "fields", all as u64));
+        progress.advance(1);
+        progress.check_interrupt()
+    });
+    if let Some(progress) = &progress {
+        progress.finish();
+    }
+    ensemble
 }
 
 impl Trainer {
@@ -163,7 +183,7 @@ impl Trainer {
         progress.start_at(self.step);
         let mut interval = Interval::new(self.step);
         while self.step < steps {
-            let loss = self.one_step();
+            let loss = self.one_step()?;
             interval.add(&loss);
             progress.advance(1);
             // Asked once: a wish that comes a moment later is seen after the next step.
@@ -210,17 +230,17 @@ impl Trainer {
     }
 
     /// One optimiser step; the loss stays on the device so that a GPU is not waited for.
-    fn one_step(&mut self) -> Tensor {
+    fn one_step(&mut self) -> Result<Tensor> {
         let s = &self.settings;
         let lr = match s.eta_min {
             Some(eta_min) => cosine(self.step, s.steps, s.optim.lr, eta_min),
             None => s.optim.lr,
         };
-        let batch = self.plan.batch(self.step, &self.ensemble);
+        let batch = self.plan.batch(self.step, &self.ensemble)?;
         let loss = self.loss(&batch);
         self.adam.step(&loss, lr);
         self.step += 1;
-        loss.detach()
+        Ok(loss.detach())
     }
 
     fn loss(&self, batch: &Batch) -> Tensor {
@@ -265,8 +285,8 @@ impl Trainer {
     }
 
     fn batch_members(&self) -> String {
-        let batch = self.plan.batch(self.step - 1, &self.ensemble);
-        let names = batch.members.iter().map(|&m| self.ensemble.members[m].name.as_str());
+        let members = self.plan.members(self.step - 1, &self.ensemble);
+        let names = members.iter().map(|&m| self.ensemble.members[m].name.as_str());
         names.collect::<Vec<_>>().join(", ")
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::config::{Activation, Config, ModelConfig, Normalize, OptimConfig};
-use crate::data::{BatchPlan, Ensemble, Importance, Noise, Pairs};
+use crate::config::{Activation, Config, DatasetConfig, ModelConfig, Normalize, OptimConfig};
+use crate::data::{BatchPlan, Ensemble, Importance, Noise, Normalization, Pairs, Rotation};
 
 /// Members of a batch if nothing says otherwise.
 const BATCH_MEMBERS: usize = 8;
@@ -34,6 +34,8 @@ pub struct Settings {
     /// Whether the members of a batch are seen at the same points: spatial features are computed
     /// once for all of them then.
     pub shared_points: bool,
+    /// Which members are seen at a time, where not all are in memory.
+    pub rotation: Option<Rotation>,
     /// Variational Pairs.
     pub pairs: Pairs,
     /// Seed of everything random.
@@ -46,6 +48,8 @@ pub struct Settings {
     pub checkpoint_steps: u64,
     /// What the user should know.
     pub notes: Vec<String>,
+    /// Keys of the data set that a run has to remember.
+    stored: Vec<(&'static str, f64)>,
 }
 
 /// Refuses a last activation whose values are never below 0 for data that are.
@@ -58,6 +62,17 @@ fn check_reach(config: &Config) -> Result<()> {
         ),
         _ => Ok(()),
     }
+}
+
+/// What decides which members are in memory, where not all are, and what took reading all of them.
+fn stored(dataset: &DatasetConfig, ensemble: &Ensemble) -> Vec<(&'static str, f64)> {
+    let Some(gib) = ensemble.cache_gib else { return Vec::new() };
+    let Normalization { min, max, range, .. } = ensemble.normalization;
+    let mut stored = vec![("cache_gib", gib), ("data_min", range.0), ("data_max", range.1)];
+    if dataset.normalize == Normalize::Standard && dataset.data_std.is_none() {
+        stored.extend([("data_mean", min), ("data_std", max - min)]);
+    }
+    stored
 }
 
 impl Settings {
@@ -91,6 +106,20 @@ impl Settings {
         }
         let report_steps = train.report_steps.map_or((steps / 200).clamp(1, 50), |n| n as u64);
         let checkpoint_steps = train.checkpoint_steps.map_or(500, |n| n as u64);
+        let rotation = ensemble.fields.window().map(|window| {
+            let values = available as f64 * points as f64;
+            let drawn = batch_members as f64 * batch_points as f64;
+            Rotation::new(window, available, values, drawn, steps)
+        });
+        if let Some(rotation) = rotation
+            && rotation.seen(steps) < available as u64
+        {
+            notes.push(format!(
+                "in {steps} steps training sees {} of {available} members: more steps, or more memory \
+                 (--cache GIB), would show it all of them",
+                rotation.seen(steps)
+            ));
+        }
         Ok(Self {
             steps,
             optim: config.optim.clone(),
@@ -98,6 +127,8 @@ impl Settings {
             batch_members,
             batch_points,
             shared_points: dataset.shared_points,
+            rotation,
+            stored: stored(dataset, ensemble),
             pairs: Pairs::new(dataset, ensemble)?,
             seed: train.seed as u64,
             device: train.device.clone(),
@@ -114,6 +145,7 @@ impl Settings {
             members_per_batch: self.batch_members,
             points_per_batch: self.batch_points,
             shared_points: self.shared_points,
+            rotation: self.rotation,
             pairs: self.pairs.clone(),
             importance: Arc::new(importance),
         }
@@ -152,6 +184,9 @@ impl Settings {
         }
         put("dataset.param", "cond_noise_idw_knn", json!(self.pairs.neighbors));
         put("dataset.param", "noise_interp_value", json!(self.pairs.interpolate));
+        for (key, number) in &self.stored {
+            put("dataset.param", key, json!(number));
+        }
         put("train", "steps", json!(self.steps));
         put("train", "seed", json!(self.seed));
         put("train", "device", json!(self.device));

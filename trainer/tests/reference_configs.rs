@@ -6,6 +6,7 @@ mod common;
 use common::ensemble::TinyEnsemble;
 use common::scratch::{Scratch, borrowed};
 use common::{drr_train, drr_train_ok, shared};
+use drr_train::data::npy;
 use serde_json::Value;
 
 /// Overrides that make the grids of a published model small.
@@ -34,6 +35,12 @@ fn train(file: &str, entry: usize, parameters: usize, grids: &[usize]) -> Option
     let mut arguments: Vec<String> = arguments.map(str::to_owned).to_vec();
     arguments.extend(["--out", &run, "--steps", "2", "--device", "cpu"].map(str::to_owned));
     shrink(&mut arguments, grids);
+    if file.starts_with("mpas") {
+        let coordinates: Vec<f64> = (0..3 * 210).map(|n| (n as f64 * 0.618).sin()).collect();
+        npy::write(&scratch.place("coords.npy"), &[5, 6, 7, 3], &coordinates).expect("coordinates");
+        let path = format!("dataset.param.coord_path={}", scratch.path("coords.npy"));
+        arguments.extend(["--set".to_owned(), path]);
+    }
     let output = drr_train(&borrowed(&arguments));
     let said = String::from_utf8(output.stderr).expect("UTF-8");
     assert!(output.status.success(), "{file} entry {entry}: {said}");
@@ -59,6 +66,15 @@ fn the_cloverleaf_model_trains_and_says_what_it_leaves_out() {
     assert_eq!(spec["parameters"].as_array().map(Vec::len), Some(6));
     assert_eq!(spec["layers"][0]["inputs"], 128);
     assert_eq!(spec["values"][0]["max"], 41.920379638671875);
+}
+
+#[test]
+fn the_mpas_model_trains_at_scattered_points() {
+    let Some((said, spec)) = train("mpas_graph/drrnet.yaml", 0, 4, &[4, 5]) else { return };
+    assert!(said.contains("members of 210 scattered points, 4 parameters"), "{said}");
+    assert_eq!(spec["parameters"].as_array().map(Vec::len), Some(4));
+    assert_eq!(spec["values"][0]["max"], 30.346237182617188);
+    assert_eq!((&spec["axes"][2]["min"], &spec["axes"][2]["max"]), (&(-1.0).into(), &1.0.into()));
 }
 
 #[test]

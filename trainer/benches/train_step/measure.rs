@@ -67,9 +67,9 @@ pub fn measure(workload: &Workload, way: Way, seconds: f64) -> Result<Measured> 
     };
     let plan = workload.plan(shared, block);
     let eager = Eager::new(&model, &config);
-    let mut step = |n: u64| -> Duration {
+    let mut step = |n: u64| -> Result<Duration> {
         let start = Instant::now();
-        let [points, conditions, targets] = tensors(&plan.batch(n, &ensemble), shared);
+        let [points, conditions, targets] = tensors(&plan.batch(n, &ensemble)?, shared);
         adam.zero_grad();
         let rest = match way {
             Way::Ours { .. } => {
@@ -81,14 +81,14 @@ pub fn measure(workload: &Workload, way: Way, seconds: f64) -> Result<Measured> 
             }
         };
         adam.step(|lr| lr);
-        start.elapsed() + rest
+        Ok(start.elapsed() + rest)
     };
-    step(0);
+    step(0)?;
     let (mut steps, mut total) = (0u64, Duration::ZERO);
     let start = Instant::now();
     while steps == 0 || start.elapsed().as_secs_f64() < seconds {
         steps += 1;
-        total += step(steps);
+        total += step(steps)?;
     }
     let seconds = total.as_secs_f64() / steps as f64;
     Ok(Measured { seconds, memory: peak_memory()? - before, peak })

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use drr_train::config::{Config, HdinrConfig, ModelConfig, parse_yaml};
 use drr_train::data::{
-    Batch, BatchPlan, Ensemble, Importance, Member, Normalization, Pairs, Parameter, Split, Value,
+    Batch, BatchPlan, Ensemble, Field, Fields, Importance, Member, Normalization, Pairs, Parameter,
+    Places, Split, Value,
 };
 
 /// A network with the size of its data and batches.
@@ -78,7 +79,7 @@ impl Workload {
                 let phase = (i % n) as f64 * 0.1 + (i / n % n) as f64 * of(m, 0) * 0.1;
                 (0.5 + 0.4 * (phase + (i / n / n) as f64 * of(m, 1) * 0.1).sin()) as f32
             };
-            (0..n * n * n).map(value).collect()
+            (0..n * n * n).map(value).collect::<Vec<f32>>()
         };
         Ensemble {
             axes: names
@@ -89,12 +90,13 @@ impl Workload {
                     max: 1.0,
                 })
                 .to_vec(),
-            dims: vec![n; 3],
+            places: Places::Lattice(vec![n; 3]),
             parameters: (0..parameters).map(parameter).collect(),
             values: vec![Value { name: "v".into(), unit: String::new() }],
             members: (0..self.members).map(member).collect(),
-            normalization: Normalization { min: 0.0, max: 1.0, log: false },
-            fields: (0..self.members).map(field).collect(),
+            normalization: Normalization::min_max(0.0, 1.0, false),
+            fields: Fields::of((0..self.members).map(|m| Field::Floats(field(m)))),
+            cache_gib: None,
             notes: Vec::new(),
         }
     }
@@ -107,6 +109,7 @@ impl Workload {
             points_per_batch: self.points,
             shared_points,
             block,
+            rotation: None,
             pairs: Pairs::NONE,
             importance: Arc::new(Importance::default()),
         }

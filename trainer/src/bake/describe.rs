@@ -5,7 +5,7 @@ use drr::model::spec::{Axis, Parameter, Transform, Value};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
-use crate::config::{Config, DatasetConfig, ModelConfig};
+use crate::config::{Config, DatasetConfig, ModelConfig, Normalize};
 use crate::data::Ensemble;
 
 /// The part of a baked file's description that training data know and a checkpoint does not.
@@ -117,7 +117,13 @@ impl Description {
 }
 
 fn values_of(dataset: &DatasetConfig) -> Vec<Value> {
-    let (Some(min), Some(max)) = (dataset.data_min, dataset.data_max) else { return Vec::new() };
+    let range = match dataset.normalize {
+        Normalize::MinMax => dataset.data_min.zip(dataset.data_max),
+        Normalize::Standard => {
+            dataset.data_mean.zip(dataset.data_std).map(|(mean, std)| (mean, mean + std))
+        }
+    };
+    let Some((min, max)) = range else { return Vec::new() };
     let transform = if dataset.use_logdata { Transform::Log } else { Transform::Linear };
     vec![Value { name: "value".into(), unit: String::new(), min, max, transform }]
 }

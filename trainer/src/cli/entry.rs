@@ -49,9 +49,10 @@ impl EntryArguments {
 
 /// Runs must find their data from any working directory.
 fn make_absolute(entry: &mut Value) -> Result<()> {
-    const KEYS: [&str; 6] = [
+    const KEYS: [&str; 7] = [
         "data",
         "data_dir",
+        "coord_path",
         "cond_path",
         "cond_split_path",
         "impsmp_cond_path",

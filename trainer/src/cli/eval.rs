@@ -1,5 +1,6 @@
 //! `drr-train eval`
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,17 +13,20 @@ use crate::data::{Ensemble, LoadOptions};
 use crate::eval::html::{Page, View};
 use crate::eval::pictures::{Slice, comparison};
 use crate::eval::report::Report;
+use crate::eval::scatter::Raster;
 use crate::eval::{evaluate, predict};
 use crate::files::write_atomically;
 use crate::progress::{Progress, say};
+use crate::train::load_ensemble;
 use crate::train::run::Run;
 
 /// Judge a run on its training and held-out members.
 ///
 /// The last checkpoint is baked and asked through the runtime, as users will. PSNR and SSIM are of
-/// values normalised by the training data (range 1), the relative L2 error and the largest error of
+/// the range of the training data (however values are normalised), the relative L2 error and the largest error of
 /// physical values. A run on reduced fields (dim_scale_factor) is judged on them and on the full
-/// ones. Held-out members with parameters beyond those of training are named.
+/// ones. Values at scattered points have no SSIM, and pictures that show them along the last axis.
+/// Held-out members with parameters beyond those of training are named.
 /// Writes tables, pictures and report.html, which has all of them, to RUN/eval.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -55,7 +59,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         config.dataset.data = Some(data.clone());
     }
     let options = LoadOptions::of(config.model.of_ensemble()?);
-    let ensemble = Ensemble::load(&config.dataset, &options)?;
+    let ensemble = load_ensemble(&config.dataset, &options)?;
     run.check_data(&ensemble, &config)?;
     for note in ensemble.extrapolations() {
         say(&format!("note: {note}"));
@@ -87,13 +91,16 @@ pub fn run(arguments: Arguments) -> Result<()> {
     write_atomically(&folder.join("summary.json"), &serde_json::to_vec_pretty(&summary)?)?;
 
     let (mut written, mut views) = (vec![folder.join("members.csv")], Vec::new());
+    let (canvas, outputs) = (Canvas::of(&ensemble), ensemble.values.len());
     for member in ensemble.test().take(arguments.pictures) {
-        let prediction = predict(&runtime, &ensemble, member)?;
-        let slice = |values| Slice { values, dims: &ensemble.dims, outputs: ensemble.values.len() };
+        let prediction = canvas.fill(predict(&runtime, &ensemble, member)?.into(), outputs);
+        let field = ensemble.field(member)?;
+        let truth = canvas.fill(field.floats(), outputs);
         let name = &ensemble.members[member].name;
-        let path = folder.join(format!("slice-{name}.png"));
-        let (truth, prediction) = (slice(&ensemble.fields[member]), slice(&prediction));
-        let title = format!("{}, held-out member {name}, middle slice", ensemble.values[0].name);
+        let path = folder.join(format!("{}-{name}.png", canvas.name));
+        let (truth, prediction) = (canvas.slice(&truth), canvas.slice(&prediction));
+        let title =
+            format!("{}, held-out member {name}, {}", ensemble.values[0].name, canvas.title);
         let scale = |v| ensemble.denormalize(v);
         comparison(&path, &title, &truth, &prediction, scale)?;
         views.push(View::new(name, &truth, &prediction, scale)?);
@@ -115,6 +122,52 @@ pub fn run(arguments: Arguments) -> Result<()> {
     }
     print(report.text())?;
     written.iter().try_for_each(|path| print(format_args!("written: {}", path.display())))
+}
+
+/// What fields are drawn on.
+struct Canvas {
+    raster: Option<Raster>,
+    dims: Vec<usize>,
+    outputs: usize,
+    /// What the files of pictures begin with.
+    name: &'static str,
+    title: &'static str,
+}
+
+impl Canvas {
+    fn of(ensemble: &Ensemble) -> Self {
+        match Raster::of(&ensemble.places) {
+            Some(raster) => Self {
+                dims: raster.dims().to_vec(),
+                outputs: 1,
+                raster: Some(raster),
+                name: "points",
+                title: match ensemble.places.axes() {
+                    2 => "means of all points",
+                    _ => "means of all points along the last axis",
+                },
+            },
+            None => Self {
+                dims: ensemble.places.shape(),
+                outputs: ensemble.values.len(),
+                raster: None,
+                name: "slice",
+                title: "middle slice",
+            },
+        }
+    }
+
+    /// What is drawn of a field.
+    fn fill<'a>(&self, field: Cow<'a, [f32]>, outputs: usize) -> Cow<'a, [f32]> {
+        match &self.raster {
+            Some(raster) => Cow::Owned(raster.draw(&field, outputs)),
+            None => field,
+        }
+    }
+
+    fn slice<'a>(&'a self, values: &'a [f32]) -> Slice<'a> {
+        Slice { values, dims: &self.dims, outputs: self.outputs }
+    }
 }
 
 /// Adds the scores of all members.

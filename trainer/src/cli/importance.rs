@@ -7,8 +7,9 @@ use anyhow::Result;
 use super::entry::EntryArguments;
 use super::print;
 use crate::config::Config;
-use crate::data::{Ensemble, Importance, LoadOptions};
+use crate::data::{Importance, LoadOptions};
 use crate::progress::Progress;
+use crate::train::load_ensemble;
 
 /// Compute weights for importance sampling: members and points whose values are rare are drawn
 /// more often in training.
@@ -51,7 +52,7 @@ Examples:
 pub fn run(arguments: Arguments) -> Result<()> {
     let config = Config::from_value(&arguments.entry.entry(&arguments.config, &[])?)?;
     let options = LoadOptions::of(config.model.of_ensemble()?);
-    let ensemble = Ensemble::load(&config.dataset, &options)?;
+    let ensemble = load_ensemble(&config.dataset, &options)?;
     let members = ensemble.train().count();
     let progress = Progress::new("weighing", "members", members as u64);
     let written = || {

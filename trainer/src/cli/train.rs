@@ -17,7 +17,7 @@ use crate::train::Resources;
 /// with `params.csv` (columns `file`, `split`, then the parameters) and the field files that it
 /// names, or the reference's `cond.npy`, `cond_split.npy` and raw files. Files are raw, NumPy, VTK
 /// images, NetCDF, HDF5 or pictures, by their extension; `field.yaml` beside them has `variable`,
-/// `dtype` and the like.
+/// `dtype` and the like, and `coords`, a file of coordinates, for values at scattered points.
 ///
 /// The run's folder explains itself: resolved configuration, log, metrics, checkpoints, loss
 /// curve. Ctrl-C stores a checkpoint and stops; `--resume` goes on to the same result.
@@ -36,7 +36,7 @@ pub struct Arguments {
     /// given with it
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "config", "config_id", "out", "steps", "lr", "batch_members", "batch_points", "seed",
-        "pairs", "dims", "set",
+        "pairs", "cache", "dims", "set",
     ])]
     resume: Option<PathBuf>,
     /// Steps of the optimiser [default: from the configuration, else 2000]
@@ -69,6 +69,10 @@ pub struct Arguments {
     /// there [default: as the noise in the configuration says]
     #[arg(long, value_name = "WHERE", value_parser = PairsChoice::ALL.map(PairsChoice::name))]
     pairs: Option<String>,
+    /// GiB of memory that fields may take; if they are more, training sees some of the members at a
+    /// time, in turn [default: from the configuration, else half of what the machine has left]
+    #[arg(long, value_name = "GIB")]
+    cache: Option<f64>,
 }
 
 const EXAMPLES: &str = "\
@@ -118,6 +122,7 @@ fn entry(arguments: &Arguments) -> Result<Value> {
             ("dataset.param.cond_batch", arguments.batch_members.map(|n| n.to_string())),
             ("dataset.param.batch_points", arguments.batch_points.map(|n| n.to_string())),
             ("dataset.param.pairs", arguments.pairs.clone()),
+            ("dataset.param.cache_gib", arguments.cache.map(|gib| gib.to_string())),
         ],
     )
 }

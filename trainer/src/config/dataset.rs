@@ -33,6 +33,15 @@ pub enum PairsChoice {
     Both,
 }
 
+/// What values are normalised by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Normalize {
+    /// `minmax`: the least becomes 0, the greatest 1.
+    MinMax,
+    /// `standard`: the mean becomes 0, the standard deviation 1.
+    Standard,
+}
+
 /// Where the data are and how batches are drawn from them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DatasetConfig {
@@ -52,10 +61,20 @@ pub struct DatasetConfig {
     pub cond_split_path: Option<PathBuf>,
     /// Ours: training members that are set aside to judge the model during the training.
     pub validation: usize,
-    /// Value that becomes 0 (its logarithm, with `use_logdata`); from the training members if absent.
+    /// Least value (its logarithm, with `use_logdata`); that of the training members if absent.
     pub data_min: Option<f64>,
-    /// Value that becomes 1 (its logarithm, with `use_logdata`); from the training members if absent.
+    /// Greatest value (its logarithm, with `use_logdata`); that of the training members if absent.
     pub data_max: Option<f64>,
+    /// Ours: what values are normalised by; by mean and deviation if these are given.
+    pub normalize: Normalize,
+    /// Mean of the values (of their logarithms, with `use_logdata`); that of the training members if
+    /// absent.
+    pub data_mean: Option<f64>,
+    /// Standard deviation of the values; as the mean.
+    pub data_std: Option<f64>,
+    /// Ours: GiB of memory that fields may take; if there are more, training sees some of the members
+    /// at a time. Half of what the machine has left if absent.
+    pub cache_gib: Option<f64>,
     /// Shape of a member, `[D, H, W]` or `[H, W]`.
     pub dims: Option<Vec<usize>>,
     /// Whether the logarithm of the values is what is learned.
@@ -145,6 +164,10 @@ impl Default for DatasetConfig {
             validation: 0,
             data_min: None,
             data_max: None,
+            normalize: Normalize::MinMax,
+            data_mean: None,
+            data_std: None,
+            cache_gib: None,
             dims: None,
             use_logdata: false,
             cond_batch: None,
@@ -182,6 +205,10 @@ impl DatasetConfig {
             validation: s.take_or("validation", default.validation)?,
             data_min: s.take("data_min")?,
             data_max: s.take("data_max")?,
+            normalize: read_normalize(&mut s)?,
+            data_mean: s.take("data_mean")?,
+            data_std: s.take("data_std")?,
+            cache_gib: s.take("cache_gib")?,
             dims: s.take("dims")?,
             use_logdata: s.take_or("use_logdata", default.use_logdata)?,
             cond_batch: optional_positive(&mut s, "cond_batch")?,
@@ -225,6 +252,16 @@ impl DatasetConfig {
         {
             bail!("{}: given {min}, expected less than data_max, {max}", s.at("data_min"));
         }
+        if let Some(std) = self.data_std
+            && !(std > 0.0 && std.is_finite())
+        {
+            bail!("{}: given {std}, expected more than 0", s.at("data_std"));
+        }
+        if let Some(gib) = self.cache_gib
+            && !(gib > 0.0)
+        {
+            bail!("{}: given {gib}, expected more than 0", s.at("cache_gib"));
+        }
         if let Some(dims) = &self.dims
             && (dims.is_empty() || dims.contains(&0))
         {
@@ -241,6 +278,27 @@ fn read_kind(name: &str) -> Result<DatasetKind> {
             "dataset.type: unknown type `{name}`; {}",
             hint(name, &DatasetKind::ALL.map(DatasetKind::name))
         ),
+    }
+}
+
+/// `normalize`; without it, mean and deviation are what the reference takes if they are given.
+fn read_normalize(s: &mut Section) -> Result<Normalize> {
+    let given = |key: &str| s.peek(key).is_some_and(|value| !value.is_null());
+    let (mean, std) = (given("data_mean"), given("data_std"));
+    let place = s.at("normalize");
+    match (s.take::<String>("normalize")?.as_deref(), mean, std) {
+        (None, true, true) | (Some("standard"), ..) => Ok(Normalize::Standard),
+        (None | Some("minmax"), false, false) => Ok(Normalize::MinMax),
+        (Some("minmax"), ..) => bail!(
+            "{place}: given minmax together with data_mean or data_std, which are for standard: leave \
+             out one of them"
+        ),
+        (None, ..) => bail!(
+            "{}: it needs data_mean and data_std, or `normalize: standard`, which computes what is \
+             missing from the training members",
+            s.at(if mean { "data_mean" } else { "data_std" })
+        ),
+        (Some(other), ..) => bail!("{place}: given `{other}`, expected minmax or standard"),
     }
 }
 

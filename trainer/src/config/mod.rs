@@ -22,7 +22,7 @@ use serde_json::Value;
 /// An activation function, by its name in `torch.nn` (and `Sine`); the runtime's own type.
 pub use drr::model::spec::Activation;
 
-pub use dataset::{DatasetConfig, DatasetKind, PairsChoice};
+pub use dataset::{DatasetConfig, DatasetKind, Normalize, PairsChoice};
 pub use encoder::EncoderConfig;
 pub use layers::{FeatMlpConfig, GluConfig, RefinerConfig};
 pub use load::{apply_override, load_entry, parse_yaml, to_yaml};

@@ -10,8 +10,9 @@ use super::blocks;
 use super::draws::Draws;
 use super::ensemble::Ensemble;
 use super::importance::Importance;
-use super::lattice::push_coordinates;
 use super::pairs::{Blend, Pairs};
+use super::rotation::{Rotation, shuffled};
+use super::samples::Field;
 
 /// How batches are drawn.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,8 +25,10 @@ pub struct BatchPlan {
     pub points_per_batch: usize,
     /// Whether all members of a batch are seen at the same points.
     pub shared_points: bool,
-    /// Points are drawn in blocks of so many samples along each axis; 1: independently.
+    /// Points of a lattice are drawn in blocks of so many samples along each axis; 1: independently.
     pub block: usize,
+    /// Which members are seen at a time, where not all are in memory.
+    pub rotation: Option<Rotation>,
     /// Noise on points and parameters.
     pub pairs: Pairs,
     /// How much more often some members and points are drawn than others.
@@ -37,7 +40,7 @@ pub struct BatchPlan {
 pub struct Batch {
     /// Indices into [`Ensemble::members`].
     pub members: Vec<usize>,
-    /// Indices of lattice points: `[points]` if shared, else `[members, points]`.
+    /// Indices of places: `[points]` if shared, else `[members, points]`.
     pub points: Vec<u32>,
     /// Coordinates of `points` in `[-1, 1]`, x, y (, z) for each; moved, if there is noise on them.
     pub coords: Vec<f64>,
@@ -47,18 +50,14 @@ pub struct Batch {
     pub conds: Vec<f32>,
 }
 
-/// Streams of the generator: steps count from 0, epochs from here.
-const EPOCHS: u64 = 1 << 63;
-
-/// Members that are drawn by importance, by step.
+/// Stream of the generator from which members are drawn by importance; steps count from 0.
 const DRAWN_MEMBERS: u64 = 1 << 62;
 
 impl BatchPlan {
     /// Checks that batches can be drawn from `ensemble`; returns what will differ from the plan.
     ///
     /// # Errors
-    /// Empty batches, batches beyond memory, no training members, or more lattice points than
-    /// indices.
+    /// Empty batches, batches beyond memory, no training members, or more points than indices.
     pub fn check(&self, ensemble: &Ensemble) -> Result<Vec<String>> {
         let available = ensemble.train().count();
         if self.members_per_batch == 0 || self.points_per_batch == 0 {
@@ -74,7 +73,7 @@ impl BatchPlan {
         let numbers = available
             .min(self.members_per_batch)
             .checked_mul(self.points_per_batch)
-            .and_then(|points| points.checked_mul(ensemble.dims.len() + ensemble.values.len()));
+            .and_then(|points| points.checked_mul(ensemble.places.axes() + ensemble.values.len()));
         if !numbers.is_some_and(fits_memory) {
             bail!(
                 "a batch of {} members x {} points does not fit into memory: lower --batch-points",
@@ -82,8 +81,11 @@ impl BatchPlan {
                 self.points_per_batch
             );
         }
+        if let Some(rotation) = &self.rotation {
+            self.check_rotation(rotation, available)?;
+        }
         u32::try_from(ensemble.points()).map_err(|_| {
-            anyhow!("a lattice of {:?} has more points than a batch can index, 2^32", ensemble.dims)
+            anyhow!("{} are more points than a batch can index, 2^32", ensemble.places)
         })?;
         let mut notes = Vec::new();
         if self.members_per_batch > available {
@@ -95,33 +97,61 @@ impl BatchPlan {
         Ok(notes)
     }
 
+    /// What needs more members than there are in memory.
+    fn check_rotation(&self, rotation: &Rotation, available: usize) -> Result<()> {
+        let window = rotation.window;
+        let advice = "give more memory (--cache GIB) or reduce the fields (dim_scale_factor)";
+        if self.members_per_batch.min(available) > window {
+            bail!(
+                "a batch of {} members needs more than the {window} that are in memory at a time: lower \
+                 --batch-members, {advice}",
+                self.members_per_batch
+            );
+        }
+        if self.pairs.parameters.is_some() && self.pairs.interpolate {
+            bail!(
+                "Variational Pairs on parameters interpolate between any members, of {available} {window} \
+                 are in memory at a time: choose `--pairs space` or `none`, {advice}"
+            );
+        }
+        if self.importance.points.is_some() {
+            bail!(
+                "importance sampling of points needs the weights of all members in memory, where their \
+                 fields have no room: leave out impsmp_coord_path, {advice}"
+            );
+        }
+        Ok(())
+    }
+
     /// The batch of `step`.
     ///
     /// Members come from shuffled rounds through all training members, so that each is seen
     /// equally often (one that ends a round and begins the next may stand in a batch twice);
     /// points are drawn independently or in blocks; both by [`Importance`] where there is one, points
-    /// independently then. `ensemble` must
-    /// have passed [`check`](Self::check); one without training members gives an empty batch.
-    pub fn batch(&self, step: u64, ensemble: &Ensemble) -> Batch {
+    /// independently then. Where not all members are in memory, they come from a window that moves on
+    /// through the rounds ([`Rotation`]). `ensemble` must have passed [`check`](Self::check); one
+    /// without training members gives an empty batch.
+    ///
+    /// # Errors
+    /// If a field is not in memory and cannot be read.
+    pub fn batch(&self, step: u64, ensemble: &Ensemble) -> Result<Batch> {
         let members = self.members(step, ensemble);
         let mut draws = Draws::new(self.seed, step);
         let points = self.points(&members, ensemble, &mut draws);
-        let mut coords = Vec::with_capacity(points.len() * ensemble.dims.len());
-        for &point in &points {
-            push_coordinates(&ensemble.dims, point as usize, &mut coords);
-        }
+        let mut coords = Vec::with_capacity(points.len() * ensemble.places.axes());
+        points.iter().for_each(|&point| ensemble.places.push(point as usize, &mut coords));
         self.pairs.move_points(&mut coords, &mut draws);
         let (conds, blends): (Vec<_>, Vec<_>) = members
             .iter()
             .map(|&member| self.pairs.move_parameters(member, ensemble, &mut draws))
             .unzip();
-        Batch {
-            targets: self.targets(&points, &coords, &blends, ensemble),
+        Ok(Batch {
+            targets: self.targets(step, &points, &coords, &blends, ensemble)?,
             conds: conds.concat(),
             members,
             points,
             coords,
-        }
+        })
     }
 
     /// Values that a step of this plan compares: members times points.
@@ -129,12 +159,16 @@ impl BatchPlan {
         self.members_per_batch.min(ensemble.train().count()) * self.points_per_batch
     }
 
-    fn members(&self, step: u64, ensemble: &Ensemble) -> Vec<usize> {
+    /// The members of the batch of `step`.
+    pub fn members(&self, step: u64, ensemble: &Ensemble) -> Vec<usize> {
         let all: Vec<usize> = ensemble.train().collect();
         if all.is_empty() {
             return all;
         }
         let size = self.members_per_batch.min(all.len());
+        if let Some((rotation, window, _)) = self.window(step, &all) {
+            return rotation.draw(step, self.seed, &window, size.min(window.len()));
+        }
         if let Some(weights) = &self.importance.members {
             let mut draws = Draws::new(self.seed, DRAWN_MEMBERS.wrapping_add(step));
             return (0..size).map(|_| all[weights.draw(&mut draws)]).collect();
@@ -143,23 +177,21 @@ impl BatchPlan {
         let start = u128::from(step) * size as u128;
         let round = (start / all.len() as u128) as u64;
         let offset = (start % all.len() as u128) as usize;
-        let mut drawn = self.shuffled(round, &all);
+        let mut drawn = shuffled(self.seed, round, &all);
         drawn.drain(..offset);
         if drawn.len() < size {
-            drawn.extend(self.shuffled(round + 1, &all));
+            drawn.extend(shuffled(self.seed, round + 1, &all));
         }
         drawn.truncate(size);
         drawn
     }
 
-    /// Fisher-Yates.
-    fn shuffled(&self, round: u64, all: &[usize]) -> Vec<usize> {
-        let mut draws = Draws::new(self.seed, EPOCHS.wrapping_add(round));
-        let mut order = all.to_vec();
-        for last in (1..order.len()).rev() {
-            order.swap(last, draws.below(last as u64 + 1) as usize);
-        }
-        order
+    /// The members that are in memory at `step`, and the one that is next, where not all are.
+    fn window(&self, step: u64, all: &[usize]) -> Option<(&Rotation, Vec<usize>, usize)> {
+        let rotation = self.rotation.as_ref()?;
+        let weights = self.importance.members.as_ref();
+        let (window, next) = rotation.at(step, self.seed, all, weights);
+        Some((rotation, window, next))
     }
 
     fn points(&self, members: &[usize], ensemble: &Ensemble, draws: &mut Draws) -> Vec<u32> {
@@ -167,13 +199,12 @@ impl BatchPlan {
         let count = lists * self.points_per_batch;
         let total = ensemble.points() as u64;
         let Some(weights) = self.importance.points.as_ref().filter(|_| !members.is_empty()) else {
-            if self.block == 1 {
+            let Some(dims) = ensemble.places.lattice().filter(|_| self.block > 1) else {
                 return (0..count).map(|_| draws.below(total) as u32).collect();
-            }
+            };
             let mut points = Vec::with_capacity(count);
             for _ in 0..lists {
-                let (dims, count) = (&ensemble.dims, self.points_per_batch);
-                blocks::draw(dims, self.block, count, draws, &mut points);
+                blocks::draw(dims, self.block, self.points_per_batch, draws, &mut points);
             }
             return points;
         };
@@ -187,17 +218,26 @@ impl BatchPlan {
 
     fn targets(
         &self,
+        step: u64,
         points: &[u32],
         coords: &[f64],
         blends: &[Blend],
         ensemble: &Ensemble,
-    ) -> Vec<f32> {
+    ) -> Result<Vec<f32>> {
+        let read = |&(member, weight): &(usize, f64)| Ok((ensemble.field(member)?, weight));
+        let blends: Vec<Vec<(Arc<Field>, f64)>> = (blends.iter())
+            .map(|blend| blend.iter().map(read).collect::<Result<_>>())
+            .collect::<Result<_>>()?;
+        let all: Vec<usize> = ensemble.train().collect();
+        if let Some((_, window, next)) = self.window(step, &all) {
+            ensemble.fields.prepare(&window, next);
+        }
         let (width, per_member) = (ensemble.values.len(), self.points_per_batch);
         let mut targets = vec![0.0; blends.len() * per_member * width];
         for (n, (&point, place)) in
-            points.iter().zip(coords.chunks(ensemble.dims.len())).enumerate()
+            points.iter().zip(coords.chunks(ensemble.places.axes())).enumerate()
         {
-            let corners = self.pairs.corners(point as usize, place, &ensemble.dims);
+            let corners = self.pairs.corners(point as usize, place, &ensemble.places);
             let rows = match self.shared_points {
                 true => 0..blends.len(),
                 false => n / per_member..n / per_member + 1,
@@ -205,14 +245,14 @@ impl BatchPlan {
             for row in rows {
                 let at = (row * per_member + n % per_member) * width;
                 for (component, target) in targets[at..at + width].iter_mut().enumerate() {
-                    let share = |&(member, weight): &(usize, f64)| {
-                        weight * corners.interpolate(&ensemble.fields[member], width, component)
+                    let share = |(field, weight): &(Arc<Field>, f64)| {
+                        weight * corners.interpolate(|at| field.at(at), width, component)
                     };
                     *target = blends[row].iter().map(share).sum::<f64>() as f32;
                 }
             }
         }
-        targets
+        Ok(targets)
     }
 }
 
@@ -224,8 +264,8 @@ fn fits_memory(numbers: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Split;
     use crate::data::ensemble::testing::ensemble;
+    use crate::data::{Places, Split};
 
     fn plan(members: usize, points: usize, shared_points: bool) -> BatchPlan {
         BatchPlan {
@@ -234,6 +274,7 @@ mod tests {
             points_per_batch: points,
             shared_points,
             block: 1,
+            rotation: None,
             pairs: Pairs::NONE,
             importance: Arc::default(),
         }
@@ -242,10 +283,11 @@ mod tests {
     #[test]
     fn batches_depend_on_seed_and_step_only() {
         let (ensemble, plan) = (ensemble(6), plan(3, 5, false));
-        let batch = plan.batch(1000, &ensemble);
-        assert_eq!(batch, plan.clone().batch(1000, &ensemble));
-        assert_ne!(batch.points, plan.batch(1001, &ensemble).points);
-        assert_ne!(batch.points, BatchPlan { seed: 8, ..plan }.batch(1000, &ensemble).points);
+        let batch = plan.batch(1000, &ensemble).unwrap();
+        assert_eq!(batch, plan.clone().batch(1000, &ensemble).unwrap());
+        assert_ne!(batch.points, plan.batch(1001, &ensemble).unwrap().points);
+        let other = BatchPlan { seed: 8, ..plan };
+        assert_ne!(batch.points, other.batch(1000, &ensemble).unwrap().points);
         // Fixed for good: a resumed training must draw what it would have drawn.
         assert_eq!(batch.members, [3, 4, 5]);
         assert_eq!(batch.points[..4], [19, 8, 24, 27]);
@@ -256,15 +298,15 @@ mod tests {
         let ensemble = ensemble(4);
         for shared in [false, true] {
             let plan = plan(2, 300, shared);
-            let batch = plan.batch(3, &ensemble);
+            let batch = plan.batch(3, &ensemble).unwrap();
             assert_eq!(batch.points.len(), if shared { 300 } else { 600 });
             assert_eq!(batch.coords.len(), batch.points.len() * 3);
             assert_eq!((batch.targets.len(), plan.points_per_step(&ensemble)), (1200, 600));
             assert!((0..30).all(|point| batch.points.contains(&point)));
             for (i, target) in batch.targets.chunks(2).enumerate() {
-                let field = &ensemble.fields[batch.members[i / 300]];
+                let field = ensemble.field(batch.members[i / 300]).unwrap();
                 let at = batch.points[if shared { i % 300 } else { i }] as usize * 2;
-                assert_eq!(target, &field[at..at + 2]);
+                assert_eq!(target, &field.floats()[at..at + 2]);
             }
             let normalized = |m: &usize| ensemble.members[*m].normalized[0];
             let expected: Vec<_> = batch.members.iter().map(normalized).collect();
@@ -280,7 +322,7 @@ mod tests {
             let notes = plan.check(&ensemble).unwrap();
             assert_eq!(notes.is_empty(), size <= 7, "{notes:?}");
             let mut counts = [0; 8];
-            let batches: Vec<_> = (0..70).map(|step| plan.batch(step, &ensemble).members).collect();
+            let batches: Vec<_> = (0..70).map(|step| plan.members(step, &ensemble)).collect();
             for members in &batches {
                 assert_eq!(members.len(), size.min(7));
                 members.iter().for_each(|&member| counts[member] += 1);
@@ -292,6 +334,34 @@ mod tests {
     }
 
     #[test]
+    fn members_come_from_the_window_where_not_all_are_in_memory() {
+        let ensemble = ensemble(7);
+        let rotation = Some(Rotation { window: 4, steps: 2 });
+        let plan = BatchPlan { rotation, ..plan(3, 5, false) };
+        plan.check(&ensemble).unwrap();
+        let all: Vec<usize> = ensemble.train().collect();
+        let mut seen = [false; 8];
+        for step in 0..14 {
+            let batch = plan.batch(step, &ensemble).unwrap();
+            let (_, window, _) = plan.window(step, &all).unwrap();
+            assert_eq!(batch.members, plan.members(step, &ensemble));
+            assert!(batch.members.iter().all(|member| window.contains(member)));
+            batch.members.iter().for_each(|&member| seen[member] = true);
+        }
+        assert_eq!(seen.iter().filter(|&&seen| seen).count(), 7, "all for training");
+        let refused = |plan: BatchPlan| plan.check(&ensemble).unwrap_err().to_string();
+        let large = refused(BatchPlan { members_per_batch: 5, ..plan.clone() });
+        assert!(large.contains("5 members needs more than the 4") && large.contains("--cache"));
+        let config = crate::config::DatasetConfig {
+            pairs: Some(crate::config::PairsChoice::Parameters),
+            ..Default::default()
+        };
+        let pairs = Pairs::new(&config, &ensemble).unwrap();
+        let mixed = refused(BatchPlan { pairs, ..plan });
+        assert!(mixed.contains("`--pairs space`"), "{mixed}");
+    }
+
+    #[test]
     fn plans_that_cannot_work_are_refused() {
         let mut ensemble = ensemble(3);
         let refused = |plan: BatchPlan, ensemble: &Ensemble| {
@@ -300,9 +370,9 @@ mod tests {
         assert!(refused(plan(2, 0, false), &ensemble).contains("is empty"));
         ensemble.members.iter_mut().for_each(|member| member.split = Split::Test);
         assert!(refused(plan(2, 1, false), &ensemble).contains("no training members"));
-        assert!(plan(2, 1, false).batch(0, &ensemble).targets.is_empty());
+        assert!(plan(2, 1, false).batch(0, &ensemble).unwrap().targets.is_empty());
         ensemble.members[0].split = Split::Train;
-        ensemble.dims = vec![1 << 20, 1 << 20];
+        ensemble.places = Places::Lattice(vec![1 << 20, 1 << 20]);
         assert!(refused(plan(2, 1, false), &ensemble).contains("2^32"));
     }
 }

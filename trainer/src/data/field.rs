@@ -6,34 +6,45 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::formats::{Format, Reading};
+use super::dtype::Dtype;
+use super::formats::{Format, Reading, volume};
 use super::raw;
+use super::samples::Field;
 use crate::config::DatasetConfig;
 
 /// The shape that every member has.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Layout {
-    /// `[D, H, W]` or `[H, W]`.
+    /// `[D, H, W]` or `[H, W]`; `[points]` where they are scattered.
     pub dims: Vec<usize>,
     /// Values a point.
     pub components: usize,
+    scattered: bool,
 }
 
-impl Layout {
-    /// Finds the shape: the configuration, `field.yaml`, then the `first` file.
-    /// `rank` is that of the model's grid.
-    pub fn resolve(
-        first: &Path,
-        config: &DatasetConfig,
-        rank: usize,
-        from_info: Option<Vec<usize>>,
-        reading: &Reading,
-    ) -> Result<Self> {
+/// The shape that somebody says the data have, and where it is said.
+pub(super) struct GivenShape(Option<(Vec<usize>, &'static str)>);
+
+impl GivenShape {
+    /// The configuration goes before `field.yaml`.
+    pub fn new(config: &DatasetConfig, from_info: Option<Vec<usize>>) -> Self {
         let given = [
             (config.dims.clone(), "--dims or the configuration's dataset"),
             (from_info, "dims in field.yaml"),
         ];
-        let known = given.into_iter().find_map(|(dims, origin)| dims.map(|dims| (dims, origin)));
+        Self(given.into_iter().find_map(|(dims, origin)| dims.map(|dims| (dims, origin))))
+    }
+}
+
+impl Layout {
+    /// Finds the shape on a lattice: what is given, then the `first` file. `rank` is that of the
+    /// model's grid.
+    pub fn resolve(
+        first: &Path,
+        rank: usize,
+        GivenShape(known): GivenShape,
+        reading: &Reading,
+    ) -> Result<Self> {
         if let Some((dims, _)) = &known {
             check_dims(dims, rank)?;
         }
@@ -42,12 +53,51 @@ impl Layout {
                 let shape = format.read_shape(first, reading.variable.as_deref())?;
                 Self::of_shape(first, &shape, known, rank)?
             }
-            (None, Some((dims, _))) => Self { dims, components: 1 },
+            (None, Some((dims, _))) => Self { dims, components: 1, scattered: false },
             (None, None) => Self::guess(first, rank, reading)?,
         };
         check_dims(&layout.dims, rank)?;
         layout.length()?;
         Ok(layout)
+    }
+
+    /// The shape at `count` scattered points: the `first` file says how many values each has.
+    pub fn of_points(
+        first: &Path,
+        count: usize,
+        GivenShape(known): GivenShape,
+        reading: &Reading,
+    ) -> Result<Self> {
+        if let Some((dims, origin)) = known
+            && volume(&dims)? != count
+        {
+            bail!("{origin} says {dims:?}, but there are coordinates of {count} points");
+        }
+        let layout = Self { dims: vec![count], components: 1, scattered: true };
+        let Some(format) = Format::of(first) else { return Ok(layout) };
+        let shape = format.read_shape(first, reading.variable.as_deref())?;
+        let Some(components) = layout.components_of(&shape) else {
+            bail!(
+                "{}: its shape is {shape:?}, but there are coordinates of {count} points; expected \
+                 one row for each point, perhaps with several values",
+                first.display()
+            )
+        };
+        Ok(Self { components, ..layout })
+    }
+
+    /// Values a point of an array, if it is a field at these places.
+    fn components_of(&self, shape: &[usize]) -> Option<usize> {
+        if !self.scattered {
+            let (dims, components) = parts(shape, self.dims.len())?;
+            return (dims == self.dims).then_some(components);
+        }
+        let count = self.dims[0];
+        match shape.split_last() {
+            _ if volume(shape).ok() == Some(count) => Some(1),
+            Some((&components, points)) if volume(points).ok() == Some(count) => Some(components),
+            _ => None,
+        }
     }
 
     /// The shape that a file has.
@@ -68,7 +118,7 @@ impl Layout {
         {
             bail!("{}: its shape is {dims:?}, but {origin} says {wanted:?}", path.display());
         }
-        Ok(Self { dims: dims.to_vec(), components })
+        Ok(Self { dims: dims.to_vec(), components, scattered: false })
     }
 
     /// A cube (or square) of as many values as the file has.
@@ -89,7 +139,7 @@ impl Layout {
                 if rank == 2 { "square" } else { "cube" }
             );
         }
-        Ok(Self { dims: vec![usize::try_from(side)?; rank], components: 1 })
+        Ok(Self { dims: vec![usize::try_from(side)?; rank], components: 1, scattered: false })
     }
 
     /// Checks that a model of `components` values a point fits.
@@ -141,9 +191,9 @@ fn parts(shape: &[usize], rank: usize) -> Option<(&[usize], usize)> {
 ///
 /// # Errors
 /// Another shape, or values that are not finite.
-pub(super) fn read(path: &Path, layout: &Layout, reading: &Reading) -> Result<Vec<f32>> {
+pub(super) fn read(path: &Path, layout: &Layout, reading: &Reading) -> Result<Field> {
     let values = match Format::of(path) {
-        Some(format) => read_array(path, format, layout, reading)?,
+        Some(format) => Field::Floats(read_array(path, format, layout, reading)?),
         None => raw::read(path, &layout.dims, reading)?,
     };
     if values.len() != layout.length()? {
@@ -152,25 +202,33 @@ pub(super) fn read(path: &Path, layout: &Layout, reading: &Reading) -> Result<Ve
     Ok(values)
 }
 
-/// Replaces the values of the field in `path` by their natural logarithms.
+/// Bytes of a value in memory, of a file that [`read`] reads.
+pub(super) fn value_bytes(path: &Path, reading: &Reading) -> Result<usize> {
+    Ok(match (Format::of(path), reading.dtype) {
+        (None, Dtype::U8) => size_of::<u8>(),
+        (None, Dtype::U16) => size_of::<u16>(),
+        _ => size_of::<f32>(),
+    })
+}
+
+/// The natural logarithms of the field in `path`.
 ///
 /// # Errors
 /// Values that are not positive.
-pub(super) fn take_logarithms(path: &Path, values: &mut [f32]) -> Result<()> {
-    if let Some(at) = values.iter().position(|&value| value <= 0.0) {
+pub(super) fn logarithms(path: &Path, field: Field) -> Result<Field> {
+    if let Some(at) = field.iter().position(|value| value <= 0.0) {
         bail!(
             "{}: the value {} at index {at} has no logarithm (use_logdata)",
             path.display(),
-            values[at]
+            field.at(at)
         );
     }
-    values.iter_mut().for_each(|value| *value = f64::from(*value).ln() as f32);
-    Ok(())
+    Ok(field.map(|value| f64::from(value).ln() as f32))
 }
 
 fn read_array(path: &Path, format: Format, layout: &Layout, reading: &Reading) -> Result<Vec<f32>> {
     let array = format.read(path, reading.variable.as_deref())?;
-    if parts(&array.shape, layout.dims.len()) != Some((&layout.dims, layout.components)) {
+    if layout.components_of(&array.shape) != Some(layout.components) {
         bail!(
             "{}: its shape is {:?}, other members have {:?} with {} values a point",
             path.display(),

@@ -75,6 +75,23 @@ impl Format {
         Self::EXTENSIONS.iter().flat_map(|(_, extensions)| extensions.iter().copied())
     }
 
+    /// As [`read`](Self::read), in double precision where the format holds it.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_doubles(self, path: &Path, variable: Option<&str>) -> Result<Array<f64>> {
+        match self {
+            Self::Npy => npy::read(path),
+            Self::Npz => npz::read(path, variable),
+            Self::NetCdf => netcdf::read(path, variable),
+            Self::Hdf5 => hdf5::read(path, variable),
+            Self::Vtk | Self::Vti | Self::Picture | Self::Tiff => {
+                let Array { shape, data } = self.read(path, variable)?;
+                Ok(Array { shape, data: data.into_iter().map(f64::from).collect() })
+            }
+        }
+    }
+
     /// The shape of what [`read`](Self::read) reads.
     ///
     /// # Errors

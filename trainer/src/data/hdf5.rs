@@ -9,7 +9,7 @@ use hdf5_reader::{Dataset, Datatype, Hdf5File};
 
 use super::dtype::{self, ByteOrder, Dtype};
 use super::formats::{check_plausible, choose, volume};
-use super::npy::Array;
+use super::npy::{Array, Element};
 
 /// Most groups that are searched for data sets.
 const MOST_GROUPS: usize = 1 << 12;
@@ -19,7 +19,7 @@ const MOST_GROUPS: usize = 1 << 12;
 /// # Errors
 /// The file cannot be read or is damaged, has no such data set, or several and no path is given,
 /// or holds something else than numbers in it.
-pub fn read(path: &Path, name: Option<&str>) -> Result<Array<f32>> {
+pub fn read<T: Element>(path: &Path, name: Option<&str>) -> Result<Array<T>> {
     with(path, name, |dataset, shape| {
         let dtype = dtype_of(dataset.dtype())?;
         check_float(dataset, dtype)?;

@@ -41,7 +41,7 @@ pub(super) struct Weights {
     group: usize,
 }
 
-/// Frequencies of normalised values in equal bins of `[0, 1]`; what lies outside is in the first or
+/// Frequencies of values in equal bins of their range, `[0, 1]`; what lies outside is in the first or
 /// the last.
 struct Histogram(Vec<f64>);
 
@@ -88,7 +88,7 @@ impl Importance {
     /// `folder`, which is made. `written` is told after each file.
     ///
     /// # Errors
-    /// If a file cannot be written, or `written` fails.
+    /// If a field cannot be read or a file not be written, or `written` fails.
     pub fn write(
         ensemble: &Ensemble,
         bins: usize,
@@ -99,11 +99,11 @@ impl Importance {
         std::fs::create_dir_all(&points)
             .with_context(|| format!("cannot make {}", points.display()))?;
         for member in ensemble.train() {
-            let weights = point_weights(ensemble, member, bins);
+            let weights = point_weights(ensemble, member, bins)?;
             npy::write(&points_file(&points, ensemble, member), &[weights.len()], &weights)?;
             written()?;
         }
-        let weights = member_weights(ensemble, bins);
+        let weights = member_weights(ensemble, bins)?;
         npy::write(&folder.join("members.npy"), &[weights.len()], &weights)
     }
 }
@@ -113,22 +113,31 @@ fn points_file(folder: &Path, ensemble: &Ensemble, member: usize) -> PathBuf {
 }
 
 /// The sum over its values of their inverse frequency in all training members: 1 of all bins.
-fn member_weights(ensemble: &Ensemble, bins: usize) -> Vec<f64> {
-    let all = ensemble.train().flat_map(|member| &ensemble.fields[member]);
-    let histogram = Histogram::of(all, bins);
-    let rarity =
-        |member: usize| ensemble.fields[member].iter().map(|&v| histogram.rarity(v)).sum::<f64>();
-    let weights: Vec<f64> = ensemble.train().map(rarity).collect();
-    normalized(weights)
+fn member_weights(ensemble: &Ensemble, bins: usize) -> Result<Vec<f64>> {
+    let place = |value: f32| ensemble.normalization.in_range(value.into());
+    let mut histogram = Histogram(vec![0.0; bins]);
+    for member in ensemble.train() {
+        histogram.add(ensemble.field(member)?.iter().map(place));
+    }
+    let rarity = |member: usize| -> Result<f64> {
+        Ok(ensemble.field(member)?.iter().map(|value| histogram.rarity(place(value))).sum())
+    };
+    let weights: Vec<f64> = ensemble.train().map(rarity).collect::<Result<_>>()?;
+    Ok(normalized(weights))
 }
 
 /// The sum over the values of each group of points of their inverse frequency in this member.
-fn point_weights(ensemble: &Ensemble, member: usize, bins: usize) -> Vec<f32> {
-    let field = &ensemble.fields[member];
-    let histogram = Histogram::of(field, bins);
+fn point_weights(ensemble: &Ensemble, member: usize, bins: usize) -> Result<Vec<f32>> {
+    let field = ensemble.field(member)?;
+    let place = |value: f32| ensemble.normalization.in_range(value.into());
+    let mut histogram = Histogram(vec![0.0; bins]);
+    histogram.add(field.iter().map(place));
     let group = ensemble.points().div_ceil(MOST_GROUPS) * ensemble.values.len();
-    let sums = field.chunks(group).map(|values| values.iter().map(|&v| histogram.rarity(v)).sum());
-    normalized(sums.collect()).iter().map(|&weight| weight as f32).collect()
+    let mut sums = vec![0.0; field.len().div_ceil(group)];
+    for (n, value) in field.iter().enumerate() {
+        sums[n / group] += histogram.rarity(place(value));
+    }
+    Ok(normalized(sums).iter().map(|&weight| weight as f32).collect())
 }
 
 fn normalized(mut weights: Vec<f64>) -> Vec<f64> {
@@ -138,22 +147,20 @@ fn normalized(mut weights: Vec<f64>) -> Vec<f64> {
 }
 
 impl Histogram {
-    fn of<'a>(values: impl IntoIterator<Item = &'a f32>, bins: usize) -> Self {
-        let mut histogram = Self(vec![0.0; bins]);
-        for &value in values {
-            let bin = histogram.bin(value);
-            histogram.0[bin] += 1.0;
+    fn add(&mut self, values: impl Iterator<Item = f64>) {
+        for value in values {
+            let bin = self.bin(value);
+            self.0[bin] += 1.0;
         }
-        histogram
     }
 
-    fn bin(&self, value: f32) -> usize {
+    fn bin(&self, value: f64) -> usize {
         let bins = self.0.len();
-        ((f64::from(value) * bins as f64) as usize).min(bins - 1)
+        ((value * bins as f64) as usize).min(bins - 1)
     }
 
     /// One over the frequency of a value that was counted.
-    fn rarity(&self, value: f32) -> f64 {
+    fn rarity(&self, value: f64) -> f64 {
         1.0 / self.0[self.bin(value)]
     }
 }
@@ -197,16 +204,18 @@ impl Weights {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::ensemble::testing::ensemble;
+    use crate::data::ensemble::testing::{change_fields, ensemble};
     use crate::data::{BatchPlan, Pairs};
 
     /// Member 0 has one rare value a point of 30, member 4 is rare as a whole.
     fn with_rare_values() -> Ensemble {
         let mut ensemble = ensemble(4);
-        for (m, field) in ensemble.fields.iter_mut().enumerate() {
+        change_fields(&mut ensemble, |m, field| {
             field.fill(if m == 4 { 0.9 } else { 0.1 });
-        }
-        ensemble.fields[0][2 * 17..2 * 18].fill(0.55);
+            if m == 0 {
+                field[2 * 17..2 * 18].fill(0.55);
+            }
+        });
         ensemble
     }
 
@@ -243,14 +252,15 @@ mod tests {
                 points_per_batch: 40,
                 shared_points,
                 block: 1,
+                rotation: None,
                 pairs: Pairs::NONE,
                 importance: importance.clone().into(),
             };
             let mut drawn = [0; 5];
             let (mut rare, mut of_first) = (0, 0);
             for step in 0..500 {
-                let batch = plan.batch(step, &ensemble);
-                assert_eq!(batch, plan.batch(step, &ensemble));
+                let batch = plan.batch(step, &ensemble).unwrap();
+                assert_eq!(batch, plan.batch(step, &ensemble).unwrap());
                 batch.members.iter().for_each(|&member| drawn[member] += 1);
                 for (row, &member) in batch.members.iter().enumerate() {
                     if member == 0 && !shared_points {

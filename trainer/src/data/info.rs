@@ -3,10 +3,11 @@
 //!
 //! Says what the numbers mean; holds no data.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use super::coordinates::System;
 use super::dtype::{ByteOrder, Dtype};
 use super::ensemble::Axis;
 use super::formats::Reading;
@@ -18,9 +19,21 @@ use crate::config::{Section, hint, parse_yaml};
 pub(super) struct FieldInfo {
     pub dims: Option<Vec<usize>>,
     pub reading: Reading,
-    axes: Option<Vec<Axis>>,
+    /// File of the points' coordinates; absent for data on a lattice.
+    pub coords: Option<PathBuf>,
+    pub coords_variable: Option<String>,
+    pub system: Option<System>,
+    axes: Option<Vec<AxisInfo>>,
     values: Option<Vec<Value>>,
     parameters: Vec<ParameterInfo>,
+}
+
+/// An axis, whose ends are perhaps those of the data.
+#[derive(Debug, Clone)]
+pub(super) struct AxisInfo {
+    pub name: String,
+    pub unit: String,
+    pub range: (Option<f64>, Option<f64>),
 }
 
 #[derive(Debug)]
@@ -51,10 +64,16 @@ impl FieldInfo {
             serde_json::Value::Null => Section::empty(""),
             document => Section::new("", document)?,
         };
+        let coords = s.take("coords")?;
+        // The ends of a lattice are not in its files.
+        let ends = if coords.is_some() { None } else { Some((-1.0, 1.0)) };
         let info = Self {
             dims: s.take("dims")?,
             reading: read_reading(&mut s)?,
-            axes: list(&mut s, "axes", read_axis)?,
+            coords_variable: only_with(&coords, &mut s, "coords_variable")?,
+            system: read_system(&coords, &mut s)?,
+            coords,
+            axes: list(&mut s, "axes", |axis| read_axis(axis, ends))?,
             values: list(&mut s, "values", read_value)?,
             parameters: read_parameters(&mut s)?,
         };
@@ -62,8 +81,8 @@ impl FieldInfo {
         Ok(info)
     }
 
-    /// The axes of a lattice of `rank` dimensions, x first.
-    pub fn axes(&mut self, rank: usize) -> Result<Vec<Axis>> {
+    /// The axes of a space of `rank` dimensions, x first.
+    pub fn axes(&mut self, rank: usize) -> Result<Vec<AxisInfo>> {
         let axes = self.axes.take().unwrap_or_else(|| {
             let names = ["x", "y", "z"].into_iter().take(rank);
             names.map(default_axis).collect()
@@ -123,8 +142,16 @@ impl FieldInfo {
     }
 }
 
-fn default_axis(name: &str) -> Axis {
-    Axis { name: name.to_owned(), unit: String::new(), min: -1.0, max: 1.0 }
+impl AxisInfo {
+    /// The axis; its ends are those of `range` where they are not said.
+    pub fn axis(&self, range: (f64, f64)) -> Axis {
+        let (min, max) = (self.range.0.unwrap_or(range.0), self.range.1.unwrap_or(range.1));
+        Axis { name: self.name.clone(), unit: self.unit.clone(), min, max }
+    }
+}
+
+fn default_axis(name: &str) -> AxisInfo {
+    AxisInfo { name: name.to_owned(), unit: String::new(), range: (None, None) }
 }
 
 fn named_value(name: String) -> Value {
@@ -165,24 +192,49 @@ fn read_reading(s: &mut Section) -> Result<Reading> {
     Ok(reading)
 }
 
-fn read_axis(mut s: Section) -> Result<Axis> {
-    let axis = Axis {
-        name: s.require("name")?,
-        unit: s.take_or("unit", String::new())?,
-        min: s.take_or("min", -1.0)?,
-        max: s.take_or("max", 1.0)?,
-    };
-    if axis.min == axis.max {
-        bail!("{}: min and max are the same, {}", s.path(), axis.min);
+/// A key that says more about the coordinates.
+fn only_with(
+    coords: &Option<PathBuf>,
+    s: &mut Section,
+    key: &'static str,
+) -> Result<Option<String>> {
+    let value = s.take(key)?;
+    if value.is_some() && coords.is_none() {
+        bail!("{}: there is no `coords: FILE` that it could say something about", s.at(key));
     }
-    if axis.min > axis.max {
-        bail!(
-            "{}: given min {} and max {}, expected them in order: the first sample along an axis \
-             is at its min",
-            s.path(),
-            axis.min,
-            axis.max
-        );
+    Ok(value)
+}
+
+fn read_system(coords: &Option<PathBuf>, s: &mut Section) -> Result<Option<System>> {
+    const KEY: &str = "coordinate_system";
+    match only_with(coords, s, KEY)?.as_deref() {
+        None => Ok(None),
+        Some("cartesian") => Ok(Some(System::Cartesian)),
+        Some("spherical") => Ok(Some(System::Spherical)),
+        Some(other) => bail!(
+            "{}: given `{other}`, expected cartesian (x, y, z) or spherical (radius, longitude, \
+             latitude in degrees)",
+            s.at(KEY)
+        ),
+    }
+}
+
+fn read_axis(mut s: Section, ends: Option<(f64, f64)>) -> Result<AxisInfo> {
+    let (min, max) = (s.take("min")?, s.take("max")?);
+    let range = (min.or(ends.map(|ends| ends.0)), max.or(ends.map(|ends| ends.1)));
+    let axis =
+        AxisInfo { name: s.require("name")?, unit: s.take_or("unit", String::new())?, range };
+    if let (Some(min), Some(max)) = range {
+        if min == max {
+            bail!("{}: min and max are the same, {min}", s.path());
+        }
+        if min > max {
+            bail!(
+                "{}: given min {min} and max {max}, expected them in order: the first sample along \
+                 an axis is at its min",
+                s.path()
+            );
+        }
     }
     s.finish()?;
     Ok(axis)
@@ -228,7 +280,8 @@ mod tests {
         assert_eq!(info.dims, Some(vec![2, 3]));
         let axes = info.axes(2).unwrap();
         assert_eq!((axes[0].name.as_str(), axes[1].name.as_str()), ("x", "y"));
-        assert_eq!((axes[0].min, axes[0].max), (-1.0, 1.0));
+        let axis = axes[0].axis((-1.0, 1.0));
+        assert_eq!((axis.min, axis.max), (-1.0, 1.0));
         assert_eq!(info.values(1).unwrap()[0].name, "value");
         assert_eq!(info.values(2).unwrap()[1].name, "value1");
         let parameter = info.parameter("p", (2.0, 3.0)).unwrap();
@@ -250,9 +303,10 @@ parameters: {a b: {unit: m, min: -1}, c: {max: 9}}
         assert_eq!((info.reading.dtype, info.reading.order), (Dtype::I16, ByteOrder::Big));
         let axes = info.axes(2).unwrap();
         assert_eq!(
-            (axes[0].unit.as_str(), axes[0].max, axes[1].name.as_str()),
-            ("deg", 360.0, "y")
+            (axes[0].unit.as_str(), axes[0].range.1, axes[1].name.as_str()),
+            ("deg", Some(360.0), "y")
         );
+        assert_eq!(axes[1].range, (Some(-1.0), Some(1.0)), "a lattice has ends");
         assert_eq!(info.values(1).unwrap()[0].unit, "J");
         let parameter = info.parameter("a b", (0.0, 1.0)).unwrap();
         assert_eq!((parameter.unit.as_str(), parameter.min, parameter.max), ("m", -1.0, 1.0));
@@ -264,7 +318,20 @@ parameters: {a b: {unit: m, min: -1}, c: {max: 9}}
     }
 
     #[test]
+    fn points_have_the_ends_that_are_said() {
+        let text = "{coords: mesh.nc, coords_variable: places, coordinate_system: spherical, \
+                    axes: [{name: x, min: 1}, {name: y}, {name: z}]}";
+        let mut info = FieldInfo::parse(text).unwrap();
+        assert_eq!(info.coords.as_deref(), Some(Path::new("mesh.nc")));
+        assert_eq!(info.system, Some(System::Spherical));
+        assert_eq!(info.axes(3).unwrap()[0].range, (Some(1.0), None));
+    }
+
+    #[test]
     fn mistakes_are_named() {
+        assert!(refused("{coords: c.npy, coordinate_system: polar}").contains("given `polar`"));
+        let alone = refused("coordinate_system: cartesian");
+        assert!(alone.contains("coordinate_system: there is no `coords: FILE`"), "{alone}");
         assert!(refused("dim: [2]").contains("did you mean `dims`?"));
         assert!(refused("dtype: float23").contains("dtype: unknown type of numbers `float23`"));
         assert!(refused("byte_order: up").contains("given up, expected little or big"));

@@ -1,18 +1,9 @@
 //! Points of a regular lattice in `[-1, 1]`, and multilinear interpolation between them.
 
-/// The coordinates of all points of a lattice in index order, `[points, dims]`; see
-/// [`push_coordinates`].
-pub fn lattice_points(dims: &[usize]) -> Vec<f64> {
-    let count = dims.iter().product();
-    let mut coords = Vec::with_capacity(count * dims.len());
-    (0..count).for_each(|index| push_coordinates(dims, index, &mut coords));
-    coords
-}
-
 /// Appends the coordinates of lattice point `index` of `dims` (`[D, H, W]` or `[H, W]`): x first,
 /// -1 at the first sample of an axis and 1 at its last, computed in double precision. Each axis
 /// has at least 2 samples.
-pub fn push_coordinates(dims: &[usize], index: usize, coords: &mut Vec<f64>) {
+pub(super) fn push_coordinates(dims: &[usize], index: usize, coords: &mut Vec<f64>) {
     let mut rest = index;
     for &n in dims.iter().rev() {
         coords.push(2.0 * (rest % n) as f64 / (n - 1) as f64 - 1.0);
@@ -30,7 +21,7 @@ pub(super) fn resample(field: &[f32], dims: &[usize], to: &[usize]) -> Vec<f32> 
         place.clear();
         push_coordinates(to, index, &mut place);
         let corners = Corners::around(&place, dims);
-        resampled.extend((0..width).map(|n| corners.interpolate(field, width, n) as f32));
+        resampled.extend((0..width).map(|n| corners.interpolate(|at| field[at], width, n) as f32));
     }
     resampled
 }
@@ -70,16 +61,23 @@ impl Corners {
         corners
     }
 
-    /// The component `n` of `field`, `[points, width]`, at the place.
-    pub fn interpolate(&self, field: &[f32], width: usize, n: usize) -> f64 {
+    /// The component `n` at the place, of a field that is `[points, width]`.
+    pub fn interpolate(&self, field: impl Fn(usize) -> f32, width: usize, n: usize) -> f64 {
         let corners = self.points[..self.count].iter();
-        corners.map(|&(point, weight)| weight * f64::from(field[point * width + n])).sum()
+        corners.map(|&(point, weight)| weight * f64::from(field(point * width + n))).sum()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn lattice_points(dims: &[usize]) -> Vec<f64> {
+        let mut coords = Vec::new();
+        let count: usize = dims.iter().product();
+        (0..count).for_each(|index| push_coordinates(dims, index, &mut coords));
+        coords
+    }
 
     #[test]
     fn coordinates_are_x_first() {

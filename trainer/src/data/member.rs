@@ -52,15 +52,19 @@ pub struct Member {
     pub normalized: Vec<f32>,
 }
 
-/// The map from values to `[0, 1]`, the same for all components of a field.
+/// The map from values to those that are learned, the same for all components of a field.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Normalization {
-    /// Value that becomes 0; its logarithm if `log`.
+    /// Value that becomes 0, the least or the mean; its logarithm if `log`.
     pub min: f64,
-    /// Value that becomes 1; its logarithm if `log`.
+    /// Value that becomes 1, the greatest or the mean and the standard deviation; its logarithm if
+    /// `log`.
     pub max: f64,
     /// Whether the natural logarithm is taken first.
     pub log: bool,
+    /// Least and greatest value, on the scale of `min` and `max` and often the same: what errors
+    /// are compared with.
+    pub range: (f64, f64),
 }
 
 impl Split {
@@ -112,6 +116,39 @@ impl Parameter {
 }
 
 impl Normalization {
+    /// What values are normalised by, unless it is their range.
+    pub fn describe(&self) -> Option<String> {
+        let standard = self.range != (self.min, self.max);
+        let (mean, deviation) = (self.min, self.max - self.min);
+        standard.then(|| {
+            format!("values are normalised by mean {mean:.4} and deviation {deviation:.4}")
+        })
+    }
+
+    /// By least and greatest value.
+    pub fn min_max(min: f64, max: f64, log: bool) -> Self {
+        Self { min, max, log, range: (min, max) }
+    }
+
+    /// The width of the range in units of normalised values: 1 if they are normalised by it.
+    pub fn span(&self) -> f64 {
+        (self.range.1 - self.range.0) / (self.max - self.min)
+    }
+
+    /// Where in the range a normalised value is: 0 at its least, 1 at its greatest.
+    pub fn in_range(&self, value: f64) -> f64 {
+        let (low, high) = self.range;
+        match (low, high) == (self.min, self.max) {
+            true => value,
+            false => (value * (self.max - self.min) + self.min - low) / (high - low),
+        }
+    }
+
+    /// The normalised value of a physical one, or of its logarithm if `log`.
+    pub(super) fn normalize(&self, value: f32) -> f32 {
+        ((f64::from(value) - self.min) / (self.max - self.min)) as f32
+    }
+
     /// The physical value of a normalised one.
     pub fn denormalize(&self, value: f64) -> f64 {
         let scaled = value * (self.max - self.min) + self.min;

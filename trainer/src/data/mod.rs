@@ -1,10 +1,14 @@
 //! Ensembles of simulation fields: reading, checking, normalising, drawing batches.
 //!
-//! Everything is in host memory; tensors are made elsewhere.
+//! Everything is in host memory, or read from files in turn; tensors are made elsewhere.
 //!
-//! - `ensemble`: the result, made of what is in `member`; `table` and `reference` list its members,
-//!   `field` reads their values, `info` is `field.yaml`
-//! - `lattice`: its points, and interpolation between them
+//! - `ensemble`: the result, made of what is in `member`; `load` makes it: `table` and `reference` list
+//!   its members, `field` reads their values, `info` is `field.yaml`
+//! - `places`: where the values are, on a `lattice` (its points, and interpolation between them) or
+//!   at points whose `coordinates` a file has
+//! - `statistics`: of values, from which they are normalised
+//! - `fields`: those of all members, in memory, or some of them at a time where there is no `room`
+//!   for all; `samples` keeps them small, `rotation` says which of them training sees
 //! - `batch`: what a training step sees; `pairs` moves its points and parameters, `importance`
 //!   draws some more often, `draws` are random numbers
 //! - `formats`: one way to ask every file that knows its own shape: `npy`, `npz`, `vtk`, `vti`,
@@ -13,16 +17,19 @@
 
 mod batch;
 mod blocks;
+mod coordinates;
 mod draws;
 pub mod dtype;
 mod ensemble;
 mod field;
+mod fields;
 pub mod formats;
 mod hdf5;
 mod images;
 mod importance;
 mod info;
 mod lattice;
+mod load;
 mod member;
 mod netcdf;
 pub mod npy;
@@ -30,8 +37,13 @@ mod npz;
 mod pairs;
 mod pickle;
 mod pickle_numpy;
+mod places;
 mod raw;
 mod reference;
+mod room;
+mod rotation;
+mod samples;
+mod statistics;
 mod table;
 mod vti;
 mod vtk;
@@ -39,8 +51,12 @@ mod vtk;
 pub use batch::{Batch, BatchPlan};
 pub(crate) use draws::Draws;
 pub use ensemble::{Axis, Ensemble, LoadOptions};
+pub use fields::Fields;
 pub use importance::Importance;
-pub use lattice::{lattice_points, push_coordinates};
+pub use load::Watch;
 pub use member::{Member, Normalization, Parameter, Split, Value};
 pub use pairs::{Noise, Pairs};
 pub use pickle::read_index_lists;
+pub use places::{Places, Points};
+pub use rotation::Rotation;
+pub use samples::Field;

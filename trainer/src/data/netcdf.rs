@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use netcdf_reader::{NcFile, NcGroup, NcVariable};
 
 use super::formats::{check_plausible, choose, volume};
-use super::npy::Array;
+use super::npy::{Array, Element};
 
 /// Most groups that are searched for variables.
 const MOST_GROUPS: usize = 1 << 12;
@@ -22,7 +22,7 @@ const MOST_GROUPS: usize = 1 << 12;
 /// # Errors
 /// The file cannot be read or is damaged, has no such variable, or several and no name is given,
 /// or holds something else than numbers in it.
-pub fn read(path: &Path, name: Option<&str>) -> Result<Array<f32>> {
+pub fn read<T: Element>(path: &Path, name: Option<&str>) -> Result<Array<T>> {
     let shown = path.display();
     let file = open(path)?;
     let (name, shape) = find(&file, name).with_context(|| shown.to_string())?;
@@ -30,7 +30,7 @@ pub fn read(path: &Path, name: Option<&str>) -> Result<Array<f32>> {
     let values = file
         .read_variable_unpacked_masked(&name)
         .with_context(|| format!("{shown}: the variable {name} is not usable"))?;
-    let data: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+    let data: Vec<T> = values.iter().map(|&value| T::from_f64(value)).collect();
     if data.len() != volume(&shape)? {
         bail!("{shown}: {name} has {} values, its shape is {shape:?}", data.len());
     }

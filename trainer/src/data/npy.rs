@@ -47,6 +47,26 @@ const LONGEST_HEADER: usize = 1 << 16;
 /// Bytes at the beginning of a file that hold the header, if it is accepted.
 pub(super) const HEADER_LIMIT: u64 = LONGEST_HEADER as u64 + 12;
 
+impl Element for u8 {
+    const DESCR: &'static str = "|u1";
+    fn from_f64(value: f64) -> Self {
+        value as u8
+    }
+    fn put(self, out: &mut Vec<u8>) {
+        out.push(self);
+    }
+}
+
+impl Element for u16 {
+    const DESCR: &'static str = "<u2";
+    fn from_f64(value: f64) -> Self {
+        value as u16
+    }
+    fn put(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.to_le_bytes());
+    }
+}
+
 impl Element for f32 {
     const DESCR: &'static str = "<f4";
     fn from_f64(value: f64) -> Self {

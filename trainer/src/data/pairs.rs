@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use super::draws::Draws;
 use super::ensemble::Ensemble;
 use super::lattice::Corners;
+use super::places::Places;
 use crate::config::{DatasetConfig, PairsChoice};
 
 /// Where the published configurations cut noise off, in standard deviations.
@@ -52,12 +53,26 @@ impl Pairs {
     /// What the configuration asks for.
     ///
     /// # Errors
-    /// If it gives another number of deviations than there are axes or parameters.
+    /// If it gives another number of deviations than there are axes or parameters, or asks for
+    /// values between points that follow no lattice.
     pub fn new(config: &DatasetConfig, ensemble: &Ensemble) -> Result<Self> {
-        let (dims, parameters) = (&ensemble.dims, ensemble.parameters.len());
+        let pairs = Self::read(config, ensemble)?;
+        if pairs.space.is_some() && pairs.interpolate && ensemble.places.lattice().is_none() {
+            bail!(
+                "Variational Pairs in space need a lattice to interpolate on, the data are {}: choose \
+                 `--pairs parameters` or `none`, or x_noise_std with noise_interp_value: false, \
+                 which moves points and keeps their values",
+                ensemble.places
+            );
+        }
+        Ok(pairs)
+    }
+
+    fn read(config: &DatasetConfig, ensemble: &Ensemble) -> Result<Self> {
+        let (places, parameters) = (&ensemble.places, ensemble.parameters.len());
         let space = || {
             let (std, limit) = (&config.x_noise_std, &config.x_noise_threshold);
-            Noise::read("x_noise", std, limit, dims.len())
+            Noise::read("x_noise", std, limit, places.axes())
         };
         let conditions = || {
             let (std, limit) = (&config.cond_noise_std, &config.cond_noise_threshold);
@@ -70,8 +85,12 @@ impl Pairs {
         };
         let mut pairs = Self { interpolate: true, neighbors: config.neighbors, ..Self::NONE };
         if matches!(choice, PairsChoice::Space | PairsChoice::Both) {
-            // Up to half way to the next point.
-            let half: Vec<f64> = dims.iter().map(|&n| 1.0 / (n - 1) as f64).collect();
+            // Up to half way to the next point, if there is one to say.
+            let half = |n: &usize| 1.0 / (n - 1) as f64;
+            let half = match places {
+                Places::Lattice(dims) => dims.iter().map(half).collect(),
+                Places::Points(_) => vec![0.0; places.axes()],
+            };
             pairs.space = space()?.or_else(|| Some(Noise::within(half)));
         }
         if matches!(choice, PairsChoice::Parameters | PairsChoice::Both) {
@@ -149,12 +168,14 @@ impl Pairs {
         all
     }
 
-    /// Lattice points between which the target at `coords` (x first) is interpolated; `point`, where
+    /// Points between which the target at `coords` (x first) is interpolated; `point`, where
     /// it was before it moved.
-    pub(super) fn corners(&self, point: usize, coords: &[f64], dims: &[usize]) -> Corners {
-        match self.space.is_some() && self.interpolate {
-            true => Corners::around(coords, dims),
-            false => Corners::at(point),
+    pub(super) fn corners(&self, point: usize, coords: &[f64], places: &Places) -> Corners {
+        match places {
+            Places::Lattice(dims) if self.space.is_some() && self.interpolate => {
+                Corners::around(coords, dims)
+            }
+            _ => Corners::at(point),
         }
     }
 }
@@ -201,8 +222,9 @@ impl Noise {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::ensemble::testing::ensemble;
-    use crate::data::{BatchPlan, push_coordinates};
+    use crate::data::ensemble::testing::{change_fields, ensemble};
+    use crate::data::lattice::push_coordinates;
+    use crate::data::{BatchPlan, Points};
 
     fn plan(pairs: Pairs, shared_points: bool) -> BatchPlan {
         BatchPlan {
@@ -211,6 +233,7 @@ mod tests {
             points_per_batch: 200,
             shared_points,
             block: 1,
+            rotation: None,
             pairs,
             importance: Default::default(),
         }
@@ -225,18 +248,18 @@ mod tests {
         let mut ensemble = ensemble(4);
         // Multilinear, so that interpolation is exact; the product of all three tells axes apart.
         let value = |m: usize, [x, y, z]: [f64; 3]| m as f64 + x + 3.0 * y - 5.0 * z + x * y * z;
-        for (m, field) in ensemble.fields.iter_mut().enumerate() {
+        change_fields(&mut ensemble, |m, field| {
             for (index, values) in field.chunks_mut(2).enumerate() {
                 let mut place = Vec::new();
                 push_coordinates(&[2, 3, 5], index, &mut place);
                 values[0] = value(m, [place[0], place[1], place[2]]) as f32;
                 values[1] = -values[0];
             }
-        }
+        });
         for shared in [true, false] {
             let pairs = Pairs { space: noise(0.4, 0.6, 3), interpolate: true, ..Pairs::NONE };
-            let batch = plan(pairs, shared).batch(2, &ensemble);
-            let still = plan(Pairs::NONE, shared).batch(2, &ensemble);
+            let batch = plan(pairs, shared).batch(2, &ensemble).unwrap();
+            let still = plan(Pairs::NONE, shared).batch(2, &ensemble).unwrap();
             assert_eq!((&batch.points, &batch.conds), (&still.points, &still.conds));
             for (row, &member) in batch.members.iter().enumerate() {
                 for n in 0..200 {
@@ -264,7 +287,8 @@ mod tests {
         let pairs =
             Pairs { space: noise(0.1, 1.0, 3), parameters: noise(0.1, 1.0, 1), ..Pairs::NONE };
         let (moved, still) = (plan(pairs, true), plan(Pairs::NONE, true));
-        let (moved, still) = (moved.batch(7, &ensemble), still.batch(7, &ensemble));
+        let (moved, still) =
+            (moved.batch(7, &ensemble).unwrap(), still.batch(7, &ensemble).unwrap());
         assert_eq!(moved.targets, still.targets);
         assert!(moved.coords != still.coords && moved.conds != still.conds);
     }
@@ -281,7 +305,7 @@ mod tests {
             };
             let mut clipped = false;
             for step in 0..20 {
-                let batch = plan(pairs.clone(), false).batch(step, &ensemble);
+                let batch = plan(pairs.clone(), false).batch(step, &ensemble).unwrap();
                 for (row, &member) in batch.members.iter().enumerate() {
                     let (own, at) = (ensemble.members[member].normalized[0], batch.conds[row]);
                     assert!((own - at).abs() <= 0.3 + 1e-6 && (0.0..=1.0).contains(&at));
@@ -299,7 +323,7 @@ mod tests {
                     let (mut sum, mut weights) = (0.0, 0.0);
                     for (distance, m) in near {
                         let weight = 1.0 / (distance * distance);
-                        sum += weight * f64::from(ensemble.fields[m][point]);
+                        sum += weight * f64::from(ensemble.field(m).unwrap().at(point));
                         weights += weight;
                     }
                     let target = f64::from(batch.targets[row * 400]);
@@ -313,15 +337,40 @@ mod tests {
     #[test]
     fn the_held_out_member_is_never_mixed_in() {
         let mut ensemble = ensemble(7);
-        ensemble.fields[1].fill(f32::NAN);
+        change_fields(&mut ensemble, |m, field| {
+            if m == 1 {
+                field.fill(f32::NAN);
+            }
+        });
         let pairs = Pairs {
             parameters: noise(0.2, 0.3, 1),
             interpolate: true,
             neighbors: 50,
             ..Pairs::NONE
         };
-        let batch = plan(pairs, true).batch(0, &ensemble);
+        let batch = plan(pairs, true).batch(0, &ensemble).unwrap();
         assert!(batch.targets.iter().all(|target| target.is_finite()));
+    }
+
+    #[test]
+    fn scattered_points_have_no_values_between_them() {
+        let mut ensemble = ensemble(4);
+        ensemble.places = Places::Points(std::sync::Arc::new(Points::new(3, vec![0.5; 90])));
+        let choose = |pairs| DatasetConfig { pairs: Some(pairs), ..Default::default() };
+        for choice in [PairsChoice::Space, PairsChoice::Both] {
+            let error = Pairs::new(&choose(choice), &ensemble).unwrap_err().to_string();
+            let advice = ["need a lattice", "30 scattered points", "noise_interp_value: false"];
+            assert!(advice.iter().all(|text| error.contains(text)), "{error}");
+        }
+        // Between members there are.
+        let parameters = Pairs::new(&choose(PairsChoice::Parameters), &ensemble).unwrap();
+        assert!(parameters.parameters.is_some() && parameters.interpolate);
+        let moved = DatasetConfig { x_noise_std: Some(vec![0.1]), ..Default::default() };
+        let moved = Pairs::new(&moved, &ensemble).unwrap();
+        let batch = plan(moved, true).batch(0, &ensemble).unwrap();
+        assert!(batch.coords.iter().any(|&x| x != 0.5));
+        let point = batch.points[0] as usize * 2;
+        assert_eq!(batch.targets[0], ensemble.field(batch.members[0]).unwrap().at(point));
     }
 
     #[test]

@@ -2,38 +2,66 @@
 //!
 //! The shape comes from elsewhere; here it only decides how long the file must be.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use super::dtype;
+use super::dtype::{self, Dtype};
 use super::formats::Reading;
+use super::npy::Element;
+use super::samples::Field;
 
 /// Reads the values of a lattice of shape `dims` (`[D, H, W]` or `[H, W]`), which are of the type
 /// and byte order of `reading`.
 ///
 /// # Errors
 /// The file cannot be read, is empty or of another length, or holds values that are not finite.
-pub fn read(path: &Path, dims: &[usize], reading: &Reading) -> Result<Vec<f32>> {
+pub fn read(path: &Path, dims: &[usize], reading: &Reading) -> Result<Field> {
     let shown = path.display();
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {shown}"))?;
-    if bytes.is_empty() {
+    let cannot = || format!("cannot read {shown}");
+    let mut file = File::open(path).with_context(cannot)?;
+    let length = file.metadata().with_context(cannot)?.len();
+    if length == 0 {
         bail!("{shown} is empty");
     }
     let dtype = reading.dtype;
     let expected = dims.iter().try_fold(dtype.size(), |product, &n| product.checked_mul(n));
-    if expected != Some(bytes.len()) {
+    let Some(expected) = expected.filter(|&n| n as u64 == length) else {
         let needed = expected.map_or("more than memory holds".to_owned(), |n| n.to_string());
         bail!(
-            "{shown} has {} bytes, but the shape {dims:?} of {} needs {needed}; does --dims (or \
-             dims in the configuration or field.yaml) match the data, and dtype in field.yaml?",
-            bytes.len(),
+            "{shown} has {length} bytes, but the shape {dims:?} of {} needs {needed}; does --dims (or \
+             dims in the configuration or field.yaml, or the points in coords) match the data, and \
+             dtype in field.yaml?",
             dtype.name()
         );
+    };
+    let field = match dtype {
+        Dtype::U8 => Field::of_bytes(read_numbers(&mut file, expected, reading)?),
+        Dtype::U16 => Field::of_words(read_numbers(&mut file, expected, reading)?),
+        _ => {
+            let values = read_numbers(&mut file, expected, reading).with_context(cannot)?;
+            check_finite(path, &values)?;
+            Field::Floats(values)
+        }
+    };
+    Ok(field)
+}
+
+/// The numbers in `length` bytes, a piece at a time: files are large.
+fn read_numbers<T: Element>(file: &mut File, length: usize, reading: &Reading) -> Result<Vec<T>> {
+    const PIECE: usize = 1 << 20;
+    let mut numbers = Vec::with_capacity(length / reading.dtype.size());
+    let mut bytes = vec![0; PIECE.min(length)];
+    let mut left = length;
+    while left > 0 {
+        let piece = &mut bytes[..PIECE.min(left)];
+        file.read_exact(piece)?;
+        numbers.extend(dtype::decode::<T>(piece, reading.dtype, reading.order));
+        left -= piece.len();
     }
-    let values = dtype::decode(&bytes, dtype, reading.order);
-    check_finite(path, &values)?;
-    Ok(values)
+    Ok(numbers)
 }
 
 /// Refuses NaN and infinity: one such value would spoil the whole training.
@@ -60,7 +88,7 @@ mod tests {
         let path = folder.path().join("m.raw");
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         std::fs::write(&path, &bytes[..bytes.len() - cut])?;
-        read(&path, dims, &Reading::default())
+        Ok(read(&path, dims, &Reading::default())?.into_floats())
     }
 
     #[test]
@@ -75,7 +103,11 @@ mod tests {
         let bytes: Vec<u8> = [-300_i16, 7].iter().flat_map(|n| n.to_be_bytes()).collect();
         std::fs::write(&path, bytes).unwrap();
         let integers = Reading { dtype: Dtype::I16, order: ByteOrder::Big, ..Reading::default() };
-        assert_eq!(read(&path, &[2], &integers).unwrap(), [-300.0, 7.0]);
+        assert_eq!(read(&path, &[2], &integers).unwrap().into_floats(), [-300.0, 7.0]);
+        let samples = Reading { dtype: Dtype::U16, ..integers };
+        let field = read(&path, &[2], &samples).unwrap();
+        assert!(matches!(field, Field::Words(..)), "as small as in the file");
+        assert_eq!(field.into_floats(), [65236.0, 7.0]);
         let doubles = Reading { dtype: Dtype::F64, ..Reading::default() };
         let error = read(&path, &[2], &doubles).unwrap_err().to_string();
         assert!(error.contains("4 bytes") && error.contains("float64 needs 16"), "{error}");

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::ensemble::Listing;
 use super::formats::Format;
 use super::info::FieldInfo;
+use super::load::Listing;
 use super::member::{Member, Split};
 use super::{npy, pickle};
 use crate::config::DatasetConfig;
@@ -22,17 +22,22 @@ const SPLIT_KEYS: [&str; 2] = ["cond_idx", "cond_idx_unseen"];
 /// extension; all others in the folder are passed over.
 const HEADERLESS: [&str; 4] = ["raw", "bin", "dat", "f32"];
 
-/// Reads the table and the split, and finds each row's file.
+/// Reads the table and the split, and finds each row's file; that of `coordinates` is none.
 ///
 /// # Errors
 /// Anything missing, indices out of range or twice, parameters outside `[0, 1]`; named by file
 /// and row.
-pub(super) fn read(folder: &Path, config: &DatasetConfig, info: &FieldInfo) -> Result<Listing> {
+pub(super) fn read(
+    folder: &Path,
+    config: &DatasetConfig,
+    info: &FieldInfo,
+    coordinates: Option<&Path>,
+) -> Result<Listing> {
     let by_command = config.data.is_some();
     let table = find(folder, TABLE, config.cond_path.as_deref(), by_command)?;
     let split = find(folder, SPLIT, config.cond_split_path.as_deref(), by_command)
         .context("which members are for training, which are held out?")?;
-    let files = fields(&data_folder(folder)?)?;
+    let files = fields(&data_folder(folder, coordinates)?, coordinates)?;
     let rows = read_table(&table)?;
     let splits = read_split(&split, rows.len())?;
     let width = rows[0].len() - 1;
@@ -80,13 +85,13 @@ fn find(folder: &Path, name: &str, configured: Option<&Path>, by_command: bool) 
 }
 
 /// The folder itself if it has fields, else the only folder in it that has.
-fn data_folder(folder: &Path) -> Result<PathBuf> {
-    if !fields(folder)?.is_empty() {
+fn data_folder(folder: &Path, coordinates: Option<&Path>) -> Result<PathBuf> {
+    if !fields(folder, coordinates)?.is_empty() {
         return Ok(folder.to_path_buf());
     }
     let mut with_fields = Vec::new();
     for inner in list(folder, Path::is_dir)? {
-        if !fields(&inner)?.is_empty() {
+        if !fields(&inner, coordinates)?.is_empty() {
             with_fields.push(inner);
         }
     }
@@ -107,8 +112,10 @@ fn data_folder(folder: &Path) -> Result<PathBuf> {
 
 /// The files of fields in `folder`, in order. As members go by their place among them, pictures
 /// and exports beside raw or `.npy` files are passed over, and other mixtures are errors.
-fn fields(folder: &Path) -> Result<Vec<PathBuf>> {
-    let files = list(folder, is_field)?;
+fn fields(folder: &Path, coordinates: Option<&Path>) -> Result<Vec<PathBuf>> {
+    let other = coordinates.and_then(|path| path.canonicalize().ok());
+    let is_other = |path: &Path| other.is_some() && path.canonicalize().ok() == other;
+    let files = list(folder, |path| is_field(path) && !is_other(path))?;
     let plain = |path: &&PathBuf| matches!(Format::of(path), None | Some(Format::Npy));
     let chosen: Vec<PathBuf> = files.iter().filter(plain).cloned().collect();
     if !chosen.is_empty() {

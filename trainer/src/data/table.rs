@@ -9,8 +9,8 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use csv::{Reader, StringRecord};
 
-use super::ensemble::Listing;
 use super::info::FieldInfo;
+use super::load::Listing;
 use super::member::{Member, Split};
 
 const FILE: &str = "params.csv";

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::pictures::{Slice, diverging, encode, range_of, shade, short, viridis};
-use super::report::Report;
+use super::report::{Report, shown};
 use crate::data::{Ensemble, Split};
 
 /// Slices of a member that can be leafed through, at most.
@@ -252,11 +252,11 @@ impl Page<'_> {
             let member = &self.ensemble.members[member];
             let _ = write!(
                 html,
-                "\n<tr><td>{}<td>{}<td>{:.2}<td>{:.4}<td>{:.5}<td>{}",
+                "\n<tr><td>{}<td>{}<td>{:.2}<td>{}<td>{:.5}<td>{}",
                 escape(&member.name),
                 member.split.name(),
                 score.psnr(),
-                score.ssim,
+                shown(score.ssim),
                 score.relative_l2(),
                 short(score.max_error)
             );

@@ -1,13 +1,14 @@
 //! Quality of a predicted field: mean squared error, PSNR, SSIM, relative L2.
 
-/// How well one field was predicted. Values are min-max-normalised by the training data, except
+/// How well one field was predicted. Values are such that the range of the training data is 1, except
 /// for the relative L2 error, which is of physical values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Score {
     /// Mean squared error.
     pub mse: f64,
-    /// Structural similarity, data range 1; mean over components.
-    pub ssim: f64,
+    /// Structural similarity, data range 1; mean over components. None of scattered points, which
+    /// have no neighbours that a window could hold.
+    pub ssim: Option<f64>,
     /// Sum of squared differences of physical values.
     pub squared_error: f64,
     /// Sum of squares of the true physical values.
@@ -37,8 +38,8 @@ pub struct Summary {
     pub psnr: f64,
     /// Mean of the fields' PSNR.
     pub psnr_mean: f64,
-    /// Mean of the fields' SSIM.
-    pub ssim: f64,
+    /// Mean of the fields' SSIM, if they have one.
+    pub ssim: Option<f64>,
     /// Relative L2 error over all fields as one vector.
     pub rel_l2: f64,
     /// Largest difference of physical values in any field.
@@ -58,7 +59,7 @@ impl Summary {
             fields,
             psnr: psnr(mean(|s| s.mse)),
             psnr_mean: mean(Score::psnr),
-            ssim: mean(|s| s.ssim),
+            ssim: scores.iter().map(|s| s.ssim).sum::<Option<f64>>().map(|sum| sum / fields as f64),
             rel_l2: relative(sum(|s| s.squared_error), sum(|s| s.squared_norm)),
             max_error: scores.iter().map(|s| s.max_error).fold(0.0, larger),
         })
@@ -187,8 +188,13 @@ mod tests {
 
     #[test]
     fn summaries_tell_the_mean_of_errors_from_the_mean_of_psnr() {
-        let score =
-            |mse| Score { mse, ssim: 0.5, squared_error: mse, squared_norm: 1.0, max_error: mse };
+        let score = |mse| Score {
+            mse,
+            ssim: Some(0.5),
+            squared_error: mse,
+            squared_norm: 1.0,
+            max_error: mse,
+        };
         let summary = Summary::of(&[score(1e-2), score(1e-4)]).unwrap();
         assert!((summary.psnr - psnr(0.00505)).abs() < 1e-12);
         assert!((summary.psnr_mean - 30.0).abs() < 1e-9);

@@ -6,6 +6,7 @@ pub mod html;
 pub mod metrics;
 pub mod pictures;
 pub mod report;
+pub mod scatter;
 pub mod vti;
 
 use std::sync::Arc;
@@ -13,34 +14,50 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use drr::{Points, Runtime, Sampler, SamplerOptions, Units, ValuesMut};
 
-use crate::data::{Ensemble, lattice_points};
+use crate::data::Ensemble;
 use crate::progress::Progress;
 use metrics::{Score, larger, mean_squared_error, ssim};
 
-/// One member's prediction, normalised, `[D, H, W, out]`.
+/// Points that are asked at once.
+const PIECE: usize = 1 << 20;
+
+/// One member's prediction, normalised, `[places, out]`.
 pub fn predict(runtime: &Arc<Runtime>, ensemble: &Ensemble, member: usize) -> Result<Vec<f32>> {
     let member = &ensemble.members[member];
     let parameters: Vec<f64> = member.normalized.iter().map(|&p| f64::from(p)).collect();
     let options = SamplerOptions { units: Units::Normalized, ..Default::default() };
     let sampler = Sampler::new(runtime, &parameters, &options)?;
     let outputs = runtime.model().spec().outputs();
-    let points = lattice_points(&ensemble.dims);
-    let mut values = vec![0.0f32; points.len() / ensemble.dims.len() * outputs];
-    let points = Points::packed(&points, ensemble.dims.len())?;
-    sampler.query(&points, &mut ValuesMut::packed(&mut values, outputs)?)?;
+    let (places, mut points) = (&ensemble.places, Vec::new());
+    let mut values = vec![0.0f32; places.count() * outputs];
+    for (piece, values) in values.chunks_mut(PIECE * outputs).enumerate() {
+        points.clear();
+        let first = piece * PIECE;
+        let last = first + values.len() / outputs;
+        (first..last).for_each(|index| places.push(index, &mut points));
+        let points = Points::packed(&points, places.axes())?;
+        sampler.query(&points, &mut ValuesMut::packed(values, outputs)?)?;
+    }
     Ok(values)
 }
 
 /// Score of one member.
-pub fn score(ensemble: &Ensemble, member: usize, prediction: &[f32]) -> Score {
-    let truth = &ensemble.fields[member];
+///
+/// # Errors
+/// If its field cannot be read.
+pub fn score(ensemble: &Ensemble, member: usize, prediction: &[f32]) -> Result<Score> {
+    let field = ensemble.field(member)?;
+    let truth: &[f32] = &field.floats();
     let outputs = ensemble.values.len();
+    let normalization = &ensemble.normalization;
     let component = |values: &[f32], k: usize| -> Vec<f64> {
-        values.iter().skip(k).step_by(outputs).map(|&v| f64::from(v)).collect()
+        let values = values.iter().skip(k).step_by(outputs);
+        values.map(|&v| normalization.in_range(v.into())).collect()
     };
-    let similarity = (0..outputs)
-        .map(|k| ssim(&component(prediction, k), &component(truth, k), &ensemble.dims))
-        .sum::<f64>();
+    let similarity = ensemble.places.lattice().map(|dims| {
+        let of = |k| ssim(&component(prediction, k), &component(truth, k), dims);
+        (0..outputs).map(of).sum::<f64>() / outputs as f64
+    });
     let physical = |&v: &f32| ensemble.denormalize(v);
     let pairs = prediction.iter().map(physical).zip(truth.iter().map(physical));
     let (mut squared_error, mut squared_norm, mut max_error) = (0.0, 0.0, 0.0);
@@ -49,8 +66,8 @@ pub fn score(ensemble: &Ensemble, member: usize, prediction: &[f32]) -> Score {
         squared_error += (p - t) * (p - t);
         squared_norm += t * t;
     }
-    let mse = mean_squared_error(prediction, truth);
-    Score { mse, ssim: similarity / outputs as f64, squared_error, squared_norm, max_error }
+    let mse = mean_squared_error(prediction, truth) / normalization.span().powi(2);
+    Ok(Score { mse, ssim: similarity, squared_error, squared_norm, max_error })
 }
 
 /// Scores of `members`, in order.
@@ -71,7 +88,7 @@ pub fn evaluate(
             let prediction = predict(runtime, ensemble, member)
                 .with_context(|| format!("member {}", ensemble.members[member].name))?;
             progress.advance(1);
-            Ok(score(ensemble, member, &prediction))
+            score(ensemble, member, &prediction)
         })
         .collect()
 }
@@ -79,7 +96,7 @@ pub fn evaluate(
 fn check(runtime: &Runtime, ensemble: &Ensemble) -> Result<()> {
     let spec = runtime.model().spec();
     let model = (spec.axes.len(), spec.parameters.len(), spec.outputs());
-    let data = (ensemble.dims.len(), ensemble.parameters.len(), ensemble.values.len());
+    let data = (ensemble.places.axes(), ensemble.parameters.len(), ensemble.values.len());
     ensure!(
         model == data,
         "the model has (axes, parameters, values) {model:?}, the data have {data:?}"

@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use super::metrics::{Score, Summary};
-use crate::data::{Ensemble, Split};
+use crate::data::{Ensemble, Places, Split};
 use crate::files::write_atomically;
 
 /// Scores of members, by resolution and split.
@@ -18,8 +18,7 @@ pub struct Report {
 
 /// Scores at one resolution.
 struct Part {
-    /// Shape of the fields.
-    dims: Vec<usize>,
+    places: Places,
     rows: Vec<Row>,
 }
 
@@ -40,7 +39,7 @@ impl Report {
             Row { index, split: member.split, member: member.name.clone(), score }
         };
         let rows = members.iter().zip(scores).map(row).collect();
-        self.parts.push(Part { dims: ensemble.dims.clone(), rows });
+        self.parts.push(Part { places: ensemble.places.clone(), rows });
     }
 
     /// Scores at the highest resolution, with their members' indices.
@@ -50,7 +49,8 @@ impl Report {
     }
 
     /// `{"train": {"psnr", "psnr_mean", "ssim", "rel_l2", "max_error", "fields"}, "validation":
-    /// {...}, "test": {...}}`; null for a split without members. With `"full_resolution": {"train", "test"}` if training
+    /// {...}, "test": {...}}`; null for a split without members, and for the `ssim` of scattered
+    /// points. With `"full_resolution": {"train", "test"}` if training
     /// was at a reduced one.
     pub fn json(&self) -> Value {
         let mut parts = self.parts.iter().map(Part::json);
@@ -66,7 +66,7 @@ impl Report {
         let parts: Vec<_> = (self.parts.iter())
             .map(|part| match self.parts.len() {
                 1 => part.text(),
-                _ => format!("fields of {:?}\n{}", part.dims, part.text()),
+                _ => format!("fields of {}\n{}", part.places, part.text()),
             })
             .collect();
         parts.join("\n")
@@ -81,18 +81,25 @@ impl Report {
         let names = ["split", "member", "mse", "psnr", "ssim", "rel_l2", "max_error", "resolution"];
         csv.write_record(names)?;
         for part in &self.parts {
-            let sizes: Vec<_> = part.dims.iter().map(usize::to_string).collect();
+            let sizes: Vec<_> = part.places.shape().iter().map(usize::to_string).collect();
             for Row { split, member, score, .. } in &part.rows {
                 let s = score;
-                let numbers = [s.mse, s.psnr(), s.ssim, s.relative_l2(), s.max_error];
+                let (mse, psnr, l2) = (Some(s.mse), Some(s.psnr()), Some(s.relative_l2()));
+                let numbers = [mse, psnr, s.ssim, l2, Some(s.max_error)];
                 let mut record = vec![split.name().to_owned(), member.clone()];
-                record.extend(numbers.map(|number| number.to_string()));
+                let text = |number: Option<f64>| number.map_or(String::new(), |n| n.to_string());
+                record.extend(numbers.map(text));
                 record.push(sizes.join("x"));
                 csv.write_record(&record)?;
             }
         }
         write_atomically(path, &csv.into_inner()?)
     }
+}
+
+/// A similarity as tables show it.
+pub(super) fn shown(ssim: Option<f64>) -> String {
+    ssim.map_or("n/a".to_owned(), |ssim| format!("{ssim:.4}"))
 }
 
 impl Part {
@@ -124,9 +131,10 @@ impl Part {
             if let Some(s) = self.summary(split) {
                 let name = split.name();
                 let Summary { fields, psnr, psnr_mean, ssim, rel_l2, max_error } = s;
+                let ssim = shown(ssim);
                 let _ = writeln!(
                     text,
-                    "{name:10}  {fields:6}   {psnr:15.2} dB  {psnr_mean:6.2} dB  {ssim:6.4}  \
+                    "{name:10}  {fields:6}   {psnr:15.2} dB  {psnr_mean:6.2} dB  {ssim:>6}  \
                      {rel_l2:8.5}  {max_error:10.4}"
                 );
             }
@@ -136,8 +144,8 @@ impl Part {
         }
         for Row { member, score, .. } in self.rows.iter().filter(|row| row.split == Split::Test) {
             let (psnr, l2, most) = (score.psnr(), score.relative_l2(), score.max_error);
-            let ssim = score.ssim;
-            let _ = writeln!(text, "{member:24}  {psnr:5.2} dB  {ssim:6.4}  {l2:8.5}  {most:10.4}");
+            let ssim = shown(score.ssim);
+            let _ = writeln!(text, "{member:24}  {psnr:5.2} dB  {ssim:>6}  {l2:8.5}  {most:10.4}");
         }
         text
     }

@@ -18,7 +18,7 @@ pub struct Row {
     pub step: u64,
     /// Mean squared error since the last report.
     pub loss: f64,
-    /// The same as PSNR.
+    /// The same as PSNR, of the range of the training data.
     pub psnr: f64,
     /// Steps per second since the last report.
     #[serde(rename = "steps_per_s")]

@@ -24,10 +24,11 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use tch::{Device, Kind};
 
-use crate::config::{Config, Precision};
+use crate::config::{Config, DatasetConfig, Precision};
 use crate::data::{BatchPlan, Ensemble, Importance, LoadOptions};
 use crate::device;
 use crate::models::{Hdinr, Parameters};
+use crate::progress::Progress;
 use adam::Adam;
 use average::Average;
 use checkpoints::Checkpoint;
@@ -106,6 +107,8 @@ pub fn resume(folder: &Path, data: Option<PathBuf>, resources: &Resources) -> Re
     let mut config = run.config()?;
     config.dataset.data = data.or(config.dataset.data);
     resources.apply(&mut config);
+    // Where not all members are in memory, batches are others: what the run began with goes on.
+    config.dataset.cache_gib = config.dataset.cache_gib.or(Some(f64::INFINITY));
     let checkpoint = run.last_checkpoint()?;
     let task = prepare(&config)
         .with_context(|| format!("cannot use what {} names", run.path("config.yaml").display()))?;
@@ -137,12 +140,32 @@ impl Resources {
 
 fn prepare(config: &Config) -> Result<Task> {
     let model = config.model.of_ensemble()?;
-    let ensemble = Ensemble::load(&config.dataset, &LoadOptions::of(model))?;
+    let ensemble = load_ensemble(&config.dataset, &LoadOptions::of(model))?;
     ensemble.check_parameters(model.latent.cond_dim)?;
     let settings = Settings::new(config, &ensemble)?;
     let plan = settings.plan(Importance::load(&config.dataset, &ensemble)?);
     plan.check(&ensemble)?;
     Ok(Task { settings, ensemble, plan })
+}
+
+/// The ensemble, with its progress shown.
+///
+/// # Errors
+/// As [`Ensemble::load`]; [`Interrupted`] if the user wants to stop.
+///
+/// [`Interrupted`]: crate::progress::Interrupted
+pub fn load_ensemble(config: &DatasetConfig, options: &LoadOptions) -> Result<Ensemble> {
+    let mut progress = None;
+    let ensemble = Ensemble::load_watched(config, options, &mut |_, all| {
+        let progress =
+            progress.get_or_insert_with(|| Progress::new("reading", "fields", all as u64));
+        progress.advance(1);
+        progress.check_interrupt()
+    });
+    if let Some(progress) = &progress {
+        progress.finish();
+    }
+    ensemble
 }
 
 impl Learner {

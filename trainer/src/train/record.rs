@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::bake::Description;
 use crate::config::DatasetConfig;
-use crate::data::Ensemble;
+use crate::data::{Ensemble, Places};
 
 /// The data of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub struct DataRecord {
     pub description: Description,
     /// Shape of the fields.
     pub dims: Vec<usize>,
+    /// CRC-32 of the coordinates, of data at scattered points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<u32>,
     /// Training members, in the order from which batches are drawn.
     pub training: Vec<Member>,
 }
@@ -43,12 +46,22 @@ impl DataRecord {
             .collect();
         let folder = config.data.as_ref().or(config.data_dir.as_ref());
         let name = folder.and_then(|folder| folder.file_name()).unwrap_or_default();
-        let data = json!({
+        let mut data = json!({
             "name": name.to_string_lossy(), "training_members": training.len(),
-            "held_out_members": ensemble.test().count(), "dims": ensemble.dims,
+            "held_out_members": ensemble.test().count(), "dims": ensemble.places.shape(),
         });
+        if ensemble.normalization.describe().is_some() {
+            data["range"] = json!(ensemble.normalization.range);
+        }
+        let points = match &ensemble.places {
+            Places::Lattice(_) => None,
+            Places::Points(points) => {
+                data["places"] = json!("scattered points");
+                Some(points.checksum())
+            }
+        };
         description.provenance.insert("data".into(), data);
-        Ok(Self { description, dims: ensemble.dims.clone(), training })
+        Ok(Self { description, dims: ensemble.places.shape(), points, training })
     }
 
     /// Checks that `other` data are these: same scales, shape and training members. Held-out
@@ -64,6 +77,7 @@ impl DataRecord {
             other.dims,
             self.dims
         );
+        ensure!(self.points == other.points, "given other points: their coordinates differ");
         let pairs = self.training.iter().zip(&other.training);
         if let Some((own, given)) = pairs.into_iter().find(|(own, given)| own != given) {
             bail!(

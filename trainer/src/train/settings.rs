@@ -7,8 +7,10 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::schedule::Schedule;
-use crate::config::{Config, OptimConfig, Precision};
-use crate::data::{BatchPlan, Ensemble, Importance, Noise, Pairs};
+use crate::config::{
+    Activation, Config, DatasetConfig, ModelConfig, Normalize, OptimConfig, Precision,
+};
+use crate::data::{BatchPlan, Ensemble, Importance, Noise, Normalization, Pairs, Rotation};
 
 /// Members of a batch if nothing says otherwise.
 const BATCH_MEMBERS: usize = 8;
@@ -52,6 +54,8 @@ pub struct Settings {
     pub shared_points: bool,
     /// Points of a batch come in blocks of so many samples along each axis.
     pub block: usize,
+    /// Which members are seen at a time, where not all are in memory.
+    pub rotation: Option<Rotation>,
     /// Variational Pairs.
     pub pairs: Pairs,
     /// Seed of everything random.
@@ -64,6 +68,31 @@ pub struct Settings {
     pub checkpoint_steps: u64,
     /// What the user should know.
     pub notes: Vec<String>,
+    /// Keys of the data set that a run has to remember.
+    stored: Vec<(&'static str, f64)>,
+}
+
+/// Refuses a last activation whose values are never below 0 for data that are.
+fn check_reach(config: &Config) -> Result<()> {
+    let ModelConfig::Hdinr(model) = &config.model else { return Ok(()) };
+    match (config.dataset.normalize, model.out_act) {
+        (Normalize::Standard, Some(act @ (Activation::Sigmoid | Activation::ReLU))) => bail!(
+            "model.param.out_act: given {act:?}, whose values are never negative; data normalised by \
+             mean and standard deviation are: choose out_act=Identity, or dataset.param.normalize=minmax"
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// What decides which members are in memory, where not all are, and what took reading all of them.
+fn stored(dataset: &DatasetConfig, ensemble: &Ensemble) -> Vec<(&'static str, f64)> {
+    let Some(gib) = ensemble.cache_gib else { return Vec::new() };
+    let Normalization { min, max, range, .. } = ensemble.normalization;
+    let mut stored = vec![("cache_gib", gib), ("data_min", range.0), ("data_max", range.1)];
+    if dataset.normalize == Normalize::Standard && dataset.data_std.is_none() {
+        stored.extend([("data_mean", min), ("data_std", max - min)]);
+    }
+    stored
 }
 
 impl Settings {
@@ -71,6 +100,7 @@ impl Settings {
     /// If the configuration asks for something that training cannot do.
     pub fn new(config: &Config, ensemble: &Ensemble) -> Result<Self> {
         let (dataset, train) = (&config.dataset, &config.train);
+        check_reach(config)?;
         let mut notes = Vec::new();
         let available = ensemble.train().count();
         let asked = dataset.cond_batch.unwrap_or(BATCH_MEMBERS);
@@ -81,7 +111,7 @@ impl Settings {
         let batch_points = (dataset.batch_points)
             .or(dataset.spatial_log2batch.map(|log2| 1 << log2))
             .unwrap_or(BATCH_POINTS);
-        let points = ensemble.dims.iter().product();
+        let points = ensemble.points();
         let epochs = train.maxsteps.filter(|&epochs| epochs > 0);
         let per_epoch = dataset.steps_per_epoch(available, points);
         let steps = match (train.steps, epochs, per_epoch) {
@@ -96,6 +126,20 @@ impl Settings {
         }
         let report_steps = train.report_steps.map_or((steps / 200).clamp(1, 50), |n| n as u64);
         let checkpoint_steps = train.checkpoint_steps.map_or(500, |n| n as u64);
+        let rotation = ensemble.fields.window().map(|window| {
+            let values = available as f64 * points as f64;
+            let drawn = batch_members as f64 * batch_points as f64;
+            Rotation::new(window, available, values, drawn, steps)
+        });
+        if let Some(rotation) = rotation
+            && rotation.seen(steps) < available as u64
+        {
+            notes.push(format!(
+                "in {steps} steps training sees {} of {available} members: more steps, or more memory \
+                 (--cache GIB), would show it all of them",
+                rotation.seen(steps)
+            ));
+        }
         Ok(Self {
             steps,
             optim: config.optim.clone(),
@@ -114,6 +158,8 @@ impl Settings {
             batch_points,
             shared_points: dataset.shared_points,
             block: dataset.block.unwrap_or(BLOCK),
+            rotation,
+            stored: stored(dataset, ensemble),
             pairs: Pairs::new(dataset, ensemble)?,
             seed: train.seed as u64,
             device: train.device.clone(),
@@ -131,6 +177,7 @@ impl Settings {
             points_per_batch: self.batch_points,
             shared_points: self.shared_points,
             block: self.block,
+            rotation: self.rotation,
             pairs: self.pairs.clone(),
             importance: Arc::new(importance),
         }
@@ -182,6 +229,9 @@ impl Settings {
         put("dataset.param", "cond_noise_idw_knn", json!(self.pairs.neighbors));
         put("dataset.param", "noise_interp_value", json!(self.pairs.interpolate));
         put("dataset.param", "validation", json!(self.validation));
+        for (key, number) in &self.stored {
+            put("dataset.param", key, json!(number));
+        }
         put("train", "steps", json!(self.steps));
         put("train", "accumulate", json!(self.accumulate));
         put("train", "precision", json!(self.precision.name()));

@@ -65,7 +65,7 @@ impl Trainer {
         progress.start_at(self.learner.step);
         let mut interval = Interval::new(self.learner.step);
         while self.learner.step < steps && !self.is_exhausted() {
-            let loss = self.one_step();
+            let loss = self.one_step()?;
             let step = self.learner.step;
             interval.add(&loss);
             progress.advance(1);
@@ -112,16 +112,19 @@ impl Trainer {
             count => format!(", {count} for validation"),
         };
         self.say(&format!(
-            "data: {} training and {} held-out members of {:?}{aside}, {} parameters, values {:.4} \
+            "data: {} training and {} held-out members of {}{aside}, {} parameters, values {:.4} \
              to {:.4}{}",
             e.train().count(),
             e.test().count(),
-            e.dims,
+            e.places,
             e.parameters.len(),
-            e.normalization.min,
-            e.normalization.max,
+            e.normalization.range.0,
+            e.normalization.range.1,
             if e.normalization.log { " (logarithm)" } else { "" }
         ))?;
+        if let Some(line) = e.normalization.describe() {
+            self.say(&line)?;
+        }
         for line in s.pairs.describe().into_iter().chain(plan.importance.describe()) {
             self.say(&line)?;
         }
@@ -173,23 +176,23 @@ impl Trainer {
     }
 
     /// One optimiser step; the loss stays on the device so that a GPU is not waited for.
-    fn one_step(&mut self) -> Tensor {
+    fn one_step(&mut self) -> Result<Tensor> {
         let parts = self.task.settings.accumulate;
         let step = self.learner.step;
         self.learner.adam.zero_grad();
         let mut total = Tensor::zeros([], (Kind::Float, self.device));
         for part in 0..parts {
-            let batch = self.task.plan.batch(step * parts + part, &self.task.ensemble);
+            let batch = self.task.plan.batch(step * parts + part, &self.task.ensemble)?;
             total += self.backward(&batch, 1.0 / parts as f64);
         }
         self.learner.apply(|lr| self.task.settings.schedule.rate(step, lr));
-        total
+        Ok(total)
     }
 
     /// Adds the gradients of `share` times a batch's loss to those of the weights; returns that loss.
     fn backward(&self, batch: &Batch, share: f64) -> Tensor {
         let Task { ensemble, plan, .. } = &self.task;
-        let dims = ensemble.dims.len() as i64;
+        let dims = ensemble.places.axes() as i64;
         let members = batch.members.len() as i64;
         let tensor = |values: &[f32], shape: &[i64]| {
             Tensor::from_slice(values).view(shape).to_device(self.device)
@@ -284,7 +287,7 @@ impl Trainer {
         let row = Row {
             step,
             loss,
-            psnr: psnr(loss),
+            psnr: psnr(loss / ensemble.normalization.span().powi(2)),
             rate,
             points_per_s: rate * points,
             seconds: self.seconds(),
@@ -305,8 +308,8 @@ impl Trainer {
 
     fn batch_members(&self) -> String {
         let Task { settings, ensemble, plan } = &self.task;
-        let batch = plan.batch(self.learner.step * settings.accumulate - 1, ensemble);
-        let names = batch.members.iter().map(|&m| ensemble.members[m].name.as_str());
+        let members = plan.members(self.learner.step * settings.accumulate - 1, ensemble);
+        let names = members.iter().map(|&m| ensemble.members[m].name.as_str());
         names.collect::<Vec<_>>().join(", ")
     }
 }

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::data::{Draws, Ensemble, push_coordinates};
+use crate::data::{Draws, Ensemble};
 use crate::eval::metrics::psnr;
 use crate::models::Hdinr;
 
@@ -27,6 +27,8 @@ pub struct Validation {
     pub course: Course,
     chunks: Vec<Chunk>,
     conditions: Tensor,
+    /// Range of the training data, in normalised values.
+    span: f64,
 }
 
 /// The best model so far.
@@ -73,7 +75,9 @@ impl Validation {
             true => (0..all).collect(),
             false => (0..POINTS).map(|_| draws.below(all as u64) as usize).collect(),
         };
-        let chunks = points.chunks(CHUNK).map(|points| Chunk::new(ensemble, &members, points));
+        let chunks = points
+            .chunks(CHUNK)
+            .map(|points| Ok(Chunk::new(ensemble, &members, points)?.to_device(device)));
         let conditions: Vec<f32> =
             members.iter().flat_map(|&m| ensemble.members[m].normalized.clone()).collect();
         let conditions = Tensor::from_slice(&conditions).view([members.len() as i64, -1]);
@@ -81,7 +85,8 @@ impl Validation {
             every,
             patience,
             course: Course::default(),
-            chunks: chunks.map(|chunk| chunk.to_device(device)).collect(),
+            chunks: chunks.collect::<Result<_>>()?,
+            span: ensemble.normalization.span(),
             conditions: conditions.to_device(device),
         }))
     }
@@ -106,7 +111,8 @@ impl Validation {
             }
         });
         let errors = Vec::<f64>::try_from(&(errors / points)).unwrap_or_default();
-        errors.iter().map(|&error| psnr(error)).sum::<f64>() / errors.len() as f64
+        errors.iter().map(|&error| psnr(error / self.span.powi(2))).sum::<f64>()
+            / errors.len() as f64
     }
 }
 
@@ -124,20 +130,22 @@ impl Course {
 }
 
 impl Chunk {
-    fn new(ensemble: &Ensemble, members: &[usize], points: &[usize]) -> Self {
-        let (dims, width) = (&ensemble.dims, ensemble.values.len());
+    fn new(ensemble: &Ensemble, members: &[usize], points: &[usize]) -> Result<Self> {
+        let (places, width) = (&ensemble.places, ensemble.values.len());
         let mut coords = Vec::new();
-        points.iter().for_each(|&point| push_coordinates(dims, point, &mut coords));
-        let values = members.iter().flat_map(|&member| {
-            let field = &ensemble.fields[member];
-            points.iter().flat_map(move |&point| &field[point * width..(point + 1) * width])
-        });
-        let targets: Vec<f32> = values.copied().collect();
-        let (count, width) = (points.len() as i64, width as i64);
-        Self {
-            points: Tensor::from_slice(&coords).view([count, dims.len() as i64]),
-            targets: Tensor::from_slice(&targets).view([members.len() as i64, count, width]),
+        points.iter().for_each(|&point| places.push(point, &mut coords));
+        let mut targets = Vec::with_capacity(members.len() * points.len() * width);
+        for &member in members {
+            let field = ensemble.fields.get(member)?;
+            for &point in points {
+                targets.extend((point * width..(point + 1) * width).map(|i| field.at(i)));
+            }
         }
+        let (count, width) = (points.len() as i64, width as i64);
+        Ok(Self {
+            points: Tensor::from_slice(&coords).view([count, places.axes() as i64]),
+            targets: Tensor::from_slice(&targets).view([members.len() as i64, count, width]),
+        })
     }
 
     fn to_device(&self, device: Device) -> Self {

@@ -101,8 +101,9 @@ impl Scratch {
     /// Arguments that train `model.yaml` on `ens` into `run`; later ones go before earlier ones.
     pub fn training(&self, run: &str, more: &[&str]) -> Vec<String> {
         let (config, data, out) = (self.path("model.yaml"), self.path("ens"), self.path(run));
-        let mut arguments = vec!["train", "--config", &config, "--data", &data, "--out", &out];
+        let mut arguments = vec!["train", "--config", &config, "--out", &out];
         let defaults = [
+            ("--data", data.as_str()),
             ("--steps", "3"),
             ("--lr", "0.02"),
             ("--batch-members", "4"),

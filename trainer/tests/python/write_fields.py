@@ -260,7 +260,40 @@ def pictures():
 
 
 
+def scattered_points():
+    """Points on a small patch of a large sphere: single precision would lose where they are."""
+    radius = np.linspace(6.37e6, 6.37e6 + 40, 4)
+    longitude = np.linspace(30, 30.0005, 5)
+    latitude = np.linspace(-10, -9.9995, 3)
+    sphere = np.stack(np.meshgrid(radius, longitude, latitude, indexing="ij"), axis=-1)
+    r, lon, lat = sphere[..., 0], np.deg2rad(sphere[..., 1]), np.deg2rad(sphere[..., 2])
+    places = np.stack(
+        [r * np.cos(lat) * np.cos(lon), r * np.cos(lat) * np.sin(lon), r * np.sin(lat)], axis=-1
+    )
+    rows = places.reshape(-1, 3)
+    low, high = rows.min(axis=0), rows.max(axis=0)
+    (2 * (rows - low) / (high - low) - 1).astype("<f4").tofile(FOLDER / "points_expected.f32")
+    np.save(FOLDER / "points.npy", np.asfortranarray(rows))
+    np.save(FOLDER / "points_shaped.npy", places.astype(">f8"))
+    np.savez_compressed(FOLDER / "points.npz", places=rows, other=np.arange(3))
+    with netCDF4.Dataset(FOLDER / "points.nc", "w") as file:
+        file.createDimension("cell", len(rows))
+        file.createDimension("axis", 3)
+        file.createVariable("places", "f8", ("cell", "axis"), zlib=True)[:] = rows
+        file.createVariable("area", "f8", ("cell",))[:] = 1
+    for name, values in [("points.h5", places), ("points_sphere.h5", sphere)]:
+        with h5py.File(FOLDER / name, "w") as file:
+            file.create_dataset("mesh/places", data=values, compression="gzip")
+    for name, first in [("points_a.nc", 0), ("points_b.nc", 10)]:
+        with netCDF4.Dataset(FOLDER / name, "w") as file:
+            file.createDimension("cell", len(rows))
+            file.createDimension("part", 2)
+            wind = first + np.arange(2 * len(rows)).reshape(-1, 2)
+            file.createVariable("wind", "f4", ("cell", "part"))[:] = wind
+
+
 numpy_files()
+scattered_points()
 vtk_files()
 netcdf_files()
 hdf5_files()

@@ -15,6 +15,7 @@ use crate::bake::{Baked, Description, Judge, Source, Trained};
 use crate::config::{self, Config, DatasetConfig};
 use crate::data::{Ensemble, LoadOptions};
 use crate::progress::say;
+use crate::train::load_ensemble;
 use crate::train::run::Run;
 
 /// Where a model comes from.
@@ -101,7 +102,7 @@ impl Origin {
             }
             (Self::File(_) | Self::Checkpoint { .. }, None) => return Ok(None),
         };
-        Ok(Some(Judge::new(&ensemble)))
+        Ok(Some(Judge::new(&ensemble)?))
     }
 }
 
@@ -123,7 +124,7 @@ fn of_run(run: &Run, config: &Config) -> Result<Ensemble> {
 }
 
 fn load(config: &Config) -> Result<Ensemble> {
-    Ensemble::load(&config.dataset, &LoadOptions::of(config.model.of_ensemble()?))
+    load_ensemble(&config.dataset, &LoadOptions::of(config.model.of_ensemble()?))
 }
 
 /// The data in `folder`, which must have the scales of a baked file.
@@ -137,7 +138,14 @@ fn of_file(spec: &Spec, folder: &Path) -> Result<Ensemble> {
         ..DatasetConfig::default()
     };
     let options = LoadOptions { model_dims: spec.axes.len(), components: spec.values.len() };
-    let ensemble = Ensemble::load(&config, &options)?;
+    let mut ensemble = load_ensemble(&config, &options)?;
+    // Of values normalised by mean and deviation, whose range is not that of the scale.
+    if let Some(Value::Array(range)) = spec.provenance.get("data").map(|data| &data["range"])
+        && let [Some(low), Some(high)] = [0, 1].map(|n| range.get(n).and_then(Value::as_f64))
+        && low < high
+    {
+        ensemble.normalization.range = (low, high);
+    }
     let own = Description {
         axes: spec.axes.clone(),
         parameters: spec.parameters.clone(),

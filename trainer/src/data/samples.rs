@@ -1,0 +1,116 @@
+//! The values of one member, as small as they were in its file: samples of 8 and 16 bits stay what
+//! they are, with a table of what each of them means.
+
+/// The values of one member, `[places, values]`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Field {
+    /// Numbers.
+    Floats(Vec<f32>),
+    /// Samples of 8 bits, and the number that each stands for.
+    Bytes(Vec<u8>, Box<[f32]>),
+    /// Samples of 16 bits, and the number that each stands for.
+    Words(Vec<u16>, Box<[f32]>),
+}
+
+impl Field {
+    /// Of samples that stand for themselves.
+    pub(super) fn of_bytes(samples: Vec<u8>) -> Self {
+        Self::Bytes(samples, (0..=u8::MAX).map(f32::from).collect())
+    }
+
+    /// Of samples that stand for themselves.
+    pub(super) fn of_words(samples: Vec<u16>) -> Self {
+        Self::Words(samples, (0..=u16::MAX).map(f32::from).collect())
+    }
+
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Floats(values) => values.len(),
+            Self::Bytes(samples, _) => samples.len(),
+            Self::Words(samples, _) => samples.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One value.
+    #[inline]
+    pub fn at(&self, index: usize) -> f32 {
+        match self {
+            Self::Floats(values) => values[index],
+            Self::Bytes(samples, table) => table[usize::from(samples[index])],
+            Self::Words(samples, table) => table[usize::from(samples[index])],
+        }
+    }
+
+    /// All values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = f32> + Clone + '_ {
+        (0..self.len()).map(|index| self.at(index))
+    }
+
+    /// Calls `see` with all values and how often there is each: one by one, or, of samples, with
+    /// each sample that occurs.
+    pub(super) fn each(&self, mut see: impl FnMut(f32, f64)) {
+        let mut counted = |samples: &mut dyn Iterator<Item = usize>, table: &[f32]| {
+            let mut counts = vec![0u64; table.len()];
+            samples.for_each(|sample| counts[sample] += 1);
+            let occurring = table.iter().zip(counts).filter(|(_, count)| *count > 0);
+            occurring.for_each(|(&value, count)| see(value, count as f64));
+        };
+        match self {
+            Self::Floats(values) => values.iter().for_each(|&value| see(value, 1.0)),
+            Self::Bytes(samples, table) => counted(&mut samples.iter().map(|&s| s.into()), table),
+            Self::Words(samples, table) => counted(&mut samples.iter().map(|&s| s.into()), table),
+        }
+    }
+
+    /// What `change` makes of each value.
+    pub(super) fn map(mut self, change: impl Fn(f32) -> f32) -> Self {
+        let values = match &mut self {
+            Self::Floats(values) => values.as_mut_slice(),
+            Self::Bytes(_, table) | Self::Words(_, table) => table,
+        };
+        values.iter_mut().for_each(|value| *value = change(*value));
+        self
+    }
+
+    /// As numbers.
+    pub fn into_floats(self) -> Vec<f32> {
+        match self {
+            Self::Floats(values) => values,
+            samples => samples.iter().collect(),
+        }
+    }
+
+    /// As numbers, where they are not already.
+    pub fn floats(&self) -> std::borrow::Cow<'_, [f32]> {
+        match self {
+            Self::Floats(values) => values.into(),
+            samples => samples.iter().collect::<Vec<_>>().into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_are_the_numbers_that_they_stand_for() {
+        let floats = Field::Floats(vec![3.0, 200.0, 3.0]);
+        for field in [Field::of_bytes(vec![3, 200, 3]), Field::of_words(vec![3, 200, 3])] {
+            let halves = field.map(|value| value / 2.0);
+            assert_eq!((halves.len(), halves.is_empty(), halves.at(1)), (3, false, 100.0));
+            assert_eq!(halves.iter().collect::<Vec<_>>(), [1.5, 100.0, 1.5]);
+            let mut seen = Vec::new();
+            halves.each(|value, count| seen.push((value, count)));
+            assert_eq!(seen, [(1.5, 2.0), (100.0, 1.0)]);
+            assert_eq!(halves.floats(), floats.clone().map(|value| value / 2.0).floats());
+            assert_eq!(halves.into_floats(), [1.5, 100.0, 1.5]);
+        }
+    }
+}

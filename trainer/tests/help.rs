@@ -4,8 +4,8 @@ mod common;
 
 use common::{drr_train, drr_train_ok};
 
-const VERBS: [&str; 8] =
-    ["train", "eval", "bake", "query", "info", "validate", "flops", "importance"];
+const VERBS: [&str; 9] =
+    ["train", "eval", "bake", "query", "info", "validate", "flops", "importance", "jobs"];
 
 #[test]
 fn the_overview_names_every_verb_and_status() {

@@ -5,6 +5,7 @@ mod common;
 use common::ensemble::{HELD_OUT, MEMBERS, TinyEnsemble};
 use common::scratch::{Scratch, is_png};
 use common::{drr_train, drr_train_fails, drr_train_ok};
+use drr_train::data::formats::Format;
 use drr_train::data::npy;
 use serde_json::Value;
 
@@ -86,6 +87,40 @@ fn the_summary_is_what_the_answers_of_the_baked_file_give() {
     check(&quality, &of(true), "test");
 }
 
+const HEADER: &str = "split,member,mse,psnr,ssim,rel_l2,max_error,spectrum_db,resolution";
+
+#[test]
+fn volumes_hold_truth_prediction_and_difference() {
+    let (scratch, ensemble) = (Scratch::baked(50), TinyEnsemble::default());
+    let run = scratch.path("run");
+    let table = drr_train_ok(&["eval", &run, "--volumes", "1", "--pictures", "0"]);
+    let name = format!("run/eval/volume-m{}.vti", HELD_OUT[0]);
+    assert!(table.contains(&scratch.path(&name)), "{table}");
+    assert!(!scratch.has(&format!("run/eval/volume-m{}.vti", HELD_OUT[1])));
+    let path = scratch.place(&name);
+    let read = |variable: &str| {
+        let format = Format::of(&path).expect("a format");
+        format.read(&path, Some(variable)).expect("an array")
+    };
+    let value = &drr_train_ok(&["info", &scratch.path("model.drr"), "--json"]);
+    let value: Value = serde_json::from_str(value).expect("JSON");
+    let value = value["values"][0]["name"].as_str().expect("a name").to_owned();
+    let truth = read(&value);
+    assert_eq!(truth.shape, [5, 6, 7]);
+    let expected = ensemble.field(HELD_OUT[0]);
+    let near = |a: f32, b: f32| (a - b).abs() < 1e-4 * (1.0 + b.abs());
+    assert!(truth.data.iter().zip(&expected).all(|(&a, &b)| near(a, b)), "{:?}", truth.data);
+    let (predicted, error) = (read(&format!("{value}_predicted")), read(&format!("{value}_error")));
+    let largest = error.data.iter().fold(0.0f32, |most, e| most.max(e.abs()));
+    for ((p, t), e) in predicted.data.iter().zip(&truth.data).zip(&error.data) {
+        assert!(near(p - t, *e), "{p} - {t} is not {e}");
+    }
+    let csv = scratch.text("run/eval/members.csv");
+    let record = csv.lines().find(|line| line.contains(&format!(",m{},", HELD_OUT[0])));
+    let most: f32 = record.and_then(|r| r.split(',').nth(6)).expect("a cell").parse().expect("one");
+    assert!(near(largest, most), "{largest}, the table says {most}");
+}
+
 #[test]
 fn the_table_says_the_same_as_json_and_files_hold_every_member() {
     let scratch = Scratch::baked(50);
@@ -102,12 +137,13 @@ fn the_table_says_the_same_as_json_and_files_hold_every_member() {
             (format!("{:.4}", number("ssim")), "ssim"),
             (format!("{:.5}", number("rel_l2")), "rel_l2"),
             (format!("{:.4}", number("max_error")), "max_error"),
+            (format!("{:.2} dB", number("spectrum_db")), "spectrum_db"),
         ] {
             assert!(row.contains(&text), "{split} {what}: no {text} in {row}");
         }
     }
     let mut lines = csv.lines();
-    assert_eq!(lines.next(), Some("split,member,mse,psnr,ssim,rel_l2,max_error,resolution"));
+    assert_eq!(lines.next(), Some(HEADER));
     let mut members: Vec<_> = lines.map(|line| line.split(',').nth(1).expect("a name")).collect();
     members.sort_unstable();
     assert_eq!(members, ["m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7"]);

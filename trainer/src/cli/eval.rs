@@ -1,11 +1,11 @@
 //! `drr-train eval`
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
-use drr::{OpenOptions, Runtime};
+use anyhow::{Context, Result, bail, ensure};
+use drr::{Lattice, OpenOptions, Runtime};
 use serde_json::json;
 
 use super::print;
@@ -14,7 +14,7 @@ use crate::eval::html::{Page, View};
 use crate::eval::pictures::{Slice, comparison};
 use crate::eval::report::Report;
 use crate::eval::scatter::Raster;
-use crate::eval::{evaluate, predict};
+use crate::eval::{evaluate, predict, vti};
 use crate::files::write_atomically;
 use crate::progress::{Progress, say};
 use crate::train::load_ensemble;
@@ -24,7 +24,8 @@ use crate::train::run::Run;
 ///
 /// The last checkpoint is baked and asked through the runtime, as users will. PSNR and SSIM are of
 /// the range of the training data (however values are normalised), the relative L2 error and the largest error of
-/// physical values. A run on reduced fields (dim_scale_factor) is judged on them and on the full
+/// physical values; the spectrum error says how far, in dB, the power of each scale is from the
+/// truth's. A run on reduced fields (dim_scale_factor) is judged on them and on the full
 /// ones. Values at scattered points have no SSIM, and pictures that show them along the last axis.
 /// Held-out members with parameters beyond those of training are named.
 /// Writes tables, pictures and report.html, which has all of them, to RUN/eval.
@@ -42,12 +43,17 @@ pub struct Arguments {
     /// Held-out members to draw
     #[arg(long, value_name = "N", default_value_t = 2)]
     pictures: usize,
+    /// Held-out members to write as volumes for ParaView (.vti): truth, prediction and difference in
+    /// physical values
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    volumes: usize,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   drr-train eval run
   drr-train eval run --json > quality.json
+  drr-train eval run --volumes 3              # for ParaView
   drr-train eval run --data /new/place/ensemble --pictures 0";
 
 /// # Errors
@@ -106,6 +112,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         views.push(View::new(name, &truth, &prediction, scale)?);
         written.push(path);
     }
+    written.extend(write_volumes(&runtime, &ensemble, arguments.volumes, &folder)?);
     let page = Page {
         run: arguments.run.canonicalize()?.file_name().unwrap_or_default().to_string_lossy().into(),
         steps: checkpoint.steps,
@@ -122,6 +129,48 @@ pub fn run(arguments: Arguments) -> Result<()> {
     }
     print(report.text())?;
     written.iter().try_for_each(|path| print(format_args!("written: {}", path.display())))
+}
+
+/// Writes truth, prediction and difference of the first `count` held-out members.
+fn write_volumes(
+    runtime: &Arc<Runtime>,
+    ensemble: &Ensemble,
+    count: usize,
+    folder: &Path,
+) -> Result<Vec<PathBuf>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let Some(dims) = ensemble.places.lattice() else {
+        bail!("--volumes: values at scattered points are no volume");
+    };
+    let mut lattice = Lattice { origin: [0.0; 3], spacing: [0.0; 3], dims: [1; 3] };
+    for (k, (axis, &size)) in ensemble.axes.iter().zip(dims.iter().rev()).enumerate() {
+        lattice.dims[k] = size;
+        lattice.origin[k] = axis.min;
+        lattice.spacing[k] = (axis.max - axis.min) / (size - 1) as f64;
+    }
+    let outputs = ensemble.values.len();
+    let names: Vec<String> = (ensemble.values.iter())
+        .flat_map(|v| ["", "_predicted", "_error"].map(|what| format!("{}{what}", v.name)))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let write = |member: usize| {
+        let field = ensemble.field(member)?;
+        let truth = field.floats();
+        let prediction = predict(runtime, ensemble, member)?;
+        let physical = |values: &[f32], at: usize| ensemble.denormalize(values[at]);
+        let three = |at: usize| {
+            let (t, p) = (physical(&truth, at), physical(&prediction, at));
+            [t as f32, p as f32, (p - t) as f32]
+        };
+        let values: Vec<f32> =
+            (0..lattice.dims.iter().product::<usize>() * outputs).flat_map(three).collect();
+        let path = folder.join(format!("volume-{}.vti", ensemble.members[member].name));
+        vti::write(&path, &lattice, &names, &values)?;
+        Ok(path)
+    };
+    ensemble.test().take(count).map(write).collect()
 }
 
 /// What fields are drawn on.

@@ -6,6 +6,7 @@ mod eval;
 mod flops;
 mod importance;
 mod info;
+mod jobs;
 mod query;
 mod query_place;
 mod train;
@@ -54,6 +55,7 @@ enum Verb {
     Validate(info::ValidateArguments),
     Flops(flops::Arguments),
     Importance(importance::Arguments),
+    Jobs(jobs::Arguments),
 }
 
 /// The program.
@@ -70,6 +72,7 @@ pub fn main() -> ExitCode {
             Verb::Validate(arguments) => info::validate(arguments),
             Verb::Flops(arguments) => flops::run(arguments),
             Verb::Importance(arguments) => importance::run(arguments),
+            Verb::Jobs(arguments) => jobs::run(arguments),
         }
     };
     match libtorch::catch(run) {

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::pictures::{Slice, diverging, encode, range_of, shade, short, viridis};
-use super::report::{Report, shown};
+use super::report::{Report, decibels, shown};
 use crate::data::{Ensemble, Split};
 
 /// Slices of a member that can be leafed through, at most.
@@ -243,7 +243,7 @@ impl Page<'_> {
     fn write_members(&self, html: &mut String) {
         html.push_str(
             "<h2>Members</h2>\n<table><tr><th>member<th>split<th>PSNR [dB]<th>SSIM<th>relative L2\
-             <th>max. error",
+             <th>max. error<th>spectrum",
         );
         for parameter in &self.ensemble.parameters {
             let _ = write!(html, "<th>{}", escape(&parameter.name));
@@ -252,13 +252,14 @@ impl Page<'_> {
             let member = &self.ensemble.members[member];
             let _ = write!(
                 html,
-                "\n<tr><td>{}<td>{}<td>{:.2}<td>{}<td>{:.5}<td>{}",
+                "\n<tr><td>{}<td>{}<td>{:.2}<td>{}<td>{:.5}<td>{}<td>{}",
                 escape(&member.name),
                 member.split.name(),
                 score.psnr(),
                 shown(score.ssim),
                 score.relative_l2(),
-                short(score.max_error)
+                short(score.max_error),
+                decibels(score.spectrum)
             );
             for value in &member.parameters {
                 let _ = write!(html, "<td>{value}");

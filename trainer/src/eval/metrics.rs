@@ -9,6 +9,9 @@ pub struct Score {
     /// Structural similarity, data range 1; mean over components. None of scattered points, which
     /// have no neighbours that a window could hold.
     pub ssim: Option<f64>,
+    /// How far the power of each scale is from that of the truth, in dB, mean over scales and
+    /// components; none of scattered points.
+    pub spectrum: Option<f64>,
     /// Sum of squared differences of physical values.
     pub squared_error: f64,
     /// Sum of squares of the true physical values.
@@ -40,6 +43,8 @@ pub struct Summary {
     pub psnr_mean: f64,
     /// Mean of the fields' SSIM, if they have one.
     pub ssim: Option<f64>,
+    /// Mean of the fields' spectrum errors in dB, if they have one.
+    pub spectrum: Option<f64>,
     /// Relative L2 error over all fields as one vector.
     pub rel_l2: f64,
     /// Largest difference of physical values in any field.
@@ -55,11 +60,15 @@ impl Summary {
         }
         let mean = |f: fn(&Score) -> f64| scores.iter().map(f).sum::<f64>() / fields as f64;
         let sum = |f: fn(&Score) -> f64| scores.iter().map(f).sum::<f64>();
+        let optional = |f: fn(&Score) -> Option<f64>| {
+            scores.iter().map(f).sum::<Option<f64>>().map(|sum| sum / fields as f64)
+        };
         Some(Self {
             fields,
             psnr: psnr(mean(|s| s.mse)),
             psnr_mean: mean(Score::psnr),
-            ssim: scores.iter().map(|s| s.ssim).sum::<Option<f64>>().map(|sum| sum / fields as f64),
+            ssim: optional(|s| s.ssim),
+            spectrum: optional(|s| s.spectrum),
             rel_l2: relative(sum(|s| s.squared_error), sum(|s| s.squared_norm)),
             max_error: scores.iter().map(|s| s.max_error).fold(0.0, larger),
         })
@@ -191,6 +200,7 @@ mod tests {
         let score = |mse| Score {
             mse,
             ssim: Some(0.5),
+            spectrum: Some(0.25),
             squared_error: mse,
             squared_norm: 1.0,
             max_error: mse,

@@ -7,6 +7,7 @@ pub mod metrics;
 pub mod pictures;
 pub mod report;
 pub mod scatter;
+pub mod spectrum;
 pub mod vti;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use drr::{Points, Runtime, Sampler, SamplerOptions, Units, ValuesMut};
 use crate::data::Ensemble;
 use crate::progress::Progress;
 use metrics::{Score, larger, mean_squared_error, ssim};
+use spectrum::spectrum_error;
 
 /// Points that are asked at once.
 const PIECE: usize = 1 << 20;
@@ -54,10 +56,16 @@ pub fn score(ensemble: &Ensemble, member: usize, prediction: &[f32]) -> Result<S
         let values = values.iter().skip(k).step_by(outputs);
         values.map(|&v| normalization.in_range(v.into())).collect()
     };
-    let similarity = ensemble.places.lattice().map(|dims| {
-        let of = |k| ssim(&component(prediction, k), &component(truth, k), dims);
-        (0..outputs).map(of).sum::<f64>() / outputs as f64
-    });
+    let (mut similarity, mut scales) = (None, None);
+    if let Some(dims) = ensemble.places.lattice() {
+        let (mut ssims, mut spectra) = (0.0, 0.0);
+        for k in 0..outputs {
+            let (prediction, truth) = (component(prediction, k), component(truth, k));
+            ssims += ssim(&prediction, &truth, dims);
+            spectra += spectrum_error(&prediction, &truth, dims)?;
+        }
+        (similarity, scales) = (Some(ssims / outputs as f64), Some(spectra / outputs as f64));
+    }
     let physical = |&v: &f32| ensemble.denormalize(v);
     let pairs = prediction.iter().map(physical).zip(truth.iter().map(physical));
     let (mut squared_error, mut squared_norm, mut max_error) = (0.0, 0.0, 0.0);
@@ -67,7 +75,7 @@ pub fn score(ensemble: &Ensemble, member: usize, prediction: &[f32]) -> Result<S
         squared_norm += t * t;
     }
     let mse = mean_squared_error(prediction, truth) / normalization.span().powi(2);
-    Ok(Score { mse, ssim: similarity, squared_error, squared_norm, max_error })
+    Ok(Score { mse, ssim: similarity, spectrum: scales, squared_error, squared_norm, max_error })
 }
 
 /// Scores of `members`, in order.

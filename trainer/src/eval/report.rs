@@ -48,9 +48,9 @@ impl Report {
         rows.iter().map(|row| (row.index, row.score)).collect()
     }
 
-    /// `{"train": {"psnr", "psnr_mean", "ssim", "rel_l2", "max_error", "fields"}, "validation":
-    /// {...}, "test": {...}}`; null for a split without members, and for the `ssim` of scattered
-    /// points. With `"full_resolution": {"train", "test"}` if training
+    /// `{"train": {"psnr", "psnr_mean", "ssim", "rel_l2", "max_error", "spectrum_db", "fields"},
+    /// "validation": {...}, "test": {...}}`; null for a split without members, and for `ssim` and
+    /// `spectrum_db` of scattered points. With `"full_resolution": {"train", "test"}` if training
     /// was at a reduced one.
     pub fn json(&self) -> Value {
         let mut parts = self.parts.iter().map(Part::json);
@@ -78,14 +78,24 @@ impl Report {
     /// If the file cannot be written.
     pub fn write_csv(&self, path: &Path) -> Result<()> {
         let mut csv = csv::Writer::from_writer(Vec::new());
-        let names = ["split", "member", "mse", "psnr", "ssim", "rel_l2", "max_error", "resolution"];
+        let names = [
+            "split",
+            "member",
+            "mse",
+            "psnr",
+            "ssim",
+            "rel_l2",
+            "max_error",
+            "spectrum_db",
+            "resolution",
+        ];
         csv.write_record(names)?;
         for part in &self.parts {
             let sizes: Vec<_> = part.places.shape().iter().map(usize::to_string).collect();
             for Row { split, member, score, .. } in &part.rows {
                 let s = score;
                 let (mse, psnr, l2) = (Some(s.mse), Some(s.psnr()), Some(s.relative_l2()));
-                let numbers = [mse, psnr, s.ssim, l2, Some(s.max_error)];
+                let numbers = [mse, psnr, s.ssim, l2, Some(s.max_error), s.spectrum];
                 let mut record = vec![split.name().to_owned(), member.clone()];
                 let text = |number: Option<f64>| number.map_or(String::new(), |n| n.to_string());
                 record.extend(numbers.map(text));
@@ -102,6 +112,11 @@ pub(super) fn shown(ssim: Option<f64>) -> String {
     ssim.map_or("n/a".to_owned(), |ssim| format!("{ssim:.4}"))
 }
 
+/// An error of the spectrum as tables show it.
+pub(super) fn decibels(spectrum: Option<f64>) -> String {
+    spectrum.map_or("n/a".to_owned(), |error| format!("{error:.2} dB"))
+}
+
 impl Part {
     /// Summary of a split; `None` if it has no members.
     fn summary(&self, split: Split) -> Option<Summary> {
@@ -115,7 +130,7 @@ impl Part {
             let value = self.summary(split).map(|s| {
                 json!({
                     "psnr": s.psnr, "psnr_mean": s.psnr_mean, "ssim": s.ssim, "rel_l2": s.rel_l2,
-                    "max_error": s.max_error, "fields": s.fields,
+                    "max_error": s.max_error, "spectrum_db": s.spectrum, "fields": s.fields,
                 })
             });
             (split.name().to_owned(), value.unwrap_or_default())
@@ -125,27 +140,32 @@ impl Part {
 
     fn text(&self) -> String {
         let mut text = String::from(
-            "split       fields   PSNR (of mean MSE)  mean PSNR    SSIM   rel. L2  max. error\n",
+            "split       fields   PSNR (of mean MSE)  mean PSNR    SSIM   rel. L2  max. error  spectrum\n",
         );
         for split in Split::ALL {
             if let Some(s) = self.summary(split) {
                 let name = split.name();
-                let Summary { fields, psnr, psnr_mean, ssim, rel_l2, max_error } = s;
-                let ssim = shown(ssim);
+                let Summary { fields, psnr, psnr_mean, ssim, spectrum, rel_l2, max_error } = s;
+                let (ssim, spectrum) = (shown(ssim), decibels(spectrum));
                 let _ = writeln!(
                     text,
                     "{name:10}  {fields:6}   {psnr:15.2} dB  {psnr_mean:6.2} dB  {ssim:>6}  \
-                     {rel_l2:8.5}  {max_error:10.4}"
+                     {rel_l2:8.5}  {max_error:10.4}  {spectrum:>8}"
                 );
             }
         }
         if self.summary(Split::Test).is_some() {
-            text.push_str("\nheld-out member             PSNR      SSIM   rel. L2  max. error\n");
+            text.push_str(
+                "\nheld-out member             PSNR      SSIM   rel. L2  max. error  spectrum\n",
+            );
         }
         for Row { member, score, .. } in self.rows.iter().filter(|row| row.split == Split::Test) {
             let (psnr, l2, most) = (score.psnr(), score.relative_l2(), score.max_error);
-            let ssim = shown(score.ssim);
-            let _ = writeln!(text, "{member:24}  {psnr:5.2} dB  {ssim:>6}  {l2:8.5}  {most:10.4}");
+            let (ssim, spectrum) = (shown(score.ssim), decibels(score.spectrum));
+            let _ = writeln!(
+                text,
+                "{member:24}  {psnr:5.2} dB  {ssim:>6}  {l2:8.5}  {most:10.4}  {spectrum:>8}"
+            );
         }
         text
     }

@@ -174,7 +174,7 @@ fn mistakes_in_the_configuration_are_named_with_their_key() {
         ("model.type=HDINR", &["unknown type `HDINR`", "did you mean `HDINRBase`?"]),
         ("model.type=Siren", &["Siren", "not supported yet"]),
         ("model.param.encoder_kwargs.type=HashGrid", &["HashGrid", "not supported yet"]),
-        ("optim.groups=[{lr: 1}]", &["optim.groups", "not supported yet"]),
+        ("optim.groups=[{lr: 1}]", &["optim.groups", "expected a list of"]),
         ("dataset.type=FieldDataset", &["FieldDataset", "not supported yet"]),
         ("nonsense", &["`nonsense`: expected KEY=VALUE"]),
         ("model.param.out_dim.x=1", &["`model.param.out_dim` is 1, it has no `x`"]),

@@ -143,6 +143,7 @@ fn what_needs_all_members_is_refused() {
 
 /// Peak memory of a training, in bytes.
 #[cfg(target_os = "linux")]
+#[allow(clippy::zombie_processes)] // `wait4` waits for it.
 fn peak(arguments: &[String]) -> u64 {
     let child = program()
         .args(arguments)

@@ -232,7 +232,7 @@ fn mistakes_in_the_table_name_line_and_column() {
         ("file,split,p\nf/a.raw,train,x\n", "line 2: column p: given `x`, expected a number"),
         ("file,split,p\nf/a.raw,train,nan\n", "given `nan`, expected a number"),
         ("file,split,p\nf/a.raw,train,\n", "given ``, expected a number"),
-        ("file,split,p\nf/a.raw,valid,1\n", "given `valid`, expected train or test"),
+        ("file,split,p\nf/a.raw,valid,1\n", "given `valid`, expected train, validation or test"),
         ("file,p\nf/a.raw,1\nf/z.raw,2\n", "line 3: there is no file"),
         ("file,p\nf/a.raw,1\nf/a.raw,2\n", "is in line 2 already"),
         ("file,p\nf/a.raw\n", "params.csv is damaged"),

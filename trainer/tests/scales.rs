@@ -61,11 +61,10 @@ fn errors_are_of_the_range_however_values_are_normalised() {
 
     // In training, the same range.
     let metrics = scratch.text("run/metrics.csv");
-    let last: Vec<f64> = (metrics.lines().last().expect("a row").split(','))
-        .map(|cell| cell.parse().expect("a number"))
-        .collect();
-    let expected = -10.0 * (last[1] * (deviation / (high - low)).powi(2)).log10();
-    assert!((last[2] - expected).abs() < 1e-3, "{metrics}");
+    let last: Vec<_> = metrics.lines().last().expect("a row").split(',').collect();
+    let [loss, psnr] = [1, 2].map(|column| last[column].parse::<f64>().expect("a number"));
+    let expected = -10.0 * (loss * (deviation / (high - low)).powi(2)).log10();
+    assert!((psnr - expected).abs() < 1e-3, "{metrics}");
 
     // A file is judged by the same range, too.
     let (data, again) = (scratch.path("ens"), scratch.path("again.drr"));

@@ -258,7 +258,7 @@ impl DatasetConfig {
             bail!("{}: given {std}, expected more than 0", s.at("data_std"));
         }
         if let Some(gib) = self.cache_gib
-            && !(gib > 0.0)
+            && gib <= 0.0
         {
             bail!("{}: given {gib}, expected more than 0", s.at("cache_gib"));
         }

@@ -193,7 +193,7 @@ fn parts(shape: &[usize], rank: usize) -> Option<(&[usize], usize)> {
 /// Another shape, or values that are not finite.
 pub(super) fn read(path: &Path, layout: &Layout, reading: &Reading) -> Result<Field> {
     let values = match Format::of(path) {
-        Some(format) => Field::Floats(read_array(path, format, layout, reading)?),
+        Some(format) => read_array(path, format, layout, reading)?,
         None => raw::read(path, &layout.dims, reading)?,
     };
     if values.len() != layout.length()? {
@@ -204,11 +204,12 @@ pub(super) fn read(path: &Path, layout: &Layout, reading: &Reading) -> Result<Fi
 
 /// Bytes of a value in memory, of a file that [`read`] reads.
 pub(super) fn value_bytes(path: &Path, reading: &Reading) -> Result<usize> {
-    Ok(match (Format::of(path), reading.dtype) {
-        (None, Dtype::U8) => size_of::<u8>(),
-        (None, Dtype::U16) => size_of::<u16>(),
-        _ => size_of::<f32>(),
-    })
+    match (Format::of(path), reading.dtype) {
+        (Some(format), _) => format.value_bytes(path),
+        (None, Dtype::U8) => Ok(size_of::<u8>()),
+        (None, Dtype::U16) => Ok(size_of::<u16>()),
+        (None, _) => Ok(size_of::<f32>()),
+    }
 }
 
 /// The natural logarithms of the field in `path`.
@@ -226,19 +227,20 @@ pub(super) fn logarithms(path: &Path, field: Field) -> Result<Field> {
     Ok(field.map(|value| f64::from(value).ln() as f32))
 }
 
-fn read_array(path: &Path, format: Format, layout: &Layout, reading: &Reading) -> Result<Vec<f32>> {
-    let array = format.read(path, reading.variable.as_deref())?;
-    if layout.components_of(&array.shape) != Some(layout.components) {
+fn read_array(path: &Path, format: Format, layout: &Layout, reading: &Reading) -> Result<Field> {
+    let (shape, field) = format.read_field(path, reading.variable.as_deref())?;
+    if layout.components_of(&shape) != Some(layout.components) {
         bail!(
-            "{}: its shape is {:?}, other members have {:?} with {} values a point",
+            "{}: its shape is {shape:?}, other members have {:?} with {} values a point",
             path.display(),
-            array.shape,
             layout.dims,
             layout.components
         );
     }
-    raw::check_finite(path, &array.data)?;
-    Ok(array.data)
+    if let Field::Floats(values) = &field {
+        raw::check_finite(path, values)?;
+    }
+    Ok(field)
 }
 
 #[cfg(test)]

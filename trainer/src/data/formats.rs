@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow, bail};
 
 use super::dtype::{ByteOrder, Dtype};
 use super::npy::{self, Array};
+use super::samples::Field;
 use super::{hdf5, images, netcdf, npz, vti, vtk};
 use crate::config::hint;
 
@@ -75,6 +76,32 @@ impl Format {
         Self::EXTENSIONS.iter().flat_map(|(_, extensions)| extensions.iter().copied())
     }
 
+    /// As [`read`](Self::read), but samples of pictures stay as small as they are.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_field(self, path: &Path, variable: Option<&str>) -> Result<(Vec<usize>, Field)> {
+        match self {
+            Self::Picture => images::read(path),
+            Self::Tiff => images::read_tiff(path),
+            _ => {
+                let Array { shape, data } = self.read(path, variable)?;
+                Ok((shape, Field::Floats(data)))
+            }
+        }
+    }
+
+    /// Bytes of a value of what [`read_field`](Self::read_field) reads.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn value_bytes(self, path: &Path) -> Result<usize> {
+        match self {
+            Self::Picture | Self::Tiff => images::sample_bytes(path, self == Self::Tiff),
+            _ => Ok(size_of::<f32>()),
+        }
+    }
+
     /// As [`read`](Self::read), in double precision where the format holds it.
     ///
     /// # Errors
@@ -123,8 +150,10 @@ impl Format {
             Self::Vti => vti::read(path, variable),
             Self::NetCdf => netcdf::read(path, variable),
             Self::Hdf5 => hdf5::read(path, variable),
-            Self::Picture => images::read(path),
-            Self::Tiff => images::read_tiff(path),
+            Self::Picture | Self::Tiff => {
+                let (shape, field) = self.read_field(path, variable)?;
+                Ok(Array { shape, data: field.into_floats() })
+            }
         }
     }
 }

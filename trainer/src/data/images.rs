@@ -1,8 +1,8 @@
 //! Pictures as fields in the plane: PNG and JPEG by `image`, TIFF by its own `tiff`, as `image` has
 //! no place for the single-channel floats and wide integers that TIFF files of measurements hold.
 //!
-//! Samples stay as the file has them (0 to 255, 0 to 65535); what they mean in light is not looked
-//! at. The first row of a picture is the first along y.
+//! Samples stay as the file has them (0 to 255, 0 to 65535), in memory, too: pictures are large. What
+//! they mean in light is not looked at. The first row of a picture is the first along y.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -11,33 +11,42 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use image::{ImageDecoder, ImageFormat, ImageReader};
 use tiff::decoder::{Decoder, DecodingResult, Limits};
+use tiff::tags::{SampleFormat, Tag};
 
 use super::formats::{check_plausible, shaped, volume};
-use super::npy::{Array, Element};
+use super::npy::Element;
+use super::samples::Field;
 
 /// Most bytes that a picture is decoded to: 23466 x 20000 in RGB are 1.4 GB. What a damaged file
 /// claims beyond that is not believed.
 const MOST_BYTES: u64 = 1 << 32;
 
-/// Reads a PNG or JPEG picture: `[H, W]`, or `[H, W, channels]` if there are several.
+/// Reads a PNG or JPEG picture: `[H, W]`, or `[H, W, channels]` if there are several. Its samples are
+/// in memory once, as small as they are.
 ///
 /// # Errors
 /// The file cannot be read, is damaged, another picture than its name says, or larger than 4 GiB.
-pub fn read(path: &Path) -> Result<Array<f32>> {
-    let decoded = || -> Result<Array<f32>> {
+pub fn read(path: &Path) -> Result<(Vec<usize>, Field)> {
+    let decoded = || -> Result<_> {
         let decoder = open(path)?;
         let (shape, wide) = shape_of(&decoder)?;
         check_plausible(path, &shape)?;
-        let mut bytes = vec![0; usize::try_from(decoder.total_bytes())?];
-        decoder.read_image(&mut bytes)?;
-        let data: Vec<f32> = match wide {
-            false => bytes.iter().map(|&sample| sample.into()).collect(),
+        let count = volume(&shape)?;
+        let field = match wide {
+            false => {
+                let mut samples = vec![0u8; count];
+                decoder.read_image(&mut samples)?;
+                Field::of_bytes(samples)
+            }
             true => {
-                let samples = bytes.as_chunks().0.iter();
-                samples.map(|&sample| u16::from_ne_bytes(sample).into()).collect()
+                let mut samples = vec![0u16; count];
+                // SAFETY: any bytes are numbers of 16 bits, and bytes need no alignment.
+                let (_, bytes, _) = unsafe { samples.align_to_mut::<u8>() };
+                decoder.read_image(bytes)?;
+                Field::of_words(samples)
             }
         };
-        Ok(Array { shape, data })
+        Ok((shape, field))
     };
     decoded().with_context(|| unusable(path))
 }
@@ -98,19 +107,20 @@ fn shape_of(decoder: &impl ImageDecoder) -> Result<(Vec<usize>, bool)> {
     Ok((shaped(&[usize::try_from(height)?, usize::try_from(width)?], channels.into()), wide))
 }
 
-/// Reads the first picture of a TIFF file: `[H, W]`, or `[H, W, channels]`.
+/// Reads the first picture of a TIFF file: `[H, W]`, or `[H, W, channels]`; unsigned samples of 8 and
+/// 16 bits stay so small.
 ///
 /// # Errors
 /// The file cannot be read, is damaged, stored in a way that is not supported, or larger than
 /// 4 GiB.
-pub fn read_tiff(path: &Path) -> Result<Array<f32>> {
-    let decoded = || -> Result<Array<f32>> {
+pub fn read_tiff(path: &Path) -> Result<(Vec<usize>, Field)> {
+    let decoded = || -> Result<_> {
         let mut decoder = open_tiff(path)?;
         let shape = tiff_shape(&mut decoder)?;
         check_plausible(path, &shape)?;
-        let data = match decoder.read_image()? {
-            DecodingResult::U8(samples) => floats(samples, f64::from),
-            DecodingResult::U16(samples) => floats(samples, f64::from),
+        let field = match decoder.read_image()? {
+            DecodingResult::U8(samples) => Field::of_bytes(samples),
+            DecodingResult::U16(samples) => Field::of_words(samples),
             DecodingResult::U32(samples) => floats(samples, f64::from),
             DecodingResult::U64(samples) => floats(samples, |sample| sample as f64),
             DecodingResult::I8(samples) => floats(samples, f64::from),
@@ -118,16 +128,16 @@ pub fn read_tiff(path: &Path) -> Result<Array<f32>> {
             DecodingResult::I32(samples) => floats(samples, f64::from),
             DecodingResult::I64(samples) => floats(samples, |sample| sample as f64),
             DecodingResult::F16(samples) => floats(samples, f64::from),
-            DecodingResult::F32(samples) => samples,
+            DecodingResult::F32(samples) => Field::Floats(samples),
             DecodingResult::F64(samples) => floats(samples, |sample| sample),
         };
-        if data.len() != volume(&shape)? {
+        if field.len() != volume(&shape)? {
             bail!(
                 "it has {} samples for the shape {shape:?}: channels one after the other are not read",
-                data.len()
+                field.len()
             );
         }
-        Ok(Array { shape, data })
+        Ok((shape, field))
     };
     decoded().with_context(|| unusable(path))
 }
@@ -138,6 +148,28 @@ pub fn read_tiff(path: &Path) -> Result<Array<f32>> {
 /// As [`read_tiff`].
 pub fn read_tiff_shape(path: &Path) -> Result<Vec<usize>> {
     open_tiff(path).and_then(|mut decoder| tiff_shape(&mut decoder)).with_context(|| unusable(path))
+}
+
+/// Bytes of a sample of what [`read`] or [`read_tiff`] reads, in memory.
+///
+/// # Errors
+/// As theirs.
+pub fn sample_bytes(path: &Path, tiff: bool) -> Result<usize> {
+    let bytes = || -> Result<usize> {
+        if !tiff {
+            return Ok(if shape_of(&open(path)?)?.1 { 2 } else { 1 });
+        }
+        let mut decoder = open_tiff(path)?;
+        let bits = decoder.colortype()?.bit_depth();
+        let format = decoder.find_tag_unsigned_vec::<u16>(Tag::SampleFormat)?.unwrap_or_default();
+        let unsigned = format.iter().all(|&kind| kind == SampleFormat::Uint.to_u16());
+        Ok(match bits {
+            ..=8 if unsigned => 1,
+            ..=16 if unsigned => 2,
+            _ => size_of::<f32>(),
+        })
+    };
+    bytes().with_context(|| unusable(path))
 }
 
 fn open_tiff(path: &Path) -> Result<Decoder<BufReader<File>>> {
@@ -153,8 +185,8 @@ fn tiff_shape(decoder: &mut Decoder<BufReader<File>>) -> Result<Vec<usize>> {
     Ok(shaped(&[usize::try_from(height)?, usize::try_from(width)?], channels))
 }
 
-fn floats<T>(samples: Vec<T>, number: impl Fn(T) -> f64) -> Vec<f32> {
-    samples.into_iter().map(|sample| f32::from_f64(number(sample))).collect()
+fn floats<T>(samples: Vec<T>, number: impl Fn(T) -> f64) -> Field {
+    Field::Floats(samples.into_iter().map(|sample| f32::from_f64(number(sample))).collect())
 }
 
 fn unusable(path: &Path) -> String {

@@ -76,7 +76,7 @@ struct Learner {
 ///
 /// # Errors
 /// For unusable configuration or data, an unwritable folder, a loss that is not finite, or
-/// [`Interrupted`] (after a checkpoint).
+/// [`Interrupted`](crate::progress::Interrupted) (after a checkpoint).
 pub fn start(entry: &Value, out: &Path, resources: &Resources) -> Result<()> {
     let mut config = Config::from_value(entry)?;
     resources.apply(&mut config);

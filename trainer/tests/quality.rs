@@ -53,7 +53,7 @@ fn psnr(mse: f64) -> f64 {
 fn check(quality: &Value, errors: &[Errors], split: &str) {
     let quality = &quality[split];
     let keys: Vec<_> = quality.as_object().expect("a split").keys().map(String::as_str).collect();
-    assert_eq!(keys, ["psnr", "psnr_mean", "ssim", "rel_l2", "max_error", "fields"]);
+    assert_eq!(keys, ["psnr", "psnr_mean", "ssim", "rel_l2", "max_error", "spectrum_db", "fields"]);
     let number = |key: &str| quality[key].as_f64().expect("a number");
     let mean = |f: &dyn Fn(&Errors) -> f64| errors.iter().map(f).sum::<f64>() / errors.len() as f64;
     let sums = (mean(&|e| e.squared_error), mean(&|e| e.squared_norm));
@@ -102,9 +102,8 @@ fn volumes_hold_truth_prediction_and_difference() {
         let format = Format::of(&path).expect("a format");
         format.read(&path, Some(variable)).expect("an array")
     };
-    let value = &drr_train_ok(&["info", &scratch.path("model.drr"), "--json"]);
-    let value: Value = serde_json::from_str(value).expect("JSON");
-    let value = value["values"][0]["name"].as_str().expect("a name").to_owned();
+    let data: Value = serde_json::from_str(&scratch.text("run/data.json")).expect("JSON");
+    let value = data["description"]["values"][0]["name"].as_str().expect("a name").to_owned();
     let truth = read(&value);
     assert_eq!(truth.shape, [5, 6, 7]);
     let expected = ensemble.field(HELD_OUT[0]);

@@ -79,7 +79,9 @@ impl<'a> Eager<'a> {
             let n = &x * (mean + 1e-6).rsqrt() * norm;
             let none = None::<&Tensor>;
             let gated = n.linear(gate, none).relu() * n.linear(up, none);
-            x = x + gated.linear(down, none);
+            // A tensor of its own: the way back needs the one before.
+            let next = &x + gated.linear(down, none);
+            x = next;
         }
         x
     }

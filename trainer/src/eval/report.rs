@@ -49,8 +49,8 @@ impl Report {
     }
 
     /// `{"train": {"psnr", "psnr_mean", "ssim", "rel_l2", "max_error", "spectrum_db", "fields"},
-    /// "validation": {...}, "test": {...}}`; null for a split without members, and for `ssim` and
-    /// `spectrum_db` of scattered points. With `"full_resolution": {"train", "test"}` if training
+    /// "test": {...}}`, and `"validation": {...}` if members were set aside; null for a split without
+    /// members, and for `ssim` and `spectrum_db` of scattered points. With `"full_resolution": {"train", "test"}` if training
     /// was at a reduced one.
     pub fn json(&self) -> Value {
         let mut parts = self.parts.iter().map(Part::json);
@@ -133,9 +133,12 @@ impl Part {
                     "max_error": s.max_error, "spectrum_db": s.spectrum, "fields": s.fields,
                 })
             });
-            (split.name().to_owned(), value.unwrap_or_default())
+            (split, value.unwrap_or_default())
         });
-        summaries.collect()
+        // Most ensembles have no members for validation.
+        let there =
+            |(split, value): &(Split, Value)| *split != Split::Validation || !value.is_null();
+        summaries.filter(there).map(|(split, value)| (split.name().to_owned(), value)).collect()
     }
 
     fn text(&self) -> String {

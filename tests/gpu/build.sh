@@ -22,4 +22,5 @@ for line in sys.stdin:
 mkdir -p target/gpu
 take cuda_host test --no-run --test cuda_host
 take gpu_query bench --no-run --bench gpu_query
+take train_step bench -p drr-train --no-run --bench train_step
 ls -l target/gpu

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # On a machine with an NVIDIA GPU: every kernel and form of query against the CPU, the same under
-# compute-sanitizer, then the benchmark beside PyTorch. What build.sh made has to be in target/gpu.
-# Results go to OUT (default: target/gpu/out).
+# compute-sanitizer, then the benchmarks of queries and of training beside PyTorch. What build.sh made
+# has to be in target/gpu. Results go to OUT (default: target/gpu/out).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=${OUT:-target/gpu/out}
@@ -36,4 +36,16 @@ if python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
     python3 tests/gpu/peers.py "$out/drr.json" "$out/gpu_query.json" | tee "$out/gpu_query.txt"
 else
     echo "skipped: PyTorch (not installed, or without CUDA)"
+fi
+
+# The program was linked with a libtorch that is not here: that of PyTorch takes its place.
+echo "training"
+torch=$(python3 -c 'import importlib.util as u; print(u.find_spec("torch").submodule_search_locations[0])' \
+    2>/dev/null) || torch=
+if [ -n "$torch" ] && [ -x target/gpu/train_step ]; then
+    LD_LIBRARY_PATH="$torch/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" target/gpu/train_step \
+        --device "cuda:$DRR_TEST_DEVICE" --torch "$torch" --rounds 3 --seconds 5 --threads 8 |
+        tee "$out/train_step.txt"
+else
+    echo "skipped: training (no PyTorch, or no target/gpu/train_step)"
 fi

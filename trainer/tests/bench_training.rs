@@ -28,7 +28,7 @@ fn eager_is_the_same_network() {
     }
     let ensemble = workload.ensemble();
     let [points, conditions, targets] =
-        tensors(&workload.plan(false, 1).batch(5, &ensemble).expect("a batch"), false);
+        tensors(&workload.plan(false, 1).batch(5, &ensemble).expect("a batch"), false, Device::Cpu);
     let gradients = |values: Tensor| {
         values.mse_loss(&targets, Reduction::Mean).backward();
         let all = model.parameters.trainables().map(|(_, tensor)| {

@@ -11,6 +11,7 @@ use tch::{Device, Kind, Tensor};
 /// The tensors of a model by name, and its shape.
 pub struct Eager<'a> {
     model: &'a Hdinr,
+    device: Device,
     tensors: BTreeMap<String, Tensor>,
     config: &'a HdinrConfig,
     shape: [i64; 3],
@@ -31,6 +32,7 @@ impl<'a> Eager<'a> {
         let tensors = model.parameters.all();
         Self {
             model,
+            device: model.fusion.weight.device(),
             tensors: tensors
                 .map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone()))
                 .collect(),
@@ -45,7 +47,7 @@ impl<'a> Eager<'a> {
     /// Refined features of the first of `slabs` equal parts of all vertices, `[vertices, channels]`.
     pub fn refine(&self, slabs: usize) -> Tensor {
         let [depth, height, width] = self.shape;
-        let axis = |n: i64| Tensor::linspace(-1.0, 1.0, n, (Kind::Float, Device::Cpu));
+        let axis = |n: i64| Tensor::linspace(-1.0, 1.0, n, (Kind::Float, self.device));
         let axes = [axis(depth).narrow(0, 0, depth / slabs as i64), axis(height), axis(width)];
         let [z, y, x] = &Tensor::meshgrid_indexing(&axes, "ij")[..] else { panic!("three axes") };
         let at = Tensor::stack(&[x, y, z], -1).unsqueeze(0);
@@ -60,7 +62,7 @@ impl<'a> Eager<'a> {
         let features = Tensor::cat(&sampled, 1);
         let bands: Vec<f32> =
             (0..self.bands).map(|k| std::f32::consts::PI * (1 << k) as f32).collect();
-        let angles = features.unsqueeze(-1) * Tensor::from_slice(&bands);
+        let angles = features.unsqueeze(-1) * Tensor::from_slice(&bands).to_device(self.device);
         let encoded = Tensor::cat(&[angles.sin(), angles.cos()], -1).flatten(1, 2);
         self.glu("spatial_refiner", &encoded) + &encoded
     }

@@ -12,6 +12,7 @@ mod machine;
 mod measure;
 mod workload;
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
@@ -19,7 +20,7 @@ use clap::Parser;
 use drr_train::config::ModelConfig;
 use drr_train::eval::flops::{Counting, Flops};
 
-use measure::{Measured, WAYS, measure};
+use measure::{Measured, ON_CPU, ON_GPU, Way, measure};
 use workload::{WORKLOADS, Workload};
 
 /// Measures training steps per second and memory of drr-train and of PyTorch's eager functions on the
@@ -36,6 +37,12 @@ struct Arguments {
     /// Threads of libtorch
     #[arg(long, value_name = "N", default_value_t = 1)]
     threads: usize,
+    /// cpu, or cuda:N with the CUDA half of an installed PyTorch
+    #[arg(long, value_name = "D", default_value = "cpu")]
+    device: String,
+    /// Folder of that PyTorch [default: that of python3]
+    #[arg(long, value_name = "DIR")]
+    torch: Option<PathBuf>,
     /// Only this network
     #[arg(long, value_name = "NAME", value_parser = WORKLOADS.map(|workload| workload.name))]
     model: Option<String>,
@@ -60,8 +67,9 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     ensure!(arguments.rounds > 0, "--rounds 0: expected 1 or more");
     if let (Some(way), Some(model)) = (arguments.way, &arguments.model) {
-        let (_, way) = WAYS.get(way).context("no such way")?;
-        let measured = measure(Workload::named(model)?, *way, arguments.seconds)?;
+        let (_, way) = ways(arguments).get(way).context("no such way")?;
+        let device = drr_train::device::parse(&arguments.device, arguments.torch.as_deref())?;
+        let measured = measure(Workload::named(model)?, *way, device, arguments.seconds)?;
         println!("{}", serde_json::to_string(&measured)?);
         return Ok(());
     }
@@ -70,9 +78,15 @@ fn run(arguments: &Arguments) -> Result<()> {
     WORKLOADS.iter().filter(wanted).try_for_each(|workload| contest(workload, arguments))
 }
 
+/// What is compared.
+fn ways(arguments: &Arguments) -> &'static [(&'static str, Way)] {
+    if arguments.device == "cpu" { &ON_CPU } else { &ON_GPU }
+}
+
 /// All ways on one workload, as a table.
 fn contest(workload: &Workload, arguments: &Arguments) -> Result<()> {
-    let mut all = vec![Vec::new(); WAYS.len()];
+    let ways = ways(arguments);
+    let mut all = vec![Vec::new(); ways.len()];
     for round in 0..arguments.rounds {
         for (way, measured) in all.iter_mut().enumerate() {
             eprint!("\r{}: round {} of {}  ", workload.name, round + 1, arguments.rounds);
@@ -84,12 +98,13 @@ fn contest(workload: &Workload, arguments: &Arguments) -> Result<()> {
     let peak = median(all.iter().flatten().map(|measured| measured.peak).collect());
     let eager_work = dense_operations(workload)?;
     println!(
-        "\n{}: {} members x {} points of {}^3 samples, {} thread(s); peak {:.0} GFLOP/s; a dense step \
-         is {:.1} GFLOP",
+        "\n{}: {} members x {} points of {}^3 samples on {}, {} thread(s); peak of the CPU {:.0} \
+         GFLOP/s; a dense step is {:.1} GFLOP",
         workload.name,
         workload.members,
         workload.points,
         workload.side,
+        arguments.device,
         arguments.threads,
         peak * 1e-9,
         eager_work * 1e-9
@@ -99,7 +114,7 @@ fn contest(workload: &Workload, arguments: &Arguments) -> Result<()> {
         "", "steps/s", "least to most", "M pt/s", "memory", "dense work / peak"
     );
     let default = 1.0 / of(&all[0], |m| m.seconds);
-    for ((name, _), measured) in WAYS.iter().zip(&all) {
+    for ((name, _), measured) in ways.iter().zip(&all) {
         let mut rates: Vec<f64> = measured.iter().map(|m| 1.0 / m.seconds).collect();
         rates.sort_by(f64::total_cmp);
         let rate = median(rates.clone());
@@ -136,14 +151,15 @@ fn in_process(workload: &Workload, way: usize, arguments: &Arguments) -> Result<
     let threads = arguments.threads.to_string();
     let output = Command::new(std::env::current_exe()?)
         .args(["--model", workload.name, "--way", &way.to_string()])
-        .args(["--seconds", &arguments.seconds.to_string()])
+        .args(["--seconds", &arguments.seconds.to_string(), "--device", &arguments.device])
+        .args(arguments.torch.iter().flat_map(|torch| [Path::new("--torch"), torch]))
         .env("OMP_NUM_THREADS", &threads)
         .output()?;
     ensure!(
         output.status.success(),
         "{}, {}: {}",
         workload.name,
-        WAYS[way].0,
+        ways(arguments)[way].0,
         String::from_utf8_lossy(&output.stderr)
     );
     serde_json::from_slice(&output.stdout).context("a measurement was not understood")

@@ -118,7 +118,7 @@ impl Workload {
 
 /// The tensors of a batch: points `[points, 3]` or `[members, points, 3]`, parameters, targets
 /// `[members, points, 1]`.
-pub fn tensors(batch: &Batch, shared_points: bool) -> [tch::Tensor; 3] {
+pub fn tensors(batch: &Batch, shared_points: bool, device: tch::Device) -> [tch::Tensor; 3] {
     let members = batch.members.len() as i64;
     let points = tch::Tensor::from_slice(&batch.coords);
     let points = match shared_points {
@@ -126,5 +126,6 @@ pub fn tensors(batch: &Batch, shared_points: bool) -> [tch::Tensor; 3] {
         false => points.view([members, -1, 3]),
     };
     let conditions = tch::Tensor::from_slice(&batch.conds).view([members, -1]);
-    [points, conditions, tch::Tensor::from_slice(&batch.targets).view([members, -1, 1])]
+    let targets = tch::Tensor::from_slice(&batch.targets).view([members, -1, 1]);
+    [points, conditions, targets].map(|tensor| tensor.to_device(device))
 }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::config::{Config, ModelConfig, apply_override, parse_yaml, to_yaml};
+use crate::config::{Config, ModelConfig, RefinerConfig, apply_override, parse_yaml, to_yaml};
 
 /// Entries of a document that are looked at.
 const ENTRIES: usize = 4;
@@ -59,7 +59,8 @@ fn look_at(config: &Config) {
         ModelConfig::Hdinr(model) => {
             assert_eq!(encoder.channels(model.refines_grid()), Some(model.spatial_fdim));
             assert!(model.latent.width() > 0);
-            let refiners = model.spatial_refiner.iter().chain(&model.cond_refiner);
+            let spatial = model.spatial_refiner.iter().map(RefinerConfig::glu);
+            let refiners = spatial.chain(&model.cond_refiner);
             refiners.for_each(|refiner| assert!(refiner.hidden_dim() > 0));
         }
         ModelConfig::Encoder(model) => {

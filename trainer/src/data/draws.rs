@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// One stream of random numbers.
-pub(crate) struct Draws(ChaCha8Rng);
+pub(super) struct Draws(ChaCha8Rng);
 
 impl Draws {
     /// Streams of one seed are independent of each other.
@@ -36,9 +36,28 @@ impl Draws {
     }
 }
 
+/// `count` numbers below `total`, the same each time; all of them, in order, if there are no more.
+pub fn sample(total: usize, count: usize) -> Vec<usize> {
+    /// Apart from those of batches.
+    const STREAM: u64 = 3 << 60;
+    if total <= count {
+        return (0..total).collect();
+    }
+    let mut draws = Draws::new(0, STREAM);
+    (0..count).map(|_| draws.below(total as u64) as usize).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn samples_are_the_same_each_time_and_all_where_there_are_few() {
+        assert_eq!(sample(4, 4), [0, 1, 2, 3]);
+        let drawn = sample(1000, 200);
+        assert_eq!((drawn.len(), &drawn), (200, &sample(1000, 200)));
+        assert!(drawn.iter().all(|&n| n < 1000) && drawn.iter().any(|&n| n > 900));
+    }
 
     #[test]
     fn moments_are_those_of_the_distributions() {

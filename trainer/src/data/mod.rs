@@ -49,7 +49,7 @@ mod vti;
 mod vtk;
 
 pub use batch::{Batch, BatchPlan};
-pub(crate) use draws::Draws;
+pub use draws::sample;
 pub use ensemble::{Axis, Ensemble, LoadOptions};
 pub use fields::Fields;
 pub use importance::Importance;

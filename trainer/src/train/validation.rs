@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use crate::data::{Draws, Ensemble};
+use crate::data::{Ensemble, sample};
 use crate::eval::metrics::psnr;
 use crate::models::Hdinr;
 
@@ -13,9 +13,6 @@ const POINTS: usize = 1 << 16;
 
 /// Points computed at once.
 const CHUNK: usize = 1 << 13;
-
-/// The stream of random numbers that points are drawn from: the same for every run.
-const STREAM: u64 = 3 << 60;
 
 /// Members that are set aside, at fixed points, and what was found so far.
 pub struct Validation {
@@ -69,12 +66,7 @@ impl Validation {
             );
             return Ok(None);
         }
-        let all = ensemble.points();
-        let mut draws = Draws::new(0, STREAM);
-        let points: Vec<usize> = match all <= POINTS {
-            true => (0..all).collect(),
-            false => (0..POINTS).map(|_| draws.below(all as u64) as usize).collect(),
-        };
+        let points = sample(ensemble.points(), POINTS);
         let chunks = points
             .chunks(CHUNK)
             .map(|points| Ok(Chunk::new(ensemble, &members, points)?.to_device(device)));

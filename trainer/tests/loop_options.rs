@@ -41,6 +41,21 @@ fn gradients_of_several_batches_make_one_step() {
 }
 
 #[test]
+fn blocks_are_the_default_where_neighbours_share_vertices() {
+    let scratch = Scratch::small();
+    // 210 points, refined at more vertices and at fewer.
+    for (name, set, block) in [
+        ("finer", "model.param.encoder_kwargs.param.refine_highest_res=[9, 9, 9]", 1),
+        ("coarser", "model.param.encoder_kwargs.param.refine_highest_res=[3, 5, 7]", 2),
+        ("asked", "dataset.param.block=3", 3),
+    ] {
+        scratch.train(name, &["--set", set]);
+        let config = scratch.text(&format!("{name}/config.yaml"));
+        assert!(config.contains(&format!("block: {block}\n")), "{name}: {config}");
+    }
+}
+
+#[test]
 fn rates_warm_up_and_decay() {
     let scratch = Scratch::small();
     let options = [&["--steps", "20"][..], &set("scheduler.param.warmup_steps=5")].concat();

@@ -18,7 +18,7 @@ const BATCH_MEMBERS: usize = 8;
 /// Points of a batch if nothing says otherwise.
 const BATCH_POINTS: usize = 4096;
 
-/// Side of the blocks of points if nothing says otherwise.
+/// Side of the blocks of points where neighbours share vertices, if nothing says otherwise.
 const BLOCK: usize = 2;
 
 /// Steps of a run if nothing says otherwise.
@@ -95,6 +95,17 @@ fn stored(dataset: &DatasetConfig, ensemble: &Ensemble) -> Vec<(&'static str, f6
     stored
 }
 
+/// Blocks pay where the vertices that are refined are fewer than the points of the data: neighbours
+/// share them then.
+fn default_block(model: &ModelConfig, points: usize) -> usize {
+    let refines = match model {
+        ModelConfig::Hdinr(config) => config.refines_grid(),
+        ModelConfig::Encoder(config) => config.refines_grid(),
+    };
+    let vertices: usize = model.encoder().refined_res().iter().product();
+    if refines && points / 2 >= vertices { BLOCK } else { 1 }
+}
+
 impl Settings {
     /// # Errors
     /// If the configuration asks for something that training cannot do.
@@ -157,7 +168,7 @@ impl Settings {
             batch_members,
             batch_points,
             shared_points: dataset.shared_points,
-            block: dataset.block.unwrap_or(BLOCK),
+            block: dataset.block.unwrap_or_else(|| default_block(&config.model, points)),
             rotation,
             stored: stored(dataset, ensemble),
             pairs: Pairs::new(dataset, ensemble)?,

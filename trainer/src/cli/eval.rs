@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use drr::{Lattice, OpenOptions, Runtime};
+use drr::{OpenOptions, Runtime};
 use serde_json::json;
 
 use super::print;
+use super::query_place::spanning;
 use crate::data::{Ensemble, LoadOptions};
 use crate::eval::html::{Page, View};
 use crate::eval::pictures::{Slice, comparison};
@@ -144,12 +145,7 @@ fn write_volumes(
     let Some(dims) = ensemble.places.lattice() else {
         bail!("--volumes: values at scattered points are no volume");
     };
-    let mut lattice = Lattice { origin: [0.0; 3], spacing: [0.0; 3], dims: [1; 3] };
-    for (k, (axis, &size)) in ensemble.axes.iter().zip(dims.iter().rev()).enumerate() {
-        lattice.dims[k] = size;
-        lattice.origin[k] = axis.min;
-        lattice.spacing[k] = (axis.max - axis.min) / (size - 1) as f64;
-    }
+    let lattice = spanning(ensemble.axes.iter().map(|axis| (axis.min, axis.max)), dims);
     let outputs = ensemble.values.len();
     let names: Vec<String> = (ensemble.values.iter())
         .flat_map(|v| ["", "_predicted", "_error"].map(|what| format!("{}{what}", v.name)))

@@ -21,7 +21,7 @@ use slots::Slot;
 /// run says goes to OUT/RUN.log. A run that fails does not stop the others.
 ///
 /// Ctrl-C stops all runs with checkpoints. The same command again goes on: finished runs are not
-/// repeated.
+/// repeated. A run that is there goes on as it began, whatever options are given then.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use drr::model::spec::Spec;
+use drr::model::spec::{Axis, Spec};
 use drr::{Lattice, Points, Runtime, Sampler, SamplerOptions, ValuesMut};
 
 use super::query::Arguments;
@@ -46,14 +46,11 @@ impl Place {
             shape.len() == dims && shape.iter().all(|&n| n > 0),
             "--grid {shape:?}: expected {dims} sizes of 1 or more, slowest dimension first"
         );
-        let mut lattice = Lattice { origin: [0.0; 3], spacing: [0.0; 3], dims: [1; 3] };
-        for (k, (axis, &size)) in spec.axes.iter().zip(shape.iter().rev()).enumerate() {
-            let (min, max) = if arguments.normalized { (-1.0, 1.0) } else { (axis.min, axis.max) };
-            lattice.dims[k] = size;
-            // A grid of one sample sits in the middle.
-            lattice.origin[k] = if size == 1 { min + 0.5 * (max - min) } else { min };
-            lattice.spacing[k] = (max - min) / size.saturating_sub(1).max(1) as f64;
-        }
+        let ends = |axis: &Axis| match arguments.normalized {
+            true => (-1.0, 1.0),
+            false => (axis.min, axis.max),
+        };
+        let mut lattice = spanning(spec.axes.iter().map(ends), &shape);
         let names: Vec<&str> = spec.axes.iter().map(|axis| axis.name.as_str()).collect();
         for position in &arguments.at {
             let (name, x) = position
@@ -163,6 +160,18 @@ fn piece(lattice: &Lattice, first: usize) -> (Lattice, usize) {
     }
     part.origin[2] += plane as f64 * lattice.spacing[2];
     (part, part.dims.iter().product())
+}
+
+/// A lattice of `shape`, slowest dimension first, from one end of each axis to the other; a single
+/// sample sits in the middle.
+pub(super) fn spanning(ends: impl Iterator<Item = (f64, f64)>, shape: &[usize]) -> Lattice {
+    let mut lattice = Lattice { origin: [0.0; 3], spacing: [0.0; 3], dims: [1; 3] };
+    for (k, ((min, max), &size)) in ends.zip(shape.iter().rev()).enumerate() {
+        lattice.dims[k] = size;
+        lattice.origin[k] = if size == 1 { min + 0.5 * (max - min) } else { min };
+        lattice.spacing[k] = (max - min) / size.saturating_sub(1).max(1) as f64;
+    }
+    lattice
 }
 
 #[cfg(test)]

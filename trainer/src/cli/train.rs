@@ -61,7 +61,7 @@ pub struct Arguments {
     /// that of python3]
     #[arg(long, value_name = "DIR")]
     torch: Option<PathBuf>,
-    /// Memory in GiB for what a step keeps on its way; more is computed twice instead, in some 1.3
+    /// Memory in GiB for what a step keeps on its way; more is computed twice instead, in some 1.2
     /// times the time [default: no limit]
     #[arg(long, value_name = "GIB", value_parser = gibibytes)]
     max_memory: Option<usize>,

@@ -57,6 +57,8 @@ struct Task {
     settings: Settings,
     ensemble: Ensemble,
     plan: BatchPlan,
+    /// Bytes for what a step keeps on its way; all of it if `None`.
+    max_memory: Option<usize>,
 }
 
 /// What changes from step to step.
@@ -80,7 +82,7 @@ struct Learner {
 pub fn start(entry: &Value, out: &Path, resources: &Resources) -> Result<()> {
     let mut config = Config::from_value(entry)?;
     resources.apply(&mut config);
-    let task = prepare(&config)?;
+    let task = prepare(&config, resources)?;
     let data = DataRecord::new(&task.ensemble, &config.dataset)?;
     // Whatever can be wrong is found before the folder is made: it must be empty the next time.
     let device = device::parse(&task.settings.device, resources.torch.as_deref())?;
@@ -92,7 +94,6 @@ pub fn start(entry: &Value, out: &Path, resources: &Resources) -> Result<()> {
     let metrics = Metrics::create(&run.path("metrics.csv"))?;
     let events = Events::create(run.folder(), 0)?;
     let mut trainer = Trainer::new(run, task, device, learner, metrics, events);
-    trainer.set_max_memory(resources.max_memory);
     trainer.announce(&config)?;
     trainer.train()
 }
@@ -110,7 +111,7 @@ pub fn resume(folder: &Path, data: Option<PathBuf>, resources: &Resources) -> Re
     // Where not all members are in memory, batches are others: what the run began with goes on.
     config.dataset.cache_gib = config.dataset.cache_gib.or(Some(f64::INFINITY));
     let checkpoint = run.last_checkpoint()?;
-    let task = prepare(&config)
+    let task = prepare(&config, resources)
         .with_context(|| format!("cannot use what {} names", run.path("config.yaml").display()))?;
     run.check_data(&task.ensemble, &config)?;
     let device = device::parse(&task.settings.device, resources.torch.as_deref())?;
@@ -125,7 +126,6 @@ pub fn resume(folder: &Path, data: Option<PathBuf>, resources: &Resources) -> Re
     let metrics = Metrics::resume(&run.path("metrics.csv"), step)?;
     let events = Events::create(run.folder(), step)?;
     let mut trainer = Trainer::new(run, task, device, learner, metrics, events);
-    trainer.set_max_memory(resources.max_memory);
     trainer.say(&format!("going on after step {step}"))?;
     trainer.train()
 }
@@ -138,14 +138,14 @@ impl Resources {
     }
 }
 
-fn prepare(config: &Config) -> Result<Task> {
+fn prepare(config: &Config, resources: &Resources) -> Result<Task> {
     let model = config.model.of_ensemble()?;
     let ensemble = load_ensemble(&config.dataset, &LoadOptions::of(model))?;
     ensemble.check_parameters(model.latent.cond_dim)?;
     let settings = Settings::new(config, &ensemble)?;
     let plan = settings.plan(Importance::load(&config.dataset, &ensemble)?);
     plan.check(&ensemble)?;
-    Ok(Task { settings, ensemble, plan })
+    Ok(Task { settings, ensemble, plan, max_memory: resources.max_memory })
 }
 
 /// The ensemble, with its progress shown.

@@ -28,8 +28,6 @@ pub struct Trainer {
     learner: Learner,
     metrics: Metrics,
     events: Events,
-    /// Bytes for what a step keeps on its way.
-    max_memory: Option<usize>,
     /// Start of this session.
     began: Instant,
 }
@@ -44,14 +42,7 @@ impl Trainer {
         metrics: Metrics,
         events: Events,
     ) -> Self {
-        let (max_memory, began) = (None, Instant::now());
-        Self { run, task, device, learner, metrics, events, max_memory, began }
-    }
-
-    /// From now on keeps no more than some `bytes` of what a step computes on its way, and
-    /// computes it again.
-    pub fn set_max_memory(&mut self, bytes: Option<usize>) {
-        self.max_memory = bytes;
+        Self { run, task, device, learner, metrics, events, began: Instant::now() }
     }
 
     /// Trains to the end.
@@ -103,7 +94,7 @@ impl Trainer {
     /// # Errors
     /// If the log cannot be written.
     pub fn announce(&self, config: &Config) -> Result<()> {
-        let Task { settings: s, ensemble: e, plan } = &self.task;
+        let Task { settings: s, ensemble: e, plan, .. } = &self.task;
         for note in config.notes.iter().chain(&e.notes).chain(&s.notes) {
             self.say(&format!("note: {note}"))?;
         }
@@ -191,7 +182,7 @@ impl Trainer {
 
     /// Adds the gradients of `share` times a batch's loss to those of the weights; returns that loss.
     fn backward(&self, batch: &Batch, share: f64) -> Tensor {
-        let Task { ensemble, plan, .. } = &self.task;
+        let Task { ensemble, plan, max_memory, .. } = &self.task;
         let dims = ensemble.places.axes() as i64;
         let members = batch.members.len() as i64;
         let tensor = |values: &[f32], shape: &[i64]| {
@@ -207,7 +198,7 @@ impl Trainer {
         let targets = tensor(&batch.targets, &[members, -1, ensemble.values.len() as i64]);
         let Learner { model, loss_scale, .. } = &self.learner;
         let factor = share * loss_scale.as_ref().map_or(1.0, LossScale::factor);
-        if let Some(bytes) = self.max_memory {
+        if let Some(bytes) = *max_memory {
             return budget::backward(model, [&points, &conditions, &targets], factor, bytes)
                 * share;
         }
@@ -282,7 +273,7 @@ impl Trainer {
             step - steps,
             self.batch_members()
         );
-        let Task { settings, ensemble, plan } = &self.task;
+        let Task { settings, ensemble, plan, .. } = &self.task;
         let points = plan.points_per_step(ensemble) as f64 * settings.accumulate as f64;
         let row = Row {
             step,
@@ -307,7 +298,7 @@ impl Trainer {
     }
 
     fn batch_members(&self) -> String {
-        let Task { settings, ensemble, plan } = &self.task;
+        let Task { settings, ensemble, plan, .. } = &self.task;
         let members = plan.members(self.learner.step * settings.accumulate - 1, ensemble);
         let names = members.iter().map(|&m| ensemble.members[m].name.as_str());
         names.collect::<Vec<_>>().join(", ")

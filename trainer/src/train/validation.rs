@@ -90,10 +90,10 @@ impl Validation {
         let mut points = 0;
         tch::no_grad(|| {
             for chunk in &self.chunks {
+                let spatial = model.encoder.forward(&chunk.points, model.compute()).unsqueeze(0);
                 // A member at a time, since memory is for batches of training.
                 for member in 0..members {
-                    let conditions = self.conditions.narrow(0, member, 1);
-                    let values = model.forward(&chunk.points, &conditions);
+                    let values = model.decode(&spatial, &self.conditions.narrow(0, member, 1));
                     let difference = values - chunk.targets.narrow(0, member, 1);
                     let mut error = errors.narrow(0, member, 1);
                     error += difference.square().mean_dim(&[1i64, 2][..], false, Kind::Double)

@@ -26,7 +26,11 @@ SOURCES = ROOT / "src/cuda/kernels"
 OUTPUT = ROOT / "src/cuda/ptx"
 
 # Each source, the oldest architecture that it is for, and those that it is tried on.
-KERNELS = (("portable.cu", 70, (70, 80, 90)), ("tensor.cu", 80, (80, 90)))
+KERNELS = (
+    ("portable.cu", 70, (70, 80, 90)),
+    ("gradient.cu", 70, (70, 80, 90)),
+    ("tensor.cu", 80, (80, 90)),
+)
 
 PACKAGES = """
 nvidia-cuda-nvrtc-cu12==12.4.127 \\

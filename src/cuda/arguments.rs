@@ -134,12 +134,13 @@ pub struct Table {
 pub struct Results {
     pub data: u64,
     pub value_stride: i64,
+    pub component_stride: i64,
     pub strides: [i64; 3],
     pub separate: [u64; MAX_SEPARATE],
     pub is_separate: u32,
     pub is_lattice: u32,
     pub scalar: u32,
-    pub unused: u32,
+    pub components: u32,
 }
 
 #[repr(C)]
@@ -148,6 +149,8 @@ pub struct Binding {
     pub inputs: u64,
     pub bias: u64,
     pub is_nan: u64,
+    pub input_slopes: u64,
+    pub bias_slopes: u64,
 }
 
 #[repr(C)]
@@ -173,6 +176,18 @@ pub struct Query {
     pub count: u64,
     pub tile: u32,
     pub unused: u32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Gradient {
+    pub query: Query,
+    pub position: Results,
+    pub parameters: Results,
+    pub wants_values: u32,
+    pub wants_position: u32,
+    pub wants_parameters: u32,
+    pub has_input_slopes: u32,
 }
 
 #[repr(C)]
@@ -203,10 +218,11 @@ pub fn layouts() -> Vec<[usize; 2]> {
         Frame.evaluates_parameters,
         Points.scalar,
         Table.is_given,
-        Results.scalar,
-        Binding.is_nan,
+        Results.components,
+        Binding.bias_slopes,
         Tensor.stride,
         Query.tile,
+        Gradient.has_input_slopes,
         Bind.is_nan
     ]
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cudarc::driver::result;
 use cudarc::driver::sys::{self, CUdevice_attribute, CUfunction_attribute};
 
-use super::arguments::{Bind, Query};
+use super::arguments::{Bind, Gradient, Query};
 pub use super::driver::count;
 use super::driver::{Context, TOO_OLD, caught, driver, no_device};
 use super::{Kernel, Limits, Machine, Shape, Stream};
@@ -14,6 +14,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// The kernels, made by tools/ptx.py.
 const PORTABLE: &str = include_str!("ptx/portable.ptx");
+const GRADIENT: &str = include_str!("ptx/gradient.ptx");
 const TENSOR: &str = include_str!("ptx/tensor.ptx");
 
 /// The oldest architectures that they run on, times ten.
@@ -25,6 +26,7 @@ pub struct Gpu {
     // Kept for the functions, which are theirs.
     _modules: Vec<Module>,
     bind: sys::CUfunction,
+    gradient: sys::CUfunction,
     queries: Vec<(Kernel, sys::CUfunction)>,
     context: Arc<Context>,
     limits: Limits,
@@ -82,7 +84,9 @@ impl Gpu {
         let portable = Module::load(&context, PORTABLE)?;
         let bind = portable.function(c"drr_bind")?;
         let mut queries = vec![(Kernel::Portable, portable.query(c"drr_query", shared)?)];
-        let mut modules = vec![portable];
+        let derivatives = Module::load(&context, GRADIENT)?;
+        let gradient = derivatives.query(c"drr_gradient", shared)?;
+        let mut modules = vec![portable, derivatives];
         if has_tensor_cores {
             let tensor = Module::load(&context, TENSOR)?;
             for (kernel, name) in [
@@ -99,7 +103,7 @@ impl Gpu {
             processors: processors.max(1) as u32,
             has_tensor_cores,
         };
-        Ok(Arc::new(Self { _modules: modules, bind, queries, context, limits }))
+        Ok(Arc::new(Self { _modules: modules, bind, gradient, queries, context, limits }))
     }
 
     /// Queues a kernel of one argument.
@@ -246,6 +250,11 @@ impl Machine for Gpu {
         })?;
         // SAFETY: the caller's promise.
         unsafe { self.launch(*function, query, shape, stream) }
+    }
+
+    unsafe fn gradient(&self, gradient: &Gradient, shape: Shape, stream: Stream) -> Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { self.launch(self.gradient, gradient, shape, stream) }
     }
 
     unsafe fn bind(&self, bind: &Bind, threads: u32, stream: Stream) -> Result<()> {

@@ -21,7 +21,7 @@ mod tensor;
 use std::sync::Arc;
 
 use crate::Result;
-use arguments::{Bind, Query};
+use arguments::{Bind, Gradient, Query};
 pub use lane::{Lane, Pinned};
 pub use resident::{Choice, Resident};
 
@@ -180,6 +180,15 @@ pub trait Machine: Send + Sync {
         shape: Shape,
         stream: Stream,
     ) -> Result<()>;
+
+    /// Queues a query for derivatives.
+    ///
+    /// # Safety
+    /// As for [`Machine::query`].
+    ///
+    /// # Errors
+    /// What the driver says.
+    unsafe fn gradient(&self, gradient: &Gradient, shape: Shape, stream: Stream) -> Result<()>;
 
     /// Queues the binding of parameters, in one block of so many threads.
     ///

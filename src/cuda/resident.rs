@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::arguments::{Bind, Binding, MAX_PARAMETERS, Model as RawModel, Query, Range, Tensor};
+use super::arguments::{
+    Bind, Binding, Gradient, MAX_PARAMETERS, Model as RawModel, Query, Range, Tensor,
+};
 use super::image::{Image, widest};
 use super::tensor::{self, Plan};
 use super::{Kernel, Limits, Machine, Memory, Shape, Stream};
@@ -36,6 +38,10 @@ pub struct Resident {
     model: RawModel,
     tile: u32,
     shared: usize,
+    /// The same for derivatives, if a block has room for them.
+    tape: Result<(u32, usize)>,
+    /// Whether grids reach inputs that change with a parameter.
+    has_input_slopes: bool,
     tensor: Option<Tensors>,
     uses_tensor_cores: AtomicBool,
     /// Where the parts of a binding are in its memory, and the whole.
@@ -56,17 +62,24 @@ struct BindingLayout {
     inputs: u64,
     bias: u64,
     is_nan: u64,
+    input_slopes: u64,
+    bias_slopes: u64,
     bytes: usize,
 }
 
 impl BindingLayout {
-    /// The scratch space comes first.
+    /// The scratch space comes first: two vectors of 64 bits.
     fn new(spec: &Spec) -> Self {
         let first = spec.layers.first().map_or(0, |layer| layer.outputs);
-        let inputs = 8 * spec.input.width as u64;
-        let bias = inputs + 4 * spec.spatial_width() as u64;
-        let is_nan = bias + 4 * first as u64;
-        Self { inputs, bias, is_nan, bytes: is_nan as usize + 4 }
+        let [spatial, first, count] =
+            [spec.spatial_width(), first, spec.parameters.len()].map(|size| size as u64);
+        let inputs = 2 * 8 * spec.input.width as u64;
+        let bias = inputs + 4 * spatial;
+        let is_nan = bias + 4 * first;
+        let input_slopes = is_nan + 4;
+        let bias_slopes = input_slopes + 4 * count * spatial;
+        let bytes = (bias_slopes + 4 * count * first) as usize;
+        Self { inputs, bias, is_nan, input_slopes, bias_slopes, bytes }
     }
 }
 
@@ -83,7 +96,12 @@ impl Resident {
         choice: Choice,
     ) -> Result<Self> {
         let spec = model.spec();
-        let (tile, shared) = tile_of(widest(spec), machine.limits())?;
+        let vectors = 2 * widest(spec);
+        let (tile, shared) = tile_of(machine.limits(), |tile| tile_bytes(tile, vectors))?;
+        let tape =
+            tile_of(machine.limits(), |tile| tile_bytes(tile, vectors) + tape_bytes(tile, spec))
+                .map_err(|error| error.context("derivatives"));
+        let has_input_slopes = spec.lines.iter().any(|line| line.offset < spec.spatial_width());
         if spec.parameters.len() > MAX_PARAMETERS {
             return Err(Error::new(
                 ErrorKind::Unsupported,
@@ -113,6 +131,8 @@ impl Resident {
             model,
             tile,
             shared,
+            tape,
+            has_input_slopes,
             tensor,
             uses_tensor_cores,
             binding,
@@ -154,9 +174,11 @@ impl Resident {
     /// Those of [`Machine::allocate`].
     pub fn binding(&self) -> Result<(Memory, Binding)> {
         let memory = Memory::new(&self.machine, self.binding.bytes)?;
-        let [inputs, bias, is_nan] = [self.binding.inputs, self.binding.bias, self.binding.is_nan]
-            .map(|offset| memory.address() + offset);
-        Ok((memory, Binding { inputs, bias, is_nan }))
+        let BindingLayout { inputs, bias, is_nan, input_slopes, bias_slopes, .. } = self.binding;
+        let [inputs, bias, is_nan, input_slopes, bias_slopes] =
+            [inputs, bias, is_nan, input_slopes, bias_slopes]
+                .map(|offset| memory.address() + offset);
+        Ok((memory, Binding { inputs, bias, is_nan, input_slopes, bias_slopes }))
     }
 
     /// Queues the binding of `parameters`, normalised to [0, 1]; those outside count as the ends.
@@ -207,11 +229,37 @@ impl Resident {
             query.tensor = tensor.arguments;
             points = u64::from(threads) / 32 * tensor::ROWS as u64;
         }
-        let most = u64::from(self.machine.limits().processors) * 8;
-        let blocks = query.count.div_ceil(points).min(most) as u32;
-        let shape = Shape { blocks, threads, shared };
+        let shape = Shape { blocks: self.blocks(query.count, points), threads, shared };
         // SAFETY: the caller's promise; the model lives as long as `self`.
         unsafe { self.machine.query(kernel, &query, shape, stream) }
+    }
+
+    /// Queues a query for values and derivatives, by the portable kernel; its model and tile, and what
+    /// the parameters change, are filled in here.
+    ///
+    /// # Safety
+    /// As for [`Resident::query`].
+    ///
+    /// # Errors
+    /// `Unsupported` if a block has no room for the model's layers; what the driver says.
+    pub unsafe fn gradient(&self, gradient: &Gradient, stream: Stream) -> Result<()> {
+        let (tile, shared) = self.tape.clone()?;
+        let count = gradient.query.count;
+        if count == 0 {
+            return Ok(());
+        }
+        let query = Query { model: self.model, tile, ..gradient.query };
+        let has_input_slopes = self.has_input_slopes.into();
+        let gradient = Gradient { query, has_input_slopes, ..*gradient };
+        let shape = Shape { blocks: self.blocks(count, tile.into()), threads: THREADS, shared };
+        // SAFETY: the caller's promise; the model lives as long as `self`.
+        unsafe { self.machine.gradient(&gradient, shape, stream) }
+    }
+
+    /// Blocks for so many points, of which one has `points` at a time.
+    fn blocks(&self, count: u64, points: u64) -> u32 {
+        let most = u64::from(self.machine.limits().processors) * 8;
+        count.div_ceil(points).min(most) as u32
     }
 }
 
@@ -231,23 +279,36 @@ fn plan(model: &Model, limits: Limits, choice: Choice) -> Result<Option<Plan>> {
     }
 }
 
-/// Points that a block has at a time, and the shared memory for that.
-fn tile_of(widest: usize, limits: Limits) -> Result<(u32, usize)> {
-    // Per point: three coordinates; eight corners, each a start and a weight; a mark; two vectors
-    // (`Memory` of portable.cu).
-    let bytes = |tile: u32| tile as usize * (3 * 8 + 8 * (8 + 4) + 4 + 2 * widest * 4);
+/// Points that a block has at a time, and the shared memory for that, of which `bytes` says how much
+/// so many points need.
+fn tile_of(limits: Limits, bytes: impl Fn(u32) -> usize) -> Result<(u32, usize)> {
     let with_company = TILES.into_iter().find(|&tile| 2 * bytes(tile) <= limits.shared);
     let alone = || TILES.into_iter().find(|&tile| bytes(tile) <= limits.shared);
     let tile = with_company.or_else(alone).ok_or_else(|| {
         Error::new(
             ErrorKind::Unsupported,
             format!(
-                "a model with a vector of {widest} numbers needs {} bytes of shared memory, the \
-                 device has {}: query it on the CPU",
+                "the model's vectors need {} bytes of shared memory, the device has {}: query it \
+                 on the CPU",
                 bytes(TILES[TILES.len() - 1]),
                 limits.shared
             ),
         )
     })?;
     Ok((tile, bytes(tile)))
+}
+
+/// `Memory` of tile.h: per point three coordinates; eight corners, each a start and a weight; a
+/// mark; vectors of so many numbers.
+fn tile_bytes(tile: u32, numbers: usize) -> usize {
+    tile as usize * (3 * 8 + 8 * (8 + 4) + 4 + numbers * 4)
+}
+
+/// `Tape` of gradient.cu: per point a scale, a derivative and a fraction for each axis; the slopes
+/// of all levels; the values; derivatives by the parameters. And sums of each thread.
+fn tape_bytes(tile: u32, spec: &Spec) -> usize {
+    let levels =
+        spec.layers.iter().map(|layer| layer.outputs).sum::<usize>() + spec.spatial_width();
+    let numbers = levels + spec.outputs() + spec.parameters.len();
+    tile as usize * (3 * (8 + 8 + 4) + numbers * 4) + 3 * THREADS as usize * 4
 }

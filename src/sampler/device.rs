@@ -336,16 +336,36 @@ impl DeviceSampler {
         count: usize,
         stream: Stream,
     ) -> Result<()> {
-        let query = raw::Query {
+        // SAFETY: the caller's promise.
+        unsafe { self.model.resident.query(&self.asked(points, results, count), stream) }
+    }
+
+    /// [`DeviceSampler::queue`] for derivatives: `gradient` says of which, and where they go.
+    ///
+    /// # Safety
+    /// As for [`DeviceSampler::queue`].
+    pub(super) unsafe fn queue_gradient(
+        &self,
+        gradient: raw::Gradient,
+        points: raw::Points,
+        results: raw::Results,
+        count: usize,
+        stream: Stream,
+    ) -> Result<()> {
+        let query = self.asked(points, results, count);
+        // SAFETY: the caller's promise.
+        unsafe { self.model.resident.gradient(&raw::Gradient { query, ..gradient }, stream) }
+    }
+
+    fn asked(&self, points: raw::Points, results: raw::Results, count: usize) -> raw::Query {
+        raw::Query {
             frame: self.frame,
             points,
             results,
             binding: self.binding,
             count: count as u64,
             ..Default::default()
-        };
-        // SAFETY: the caller's promise.
-        unsafe { self.model.resident.query(&query, stream) }
+        }
     }
 }
 

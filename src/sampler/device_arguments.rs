@@ -4,7 +4,7 @@
 use super::parameters::{Parameters, Ranges};
 use super::points::Points;
 use super::policy::Normalizer;
-use super::results::{Places, PointStride, ValuesMut};
+use super::results::{GradientsMut, Places, PointStride, ValuesMut};
 use super::scalar::Scalar;
 use super::{Lattice, Outside, SamplerOptions, Units};
 use crate::cuda::arguments::{self as raw, MAX_SEPARATE};
@@ -67,16 +67,34 @@ pub(super) fn points(points: &Points<'_>) -> raw::Points {
     }
 }
 
-/// Where results go.
+/// Where values go.
 ///
 /// # Errors
 /// `Unsupported` for more arrays than kernels take.
 pub(super) fn results(values: &ValuesMut<'_>) -> Result<raw::Results> {
-    let (kind, places, by_point) = values.layout();
-    let mut results = raw::Results { scalar: scalar(kind), ..Default::default() };
+    places(values.layout(), 1)
+}
+
+/// Where derivatives go.
+///
+/// # Errors
+/// `Unsupported` for more arrays than kernels take.
+pub(super) fn derivatives(gradients: &GradientsMut<'_>) -> Result<raw::Results> {
+    places(gradients.layout(), gradients.components())
+}
+
+fn places(
+    (kind, places, by_point): (Scalar, &Places<'_>, PointStride),
+    components: usize,
+) -> Result<raw::Results> {
+    // Not more than parameters, of which there are few.
+    let components = components as u32;
+    let mut results = raw::Results { scalar: scalar(kind), components, ..Default::default() };
     match places {
-        Places::Strided(first, [by_value, _]) => {
-            (results.data, results.value_stride) = (*first as u64, *by_value as i64);
+        Places::Strided(first, [by_value, by_component]) => {
+            results.data = *first as u64;
+            (results.value_stride, results.component_stride) =
+                (*by_value as i64, *by_component as i64);
         }
         Places::Separate(firsts) if firsts.len() <= MAX_SEPARATE => {
             results.is_separate = 1;

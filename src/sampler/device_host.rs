@@ -107,6 +107,7 @@ impl DeviceSampler {
             value_stride: number as i64,
             strides: [(outputs * number) as i64, 0, 0],
             scalar: scalar(kind),
+            components: 1,
             ..Default::default()
         };
         // SAFETY: the lane has room for so many points and results, and is waited for before it is

@@ -21,6 +21,21 @@ pub struct Gradients<'a> {
     pub parameters: Option<GradientsMut<'a>>,
 }
 
+impl Gradients<'_> {
+    /// # Errors
+    /// `InvalidArgument` unless there is room for just the derivatives at `len` points.
+    pub(super) fn check(&self, spec: &Spec, len: usize) -> Result<()> {
+        let shape = |components| [len, spec.outputs(), components];
+        if let Some(position) = &self.position {
+            position.check("position", shape(spec.axes.len()))?;
+        }
+        if let Some(parameters) = &self.parameters {
+            parameters.check("parameters", shape(spec.parameters.len()))?;
+        }
+        Ok(())
+    }
+}
+
 impl Sampler {
     /// Values at `points` (unless `None`), bit by bit those of [`Sampler::query`], and their
     /// derivatives: in physical units, for instance J/cm for a value in J on an axis in cm, or
@@ -67,17 +82,12 @@ impl Sampler {
         gradients: &mut Gradients<'_>,
     ) -> Result<()> {
         let spec = self.runtime.model.spec();
-        let (len, outputs) = (source.len(), spec.outputs());
+        let len = source.len();
         if let Some(values) = &values {
             self.runtime.check_room(len, values)?;
         }
+        gradients.check(spec, len)?;
         let Gradients { position, parameters } = &*gradients;
-        if let Some(position) = position {
-            position.check("position", [len, outputs, spec.axes.len()])?;
-        }
-        if let Some(parameters) = parameters {
-            parameters.check("parameters", [len, outputs, spec.parameters.len()])?;
-        }
         self.frame().check_inside(source, None)?;
         let parameters = parameters.as_ref().filter(|parameters| parameters.components() > 0);
         let out = Out { values: values.as_deref(), position: position.as_ref(), parameters };

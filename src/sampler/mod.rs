@@ -3,6 +3,7 @@
 
 pub mod device;
 mod device_arguments;
+mod device_gradient;
 mod device_host;
 pub mod gradient;
 mod lattice;

@@ -260,6 +260,11 @@ impl<'a> GradientsMut<'a> {
         self.0.shape[2]
     }
 
+    /// Type and places of the numbers, and where those of other points are.
+    pub(super) fn layout(&self) -> (Scalar, &Places<'a>, PointStride) {
+        (self.0.scalar, &self.0.places, self.0.points)
+    }
+
     /// Writes the derivatives of value `k` at point `i`.
     ///
     /// # Safety

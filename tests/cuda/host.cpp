@@ -1,4 +1,5 @@
 // The kernels as a library of the host: launches, and the layouts of their arguments.
+#include "../../src/cuda/kernels/gradient.cu"
 #include "../../src/cuda/kernels/portable.cu"
 #include "../../src/cuda/kernels/tensor.cu"
 
@@ -15,6 +16,11 @@ extern "C" void drr_host_query(unsigned kernel, const drr::Query *query, unsigne
         drr::host::launch<const drr::Query, drr_tensor_256>,
     };
     launches[kernel](*query, blocks, threads, bytes);
+}
+
+extern "C" void drr_host_gradient(const drr::Gradient *gradient, unsigned blocks, unsigned threads,
+                                  size_t bytes) {
+    drr::host::launch<const drr::Gradient, drr_gradient>(*gradient, blocks, threads, bytes);
 }
 
 extern "C" void drr_host_bind(const drr::Bind *bind, unsigned threads) {
@@ -35,9 +41,10 @@ extern "C" const size_t drr_host_layouts[][2] = {
     LAYOUT(Frame, evaluates_parameters),
     LAYOUT(Points, scalar),
     LAYOUT(Table, is_given),
-    LAYOUT(Results, scalar),
-    LAYOUT(Binding, is_nan),
+    LAYOUT(Results, components),
+    LAYOUT(Binding, bias_slopes),
     LAYOUT(Tensor, stride),
     LAYOUT(Query, tile),
+    LAYOUT(Gradient, has_input_slopes),
     LAYOUT(Bind, is_nan),
 };

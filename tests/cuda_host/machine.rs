@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use drr::cuda::arguments::{Bind, Query};
+use drr::cuda::arguments::{Bind, Gradient, Query};
 use drr::cuda::gpu::Gpu;
 use drr::cuda::{Choice, Kernel as CudaKernel, Limits, Machine, Memory, Shape, Stream};
 use drr::sampler::results::{Places, PointStride};
@@ -165,6 +165,18 @@ impl Machine for Host {
                 unsafe extern "C" fn(u32, *const Query, u32, u32, usize),
             > = self.library.get(b"drr_host_query").expect("exported");
             launch(kernel as u32, &query, shape.blocks, shape.threads, shape.shared);
+        }
+        Ok(())
+    }
+
+    unsafe fn gradient(&self, gradient: &Gradient, shape: Shape, _: Stream) -> Result<(), Error> {
+        assert!(shape.blocks > 0 && shape.shared <= self.limits.shared, "{shape:?}");
+        let _turn = LAUNCH.lock().unwrap();
+        // SAFETY: as above.
+        unsafe {
+            let launch: libloading::Symbol<unsafe extern "C" fn(*const Gradient, u32, u32, usize)> =
+                self.library.get(b"drr_host_gradient").expect("exported");
+            launch(gradient, shape.blocks, shape.threads, shape.shared);
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod gradient;
 mod machine;
 
 use common::random::{self, Rng};
@@ -33,6 +34,22 @@ const STEPS: f64 = 0.1;
 
 fn packed(values: &mut [f64], outputs: usize) -> ValuesMut<'_> {
     ValuesMut::packed(values, outputs).expect("whole points")
+}
+
+/// Equal up to rounding, relative to the largest, but for some part; NaN where the other is NaN.
+fn compare_some(found: &[f64], expected: &[f64], (tolerance, most): (f64, f64), what: &str) {
+    assert_eq!(found.len(), expected.len());
+    let finite = expected.iter().filter(|x| x.is_finite());
+    let largest = finite.fold(1e-3, |largest: f64, x| largest.max(x.abs()));
+    let mut wrong = Vec::new();
+    for (n, (a, b)) in found.iter().zip(expected).enumerate() {
+        assert_eq!(a.is_nan(), b.is_nan(), "{what}: number {n} is {a}, expected {b}");
+        if !a.is_nan() && a != b && (a - b).abs() > tolerance * largest {
+            wrong.push((n, a, b));
+        }
+    }
+    let most = most * found.len() as f64;
+    assert!(wrong.len() as f64 <= most, "{what}: of {} differ {wrong:?}", found.len());
 }
 
 /// Equal up to rounding, NaN where the other is NaN.

@@ -98,21 +98,24 @@ struct Table {
     u32 is_given; // else one binding holds for all points
 };
 
-// Where results go.
+// Where results go: values or, with components, derivatives.
 struct Results {
     u64 data;
-    i64 value_stride;
+    i64 value_stride, component_stride;
     i64 strides[3]; // from point to point; of a lattice by axis
     u64 separate[MAX_SEPARATE];
     u32 is_separate, is_lattice;
-    u32 scalar, unused;
+    u32 scalar;
+    u32 components; // of each value, 1 for the value itself
 };
 
 // What a model starts from for one set of parameters: addresses of device memory.
 struct Binding {
-    u64 inputs; // float [spatial]
-    u64 bias;   // float [outputs of the first layer]
-    u64 is_nan; // u32: results are NaN
+    u64 inputs;       // float [spatial]
+    u64 bias;         // float [outputs of the first layer]
+    u64 is_nan;       // u32: results are NaN
+    u64 input_slopes; // float [parameters][spatial]: change of `inputs` by each parameter
+    u64 bias_slopes;  // float [parameters][outputs of the first layer]: the same of `bias`
 };
 
 // What the kernel for tensor cores has beside that.
@@ -138,11 +141,19 @@ struct Query {
     u32 unused;
 };
 
+// Arguments of `drr_gradient`.
+struct Gradient {
+    Query query;
+    Results position, parameters; // [outputs][dims] and [outputs][parameters] of each point
+    u32 wants_values, wants_position, wants_parameters;
+    u32 has_input_slopes; // of the parameters; else they change the bias alone
+};
+
 // Arguments of `drr_bind`. Parameters are normalised.
 struct Bind {
     Model model;
     Binding binding;
-    u64 scratch; // double [width]
+    u64 scratch; // double [2][width]
     double parameters[MAX_PARAMETERS];
     u32 is_nan, unused;
 };

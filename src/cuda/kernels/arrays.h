@@ -75,8 +75,8 @@ DRR_DEVICE double parameter(const Query &q, u64 i, u32 n, bool &is_nan) {
     return t != t ? 0.0 : t;
 }
 
-// Address of value `k` of point `i`.
-DRR_DEVICE u64 place(const Results &results, const Points &points, u64 i, u32 k) {
+// Address of number (`k`, `c`) of point `i`: of values, `c` is 0.
+DRR_DEVICE u64 place(const Results &results, const Points &points, u64 i, u32 k, u32 c) {
     i64 offset = i64(i) * results.strides[0];
     if (results.is_lattice) {
         const u64 row = i / points.lattice[0];
@@ -84,8 +84,9 @@ DRR_DEVICE u64 place(const Results &results, const Points &points, u64 i, u32 k)
                  i64(row % points.lattice[1]) * results.strides[1] +
                  i64(row / points.lattice[1]) * results.strides[2];
     }
-    const u64 first = results.is_separate ? results.separate[k]
-                                          : results.data + u64(i64(k) * results.value_stride);
+    const i64 strided = i64(k) * results.value_stride + i64(c) * results.component_stride;
+    const u64 first = results.is_separate ? results.separate[k * results.components + c]
+                                          : results.data + u64(strided);
     return first + u64(offset);
 }
 

@@ -1,0 +1,193 @@
+// What 32-bit kernels have in common: a block has a tile of points at a time, whose hidden values
+// stay in shared memory. Any model, as long as its widest layer fits there.
+//
+// Shared memory holds `x[k * tile + i]`, value k of point i: threads that have neighbouring outputs
+// read the same eight points at once, and neighbouring weights.
+#pragma once
+
+#include "arrays.h"
+#include "evaluate.h"
+
+namespace drr {
+
+// Points that a thread has in its registers.
+constexpr u32 POINTS = 8;
+
+// The parts of shared memory; `tile_bytes` of src/cuda/resident.rs counts them.
+struct Memory {
+    double *positions;   // [3][tile]
+    u64 *starts;         // [CORNERS][tile]: number of the first value of a corner's row
+    float *weights;      // [CORNERS][tile]
+    u32 *is_nan;         // [tile]
+    float *front, *back; // [widest][tile]
+    char *end;
+};
+
+DRR_DEVICE Memory memory_of(const Query &q) {
+    char *next = shared_memory();
+    const auto take = [&next](u64 bytes) {
+        char *part = next;
+        next += bytes;
+        return part;
+    };
+    Memory m;
+    m.positions = reinterpret_cast<double *>(take(3 * q.tile * sizeof(double)));
+    m.starts = reinterpret_cast<u64 *>(take(CORNERS * q.tile * sizeof(u64)));
+    m.front = reinterpret_cast<float *>(take(u64(q.model.widest) * q.tile * sizeof(float)));
+    m.back = reinterpret_cast<float *>(take(u64(q.model.widest) * q.tile * sizeof(float)));
+    m.weights = reinterpret_cast<float *>(take(CORNERS * q.tile * sizeof(float)));
+    m.is_nan = reinterpret_cast<u32 *>(take(q.tile * sizeof(u32)));
+    m.end = next;
+    return m;
+}
+
+DRR_DEVICE void swap(Memory &m) {
+    float *front = m.front;
+    m.front = m.back;
+    m.back = front;
+}
+
+// What layer `n` takes an input for, if there is such a layer.
+DRR_DEVICE float rounded(const Model &model, u32 n, float x) {
+    if (n >= model.layer_count)
+        return x;
+    const Layer &layer = at<Layer>(model, model.layers)[n];
+    if (layer.precision == BF16)
+        return to_bf16(x);
+    if (layer.precision == STEPS)
+        return layer.low +
+               layer.step * fminf(fmaxf(rintf((x - layer.low) / layer.step), 0.0f), 255.0f);
+    return x;
+}
+
+DRR_DEVICE float feature(const Model &model, const Grid &grid, u64 start, u32 c) {
+    const u64 n = start + c;
+    if (grid.scalar == F32)
+        return at<float>(model, grid.data)[n];
+    if (grid.scalar == F16)
+        return float_of_half(at<u16>(model, grid.data)[n]);
+    return at<float>(model, grid.zero)[c] +
+           at<float>(model, grid.scale)[c] * float(at<signed char>(model, grid.data)[n]);
+}
+
+// Corners of point `i` in a grid; `position` gives the coordinate of an axis.
+template <class Position>
+DRR_DEVICE void find_corners(const Grid &grid, bool fades, const Memory &m, u32 tile, u32 i,
+                             const Position &position) {
+    u32 count = 1;
+    m.starts[i] = 0;
+    m.weights[i] = 1.0f;
+    u64 stride = grid.row;
+    for (u32 d = 0; d < grid.dims; d++) {
+        const double x = position(grid.axes[d]);
+        const Bracket b = fades ? fading(x, grid.sizes[d]) : border(x, grid.sizes[d]);
+        for (u32 c = 0; c < count; c++) {
+            const u32 lower = c * tile + i, upper = (count + c) * tile + i;
+            m.starts[upper] = m.starts[lower] + b.upper * stride;
+            m.weights[upper] = m.weights[lower] * b.weights[1];
+            m.starts[lower] += b.lower * stride;
+            m.weights[lower] *= b.weights[0];
+        }
+        count *= 2;
+        stride *= grid.sizes[d];
+    }
+}
+
+// Adds a grid's interpolated features to the input vectors.
+DRR_DEVICE void add_features(const Model &model, const Grid &grid, const Memory &m, u32 tile) {
+    const u32 corners = 1u << grid.dims;
+    for (u32 n = thread(); n < grid.channels * tile; n += threads()) {
+        const u32 c = n % grid.channels, i = n / grid.channels;
+        float sum = 0.0f;
+        for (u32 k = 0; k < corners; k++)
+            sum += m.weights[k * tile + i] * feature(model, grid, m.starts[k * tile + i], c);
+        m.front[(grid.offset + c) * tile + i] += sum;
+    }
+}
+
+// For values, nothing has to be known of how they came about.
+struct KeepNothing {
+    DRR_DEVICE void operator()(u32, u32, float, float) const {}
+};
+
+// The complete input vectors of the points from `first` on, up to the last one. `keep` is given the
+// place of each number, and what it was before and after its activation.
+template <class Keep>
+DRR_DEVICE void gather(const Query &q, const Memory &m, u64 first, u32 width, const Keep &keep) {
+    const Model &model = q.model;
+    const u32 tile = q.tile;
+    const bool has_table = q.table.is_given;
+    // The points beyond the last one are like it.
+    const auto index = [&q, first](u32 i) { return first + i < q.count ? first + i : q.count - 1; };
+    for (u32 i = thread(); i < tile; i += threads()) {
+        bool is_nan = !has_table && *reinterpret_cast<const u32 *>(q.binding.is_nan) != 0;
+        for (u32 axis = 0; axis < model.dims; axis++)
+            m.positions[axis * tile + i] =
+                normalize(q.frame, axis, coordinate(q.points, index(i), axis), is_nan);
+        for (u32 n = 0; has_table && n < model.parameters; n++)
+            parameter(q, index(i), n, is_nan);
+        m.is_nan[i] = is_nan;
+    }
+    const float *starts = has_table ? at<float>(model, model.input_bias)
+                                    : reinterpret_cast<const float *>(q.binding.inputs);
+    for (u32 n = thread(); n < width * tile; n += threads())
+        m.front[n] = starts[n / tile];
+    // No barrier: the threads that find corners are those that wrote the positions.
+    for (u32 g = 0; g < model.grid_count; g++) {
+        const Grid grid = at<Grid>(model, model.grids)[g];
+        for (u32 i = thread(); i < tile; i += threads())
+            find_corners(grid, q.frame.fades, m, tile, i,
+                         [&m, tile, i](u32 axis) { return m.positions[axis * tile + i]; });
+        barrier();
+        add_features(model, grid, m, tile);
+        barrier();
+    }
+    for (u32 l = 0; has_table && l < model.line_count; l++) {
+        const Grid line = at<Grid>(model, model.lines)[l];
+        for (u32 i = thread(); i < tile; i += threads())
+            find_corners(line, false, m, tile, i, [&q, &index, i](u32 n) {
+                bool ignored = false;
+                return 2.0 * parameter(q, index(i), n, ignored) - 1.0;
+            });
+        barrier();
+        add_features(model, line, m, tile);
+        barrier();
+    }
+    for (u32 n = thread(); n < width * tile; n += threads()) {
+        const float x = activate(model.activation, m.front[n]);
+        keep(0, n, m.front[n], x);
+        // What no grid reaches is not rounded: it can be in the bias instead.
+        m.front[n] = n / tile < model.spatial ? rounded(model, 0, x) : x;
+    }
+    barrier();
+}
+
+// Layer `l`, from `m.front` to `m.back`, which then change places.
+template <class Keep>
+DRR_DEVICE void dense(const Model &model, u32 l, const float *bias, u32 inputs, u32 tile, Memory &m,
+                      const Keep &keep) {
+    const Layer layer = at<Layer>(model, model.layers)[l];
+    const float *weights = at<float>(model, layer.weights);
+    for (u32 n = thread(); n < layer.outputs * (tile / POINTS); n += threads()) {
+        const u32 output = n % layer.outputs, first = n / layer.outputs * POINTS;
+        float sums[POINTS];
+        for (u32 j = 0; j < POINTS; j++)
+            sums[j] = bias[output];
+        for (u32 k = 0; k < inputs; k++) {
+            const float weight = weights[u64(k) * layer.outputs + output];
+            const float *x = m.front + k * tile + first;
+            for (u32 j = 0; j < POINTS; j++)
+                sums[j] += weight * x[j];
+        }
+        for (u32 j = 0; j < POINTS; j++) {
+            const u32 place = output * tile + first + j;
+            const float x = activate(layer.activation, sums[j]);
+            keep(l + 1, place, sums[j], x);
+            m.back[place] = rounded(model, l + 1, x);
+        }
+    }
+    barrier();
+    swap(m);
+}
+
+} // namespace drr

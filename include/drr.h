@@ -902,6 +902,43 @@ drr_status drr_device_sampler_query_lattice_host(const struct drr_device_sampler
                                                  const struct drr_lattice *lattice,
                                                  const struct drr_values *values);
 
+/// Values and derivatives at points in the GPU's memory, in any layout: as
+/// `drr_sampler_query_gradient` has them, in 32 bits also where tensor cores answer other queries.
+/// Queued on `stream`: neither waits nor allocates, and may be captured into a CUDA graph.
+///
+/// @param sampler              a sampler on a GPU; no freeing it until the stream got to the end of
+///                             this
+/// @param points               where the coordinates are; all addresses are those of the GPU
+/// @param values               NULL, or where the values go
+/// @param position_gradients   NULL, or where the derivatives by the model's coordinates go
+/// @param parameter_gradients  NULL, or where the derivatives by its parameters go
+/// @param stream               a `CUstream` or `cudaStream_t`, NULL for the default one
+/// @return as `drr_device_sampler_query`, or `DRR_ERROR_UNSUPPORTED` if the model's layers are too
+///         wide and many for the shared memory of a block
+drr_status drr_device_sampler_query_gradient(const struct drr_device_sampler *sampler,
+                                             const struct drr_points *points,
+                                             const struct drr_values *values,
+                                             const struct drr_gradients *position_gradients,
+                                             const struct drr_gradients *parameter_gradients,
+                                             void *stream);
+
+/// Values and derivatives at the points of a regular lattice, without an array of coordinates.
+/// Otherwise as `drr_device_sampler_query_gradient`.
+///
+/// @param sampler              a sampler on a GPU
+/// @param lattice              the points
+/// @param values               NULL, or where the values go; all addresses are those of the GPU
+/// @param position_gradients   NULL, or where the derivatives by the model's coordinates go
+/// @param parameter_gradients  NULL, or where the derivatives by its parameters go
+/// @param stream               a `CUstream` or `cudaStream_t`, NULL for the default one
+/// @return as `drr_device_sampler_query_gradient`
+drr_status drr_device_sampler_query_lattice_gradient(const struct drr_device_sampler *sampler,
+                                                     const struct drr_lattice *lattice,
+                                                     const struct drr_values *values,
+                                                     const struct drr_gradients *position_gradients,
+                                                     const struct drr_gradients *parameter_gradients,
+                                                     void *stream);
+
 /// Has messages of `level` and above sent to `callback` instead of nowhere; for the whole process.
 /// The one before is not called any more when this returns, so that its `user_data` can be freed.
 /// May be called at any time by any thread, but not from within a callback. A callback may call

@@ -48,6 +48,12 @@ fn models_are_queried_on_a_device() {
 }
 
 #[test]
+fn models_share_their_kernels() {
+    let Some(program) = program("tests/cuda/device.c") else { return };
+    silent(&run(&program, &["shared"], &[], true), "shared");
+}
+
+#[test]
 fn the_cpp_wrapper_does_the_same() {
     let Some(program) = program("tests/cuda/device.cpp") else { return };
     silent(&run(&program, &[], &[], true), "C++");

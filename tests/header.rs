@@ -15,6 +15,7 @@ fn header_is_fresh() {
         "sets",
         "device_structs",
         "device",
+        "device_gradient",
         "log",
     ];
     let mut builder = cbindgen::Builder::new().with_config(config);

@@ -814,6 +814,7 @@ class Gradients : private detail::Results<drr_gradients> {
     }
 
   private:
+    friend class DeviceSampler;
     friend class Sampler;
     using Results::Results;
 };
@@ -1050,6 +1051,48 @@ class DeviceSampler {
         });
     }
 
+    /// Values and derivatives at points, all in the GPU's memory, in 32 bits. Arguments as for
+    /// `Sampler::query_gradient`; fails as `query`, and with `Status::unsupported` if the model's
+    /// layers are too wide and many for it.
+    Fallible<void> query_gradient(const Points &points, const Values &values,
+                                  const Gradients &by_position, const Gradients &by_parameters = {},
+                                  Stream stream = nullptr) const {
+        const drr_points from = points.raw(dims_);
+        const auto count = from.count;
+        drr_values to;
+        drr_gradients position, parameter;
+        return detail::checked(
+            {is_open(), points.problem(dims_), values.problem("values", {count}, {outputs_}),
+             by_position.problem("by_position", {count}, {outputs_, dims_}),
+             by_parameters.problem("by_parameters", {count}, {outputs_, parameters_})},
+            [&] {
+                return drr_device_sampler_query_gradient(get(), &from, values.get(to),
+                                                         by_position.get(position),
+                                                         by_parameters.get(parameter), stream);
+            });
+    }
+
+    /// Values and derivatives at the points of a lattice, in the GPU's memory. Otherwise as
+    /// `query_gradient`.
+    Fallible<void> query_lattice_gradient(const Lattice &lattice, const Values &values,
+                                          const Gradients &by_position,
+                                          const Gradients &by_parameters = {},
+                                          Stream stream = nullptr) const {
+        const drr_lattice raw = detail::raw(lattice);
+        const auto &[nx, ny, nz] = lattice.dims;
+        drr_values to;
+        drr_gradients position, parameter;
+        return detail::checked(
+            {is_open(), values.problem("values", {nz, ny, nx}, {outputs_}),
+             by_position.problem("by_position", {nz, ny, nx}, {outputs_, dims_}),
+             by_parameters.problem("by_parameters", {nz, ny, nx}, {outputs_, parameters_})},
+            [&] {
+                return drr_device_sampler_query_lattice_gradient(
+                    get(), &raw, values.get(to), by_position.get(position),
+                    by_parameters.get(parameter), stream);
+            });
+    }
+
     /// Values at points, all in memory of the host; waits for them. Copies there and back overlap
     /// with the work. Fails as `query`, or with `Status::out_of_memory`.
     Fallible<void> query_host(const Points &points, const Values &values) const {
@@ -1104,7 +1147,7 @@ class DeviceSampler {
     }
 
     std::unique_ptr<drr_device_sampler, Free> handle_;
-    std::uint32_t dims_ = 0, outputs_ = 0;
+    std::uint32_t dims_ = 0, outputs_ = 0, parameters_ = 0;
 };
 
 /// A model in the memory of a GPU; from `Model::to_device`. Immutable: `const` functions may be
@@ -1136,6 +1179,7 @@ class DeviceModel {
         sampler.handle_.reset(handle);
         sampler.dims_ = dims_;
         sampler.outputs_ = outputs_;
+        sampler.parameters_ = parameters_;
         return sampler;
     }
 

@@ -32,7 +32,7 @@ impl Handle for drr_device_model {
 /// A model on a GPU bound to one set of simulation parameters. Belongs to one stream at a time. Keeps
 /// its model there alive.
 pub struct drr_device_sampler {
-    sampler: DeviceSampler,
+    pub(super) sampler: DeviceSampler,
 }
 
 impl Handle for drr_device_sampler {

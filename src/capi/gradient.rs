@@ -130,7 +130,10 @@ pub unsafe extern "C" fn drr_sampler_query_lattice_gradient(
 }
 
 /// Where everything goes that is wanted.
-unsafe fn results<'a>(
+///
+/// # Safety
+/// The structs must be what their comments say.
+pub(super) unsafe fn results<'a>(
     spec: &Spec,
     rows: Rows,
     values: *const drr_values,

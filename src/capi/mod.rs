@@ -13,6 +13,7 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod device;
+mod device_gradient;
 mod device_structs;
 mod gradient;
 mod log;
@@ -26,6 +27,7 @@ mod structs;
 mod views;
 
 pub use device::*;
+pub use device_gradient::*;
 pub use device_structs::*;
 pub use gradient::*;
 pub use log::*;

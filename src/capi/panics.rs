@@ -55,6 +55,15 @@ fn entries() -> Vec<(&'static str, drr_status)> {
         drr_device_sampler_set_parameters(null(), null(), 0, null_mut()),
         drr_device_sampler_query(null(), null(), null(), null_mut()),
         drr_device_sampler_query_lattice(null(), null(), null(), null_mut()),
+        drr_device_sampler_query_gradient(null(), null(), null(), null(), null(), null_mut()),
+        drr_device_sampler_query_lattice_gradient(
+            null(),
+            null(),
+            null(),
+            null(),
+            null(),
+            null_mut()
+        ),
         drr_device_sampler_query_host(null(), null(), null()),
         drr_device_sampler_query_lattice_host(null(), null(), null()),
         drr_set_log_callback(None, 9, null_mut()),

@@ -1,7 +1,7 @@
 //! A GPU as a machine: the kernels are loaded and queued by NVIDIA's driver.
 
 use std::ffi::{CStr, CString, c_void};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 
 use cudarc::driver::result;
 use cudarc::driver::sys::{self, CUdevice_attribute, CUfunction_attribute};
@@ -53,11 +53,28 @@ impl Gpu {
             driver()?;
             return Err(no_device(format!("device {ordinal} asked for, there are {devices}")));
         }
-        let context = Arc::new(match context.is_null() {
-            true => Context::primary(ordinal)?,
+        if !context.is_null() {
             // SAFETY: the caller's promise.
-            false => unsafe { Context::of_caller(ordinal, context.cast())? },
-        });
+            let context = unsafe { Context::of_caller(ordinal, context.cast())? };
+            return Ok(Arc::new(Self::load(context)?));
+        }
+        // Models in primary contexts share their kernels. Those of callers may end and others begin
+        // at the same address.
+        static OPEN: Mutex<Vec<(u32, Weak<Gpu>)>> = Mutex::new(Vec::new());
+        let mut open = OPEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        open.retain(|(_, gpu)| gpu.strong_count() > 0);
+        let found = open.iter().find(|(other, _)| *other == ordinal);
+        if let Some(gpu) = found.and_then(|(_, gpu)| gpu.upgrade()) {
+            return Ok(gpu);
+        }
+        let gpu = Arc::new(Self::load(Context::primary(ordinal)?)?);
+        open.push((ordinal, Arc::downgrade(&gpu)));
+        Ok(gpu)
+    }
+
+    /// Loads the kernels.
+    fn load(context: Context) -> Result<Self> {
+        let context = Arc::new(context);
         let current = context.enter()?;
         let attribute = |what| {
             // SAFETY: the device exists.
@@ -103,7 +120,7 @@ impl Gpu {
             processors: processors.max(1) as u32,
             has_tensor_cores,
         };
-        Ok(Arc::new(Self { _modules: modules, bind, gradient, queries, context, limits }))
+        Ok(Self { _modules: modules, bind, gradient, queries, context, limits })
     }
 
     /// Queues a kernel of one argument.

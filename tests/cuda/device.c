@@ -57,6 +57,51 @@ static drr_points packed_points(const double *points) {
 
 #define INVALID(call) CHECK((call) == DRR_ERROR_INVALID_ARGUMENT)
 
+/* Derivatives at points and at those of a lattice; values beside them, or alone. */
+static void derivatives(const drr_model *model, const drr_device_sampler *there,
+                        const drr_points *points, const drr_lattice *lattice) {
+    enum { BY_POSITION = POINTS * OUTPUTS * DIMS, BY_PARAMETER = POINTS * OUTPUTS * 2 };
+    static double found[2][POINTS * OUTPUTS], x[2][BY_POSITION], p[2][BY_PARAMETER];
+    drr_sampler *cpu = NULL;
+    CHECK(drr_sampler_create(model, others, 2, NULL, &cpu) == DRR_OK);
+    for (int form = 0; form < 2; form++) {
+        drr_values values[2];
+        drr_gradients by_x[2], by_p[2];
+        for (int n = 0; n < 2; n++) {
+            values[n] = (drr_values){.struct_size = sizeof *values, .scalar = DRR_F64};
+            by_x[n] = (drr_gradients){.struct_size = sizeof *by_x, .scalar = DRR_F64};
+            by_p[n] = by_x[n];
+            values[n].data = found[n];
+            by_x[n].data = x[n];
+            by_p[n].data = p[n];
+        }
+        memset(x[0], 0, sizeof x[0]);
+        if (form == 0) {
+            CHECK(drr_device_sampler_query_gradient(there, points, values, by_x, by_p, NULL) ==
+                  DRR_OK);
+            CHECK(drr_sampler_query_gradient(cpu, points, values + 1, by_x + 1, by_p + 1) ==
+                  DRR_OK);
+        } else {
+            CHECK(drr_device_sampler_query_lattice_gradient(there, lattice, values, by_x, by_p,
+                                                            NULL) == DRR_OK);
+            CHECK(drr_sampler_query_lattice_gradient(cpu, lattice, values + 1, by_x + 1,
+                                                     by_p + 1) == DRR_OK);
+        }
+        CHECK(is_close(found[0], found[1], POINTS * OUTPUTS));
+        CHECK(is_close(x[0], x[1], BY_POSITION) && is_close(p[0], p[1], BY_PARAMETER));
+        memset(x[0], 0, sizeof x[0]);
+        CHECK(form == 1 ||
+              drr_device_sampler_query_gradient(there, points, NULL, by_x, NULL, NULL) == DRR_OK);
+        CHECK(form == 1 || is_close(x[0], x[1], BY_POSITION));
+        INVALID(drr_device_sampler_query_gradient(there, NULL, values, by_x, by_p, NULL));
+        INVALID(drr_device_sampler_query_lattice_gradient(there, NULL, values, by_x, by_p, NULL));
+        by_x[0].data = NULL;
+        INVALID(drr_device_sampler_query_gradient(there, points, values, by_x, by_p, NULL));
+        CHECK(strstr(drr_last_error(), "position_gradients") != NULL);
+    }
+    drr_sampler_free(cpu);
+}
+
 /* What is wrong is said, and nothing is queued. */
 static void wrong_arguments(drr_device_model *there, drr_device_sampler *sampler,
                             const drr_points *points, const drr_values *values) {
@@ -151,6 +196,7 @@ static void whole(const char *path) {
         CHECK(is_close(found, expected, POINTS * OUTPUTS));
         drr_sampler_free(cpu);
 
+        derivatives(model, sampler, &from, &lattice);
         wrong_arguments(there, sampler, &from, &to);
         drr_device_model *nobody = there;
         CHECK(drr_model_to_device(model, 1, NULL, &nobody) == DRR_ERROR_NO_DEVICE);
@@ -189,9 +235,36 @@ static void cycle(const char *path, uint32_t status, const char *text) {
     CHECK(!is_clean || is_clean(NULL));
 }
 
+/* Models in the same context have their kernels in common, as long as there is one. */
+static void shared_kernels(const char *path) {
+    drr_model *model = open_model(path);
+    drr_device_model *there[3];
+    void *driver = dlopen("libcuda.so", RTLD_NOW);
+    CHECK(driver);
+    int (*modules)(void) = (int (*)(void))dlsym(driver, "fake_cuda_modules");
+    CHECK(drr_model_to_device(model, 0, NULL, &there[0]) == DRR_OK);
+    const int loaded = modules();
+    CHECK(loaded > 0);
+    CHECK(drr_model_to_device(model, 0, NULL, &there[1]) == DRR_OK && modules() == loaded);
+    char own;
+    const drr_device_options options = {sizeof options, 0, &own};
+    CHECK(drr_model_to_device(model, 0, &options, &there[2]) == DRR_OK);
+    CHECK(modules() == 2 * loaded);
+    drr_device_model_close(there[2]);
+    drr_device_model_close(there[0]);
+    CHECK(modules() == loaded);
+    drr_device_model_close(there[1]);
+    CHECK(modules() == 0);
+    CHECK(drr_model_to_device(model, 0, NULL, &there[0]) == DRR_OK && modules() == loaded);
+    drr_device_model_close(there[0]);
+    drr_model_close(model);
+}
+
 int main(int count, char **words) {
     if (count == 3 && strcmp(words[2], "whole") == 0) {
         whole(words[1]);
+    } else if (count == 3 && strcmp(words[2], "shared") == 0) {
+        shared_kernels(words[1]);
     } else if (count == 3 && strcmp(words[2], "none") == 0) {
         uint32_t devices = 9;
         CHECK(drr_device_count(&devices) == DRR_OK && devices == 0);

@@ -77,9 +77,29 @@ int main(int count, char **words) {
     cpu.query_lattice(lattice, wanted);
     CHECK(is_close(volume, wanted) && is_close(same, wanted));
 
+    // Derivatives: `[points][outputs][dims]`, and of the lattice by parameters alone.
+    using Slopes = std::array<std::array<double, 3>, 2>;
+    std::vector<Slopes> by_position(points.size()), by_position_cpu(points.size());
+    std::vector<Pair> beside(points.size());
+    sampler.query_gradient(points, beside, by_position);
+    cpu.query_gradient(points, expected, by_position_cpu);
+    CHECK(is_close(beside, expected));
+    for (std::size_t i = 0; i < points.size(); i++)
+        for (std::size_t k = 0; k < 2; k++)
+            for (std::size_t d = 0; d < 3; d++)
+                CHECK(std::abs(by_position[i][k][d] - by_position_cpu[i][k][d]) < 1e-3);
+    std::vector<std::array<Pair, 2>> by_parameter(24), by_parameter_cpu(24);
+    sampler.query_lattice_gradient(lattice, {}, {}, by_parameter);
+    cpu.query_lattice_gradient(lattice, {}, {}, by_parameter_cpu);
+    for (std::size_t i = 0; i < 24; i++)
+        for (std::size_t k = 0; k < 2; k++)
+            for (std::size_t p = 0; p < 2; p++)
+                CHECK(std::abs(by_parameter[i][k][p] - by_parameter_cpu[i][k][p]) < 1e-3);
+
     // What is wrong is said.
     const auto invalid = drr::Status::invalid_argument;
     CHECK(status_of([&] { sampler.query(points, volume); }) == invalid);
+    CHECK(status_of([&] { sampler.query_gradient(points, {}, by_parameter); }) == invalid);
     CHECK(status_of([&] { sampler.set_parameters(drr::Span<const double>(others.data(), 1)); }) ==
           invalid);
     CHECK(status_of([&] { model.to_device(1); }) == drr::Status::no_device);

@@ -56,6 +56,9 @@ Result current() { return contexts.empty() || !contexts.back() ? INVALID_CONTEXT
 
 extern "C" {
 
+// For the program that tests: how many modules are loaded.
+int fake_cuda_modules() { return modules; }
+
 // For the program that tests: nothing is left, and the context is its own.
 int fake_cuda_is_clean(void *expected) {
     void *found = contexts.empty() ? nullptr : contexts.back();
@@ -149,9 +152,9 @@ Result cuModuleGetFunction(void **function, void *, const char *name) {
     NEEDS_CONTEXT;
     const std::string wanted = name;
     long number = 0;
-    const char *const names[] = {"drr_bind", "drr_query", "drr_tensor_64", "drr_tensor_128",
-                                 "drr_tensor_256"};
-    for (long n = 0; n < 5; n++)
+    const char *const names[] = {"drr_bind",       "drr_query",      "drr_tensor_64",
+                                 "drr_tensor_128", "drr_tensor_256", "drr_gradient"};
+    for (long n = 0; n < 6; n++)
         number = wanted == names[n] ? n + 1 : number;
     *function = reinterpret_cast<void *>(number);
     return *function ? OK : NOT_FOUND;
@@ -221,6 +224,9 @@ Result cuLaunchKernel(void *function, unsigned blocks, unsigned, unsigned, unsig
     const long number = reinterpret_cast<long>(function);
     if (number == 1)
         drr_host_bind(static_cast<const drr::Bind *>(arguments[0]), threads);
+    else if (number == 6)
+        drr_host_gradient(static_cast<const drr::Gradient *>(arguments[0]), blocks, threads,
+                          shared);
     else
         drr_host_query(unsigned(number - 2), static_cast<const drr::Query *>(arguments[0]), blocks,
                        threads, shared);

@@ -4,7 +4,6 @@ use half::f16;
 
 use super::arguments::Tensor;
 use super::{Kernel, Limits};
-use crate::model::spec::{LayerPrecision, Spec};
 use crate::model::{GridPrecision, Model};
 
 /// Threads of a block: four warps.
@@ -41,7 +40,9 @@ impl Plan {
             return Err("no tensor cores for it (compute capability 8.0)".into());
         }
         let spec = model.spec();
-        check_layers(spec)?;
+        if spec.layers.is_empty() {
+            return Err("a model without layers".into());
+        }
         check_grids(model)?;
         let longest = spec.layers.iter().map(|layer| layer.outputs);
         let longest = longest.fold(spec.spatial_width(), usize::max).next_multiple_of(16);
@@ -70,16 +71,6 @@ impl Plan {
             unused: 0,
         };
         Ok(Self { weights, arguments, kernel, shared })
-    }
-}
-
-fn check_layers(spec: &Spec) -> Result<(), String> {
-    if spec.layers.is_empty() {
-        return Err("a model without layers".into());
-    }
-    match spec.layers.iter().position(|layer| layer.precision != LayerPrecision::F32) {
-        Some(n) => Err(format!("layer {n} is in {}", spec.layers[n].precision.name())),
-        None => Ok(()),
     }
 }
 

@@ -84,7 +84,7 @@ const CHANNELS: [usize; 14] = [1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 33, 65, 127, 200
 const WIDTHS: [usize; 14] = [1, 3, 5, 7, 8, 9, 16, 17, 31, 33, 50, 64, 70, 129];
 
 /// Lets most layers be multiplied in fewer bits.
-fn shorten(spec: &mut Spec, rng: &mut Rng) {
+pub fn shorten(spec: &mut Spec, rng: &mut Rng) {
     for layer in &mut spec.layers {
         layer.precision = match rng.below(5) {
             0 => LayerPrecision::F32,

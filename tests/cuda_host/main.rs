@@ -343,6 +343,9 @@ fn model_for_tensor_cores(seed: u64, most: usize) -> Baked {
         })
         .collect();
     spec.layers.last_mut().expect("a layer").outputs = 1 + rng.below(5);
+    if seed % 4 == 3 {
+        random::shorten(&mut spec, &mut rng);
+    }
     spec.values = (0..spec.outputs()).map(|n| spec.values[n % spec.values.len()].clone()).collect();
     for (n, value) in spec.values.iter_mut().enumerate() {
         value.name = format!("v{n}");
@@ -377,11 +380,17 @@ fn tensor_cores_give_what_the_reference_gives_in_halves() {
         let expected = query(&baked.sampler(Kernel::Reference, &parameters, &options), &at);
         let ranges = baked.spec.values.iter().map(|value| value.max - value.min);
         let size = if options.units == Units::Physical { ranges.fold(1.0, f64::max) } else { 1.0 };
+        let mut wrong = Vec::new();
         for (n, (a, b)) in found.iter().zip(&expected).enumerate() {
             assert_eq!(a.is_nan(), b.is_nan(), "model {seed}: value {n} is {a}, expected {b}");
             let error = (a - b).abs() / (size * b.abs().max(1.0));
-            assert!(a.is_nan() || error <= HALVES, "model {seed}: value {n} is {a}, expected {b}");
+            if !a.is_nan() && error > HALVES {
+                wrong.push((n, a, b));
+            }
         }
+        let part = if random::has_steps(&baked.spec) { STEPS } else { 0.0 };
+        let most = part * found.len() as f64;
+        assert!(wrong.len() as f64 <= most, "model {seed}: of {} differ {wrong:?}", found.len());
     }
     assert_eq!(used.len(), 3, "{used:?}");
 }

@@ -32,6 +32,19 @@ DRR_DEVICE float activate(u32 activation, float x) {
     return activation == IDENTITY ? x : curve(activation, x);
 }
 
+// What layer `n` takes an input for, if there is such a layer.
+DRR_DEVICE float rounded(const Model &model, u32 n, float x) {
+    if (n >= model.layer_count)
+        return x;
+    const Layer &layer = at<Layer>(model, model.layers)[n];
+    if (layer.precision == BF16)
+        return to_bf16(x);
+    if (layer.precision == STEPS)
+        return layer.low +
+               layer.step * fminf(fmaxf(rintf((x - layer.low) / layer.step), 0.0f), 255.0f);
+    return x;
+}
+
 // The derivative of 1 / (1 + exp(-x)), without the cancellation of s (1 - s).
 DRR_DEVICE float bell(float x) {
     const float e = expf(-fabsf(x)), sum = 1.0f + e;

@@ -131,8 +131,9 @@ DRR_DEVICE void gather_rows(const Query &q, const Own &own, u32 width) {
         Words words;
         DRR_UNROLL
         for (u32 j = 0; j < CHUNK; j += 2)
-            words.word[j / 2] = halves_of_floats(activate(model.activation, sums[j]),
-                                                 activate(model.activation, sums[j + 1]));
+            words.word[j / 2] =
+                halves_of_floats(rounded(model, 0, activate(model.activation, sums[j])),
+                                 rounded(model, 0, activate(model.activation, sums[j + 1])));
         *reinterpret_cast<Words *>(own.x + point * q.tensor.stride + first) = words;
     }
 }
@@ -142,8 +143,11 @@ DRR_DEVICE u32 two_halves(const u16 *at) { return *reinterpret_cast<const u32 *>
 // A layer of up to KT * 16 inputs, in place: a warp has all inputs of MT * 16 points in registers
 // before it writes. The last layer's results are 32-bit numbers at the beginning of each row.
 template <u32 KT, u32 MT>
-DRR_DEVICE void multiply(const Query &q, const Own &own, const Layer &layer, const float *bias,
-                         const u16 *weights, u32 width, bool is_last) {
+DRR_DEVICE void multiply(const Query &q, const Own &own, u32 l, const float *bias,
+                         const u16 *weights, u32 width) {
+    const Model &model = q.model;
+    const Layer &layer = at<Layer>(model, model.layers)[l];
+    const bool is_last = l + 1 == model.layer_count;
     const u32 stride = q.tensor.stride, weight_stride = width + CHUNK, tiles = width / 16;
     const u32 group = thread() % 32 / 4, pair = thread() % 4 * 2;
     for (u32 m = 0; m < ROWS; m += 16 * MT) {
@@ -190,7 +194,8 @@ DRR_DEVICE void multiply(const Query &q, const Own &own, const Layer &layer, con
                     reinterpret_cast<float *>(row)[output] = y0;
                     reinterpret_cast<float *>(row)[output + 1] = y1;
                 } else {
-                    *reinterpret_cast<u32 *>(row + output) = halves_of_floats(y0, y1);
+                    *reinterpret_cast<u32 *>(row + output) =
+                        halves_of_floats(rounded(model, l + 1, y0), rounded(model, l + 1, y1));
                 }
             }
         }
@@ -239,9 +244,8 @@ template <u32 KT, u32 MT> DRR_DEVICE void evaluate(const Query &q) {
             const Layer &layer = at<Layer>(model, model.layers)[l];
             const float *bias = l == 0 ? reinterpret_cast<const float *>(q.binding.bias)
                                        : at<float>(model, layer.bias);
-            const bool is_last = l + 1 == model.layer_count;
-            multiply<KT, MT>(q, own, layer, bias, weights, width, is_last);
-            if (!is_last)
+            multiply<KT, MT>(q, own, l, bias, weights, width);
+            if (l + 1 < model.layer_count)
                 clear_padding(q, own, layer.outputs);
             weights += u64((layer.outputs + 7) / 8 * 8) * (width + CHUNK);
             width = (layer.outputs + 15) / 16 * 16;

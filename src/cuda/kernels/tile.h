@@ -47,19 +47,6 @@ DRR_DEVICE void swap(Memory &m) {
     m.back = front;
 }
 
-// What layer `n` takes an input for, if there is such a layer.
-DRR_DEVICE float rounded(const Model &model, u32 n, float x) {
-    if (n >= model.layer_count)
-        return x;
-    const Layer &layer = at<Layer>(model, model.layers)[n];
-    if (layer.precision == BF16)
-        return to_bf16(x);
-    if (layer.precision == STEPS)
-        return layer.low +
-               layer.step * fminf(fmaxf(rintf((x - layer.low) / layer.step), 0.0f), 255.0f);
-    return x;
-}
-
 DRR_DEVICE float feature(const Model &model, const Grid &grid, u64 start, u32 c) {
     const u64 n = start + c;
     if (grid.scalar == F32)

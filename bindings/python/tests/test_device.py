@@ -7,6 +7,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import dlpack
 import models
 import numpy as np
 
@@ -136,6 +137,53 @@ class Device(unittest.TestCase):
         ):
             with self.assertRaisesRegex(drr.ArgumentError, message):
                 self.there.query(*arguments)
+
+    def test_derivatives(self):
+        dims, count = self.points.shape[-1], len(self.parameters)
+        expected = self.cpu.gradient(self.points, position=True, parameters=True)
+        room = [There(np.zeros((5, 9, *self.tail, *tail))) for tail in ((), (dims,), (count,))]
+        values, position, parameters = room
+        self.sampler.gradient(There(self.points), position, parameters, values, stream=1)
+        for found, wanted in zip(room, expected):
+            np.testing.assert_allclose(found.array, wanted, rtol=1e-4, atol=1e-4)
+        position.array[...] = 0
+        self.sampler.gradient(There(self.points), position)
+        np.testing.assert_allclose(position.array, expected.position, rtol=1e-4, atol=1e-4)
+
+        sizes = (4, 3, 2)[:dims]
+        expected = self.cpu.lattice_gradient(sizes, parameters=True)
+        parameters = There(np.zeros(expected.parameters.shape))
+        self.sampler.lattice_gradient(sizes, parameters=parameters)
+        np.testing.assert_allclose(parameters.array, expected.parameters, rtol=1e-4, atol=1e-4)
+        for message, call in (
+            ("points is in memory of the host", lambda: self.sampler.gradient(self.points, position)),
+            (
+                "position is in memory of the host",
+                lambda: self.sampler.gradient(There(self.points), self.points),
+            ),
+            ("parameters is of shape|parameters", lambda: self.sampler.gradient(
+                There(self.points), parameters=position)),
+        ):
+            with self.assertRaisesRegex(drr.ArgumentError, message):
+                call()
+
+    def test_dlpack_is_enough(self):
+        def cuda(array, versioned=False):
+            return dlpack.Producer(array, device=dlpack.CUDA, versioned=versioned)
+
+        for dtype in (np.float32, np.float64):
+            out = self.room()
+            self.sampler(cuda(self.points.astype(dtype)), out=cuda(out, True), stream=1)
+            self.close(out)
+        backwards = self.room()[::-1, ::-1]
+        self.sampler(cuda(self.points[::-1, ::-1]), out=cuda(backwards))
+        self.close(backwards, self.points[::-1, ::-1])
+        parts = tuple(cuda(self.points[..., axis]) for axis in range(self.points.shape[-1]))
+        out = self.room()
+        self.sampler(parts, out=There(out))
+        self.close(out)
+        with self.assertRaisesRegex(TypeError, "points"):
+            self.sampler(cuda(self.points.astype(np.float16)), out=cuda(out))
 
     def test_no_points(self):
         none = There(np.zeros((0, self.points.shape[-1])))

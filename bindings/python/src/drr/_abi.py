@@ -244,6 +244,14 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "drr_device_sampler_set_parameters": (status, [handle, array, c_uint64, stream]),
     "drr_device_sampler_query": (status, [handle, to(Points), to(Values), stream]),
     "drr_device_sampler_query_lattice": (status, [handle, to(Lattice), to(Values), stream]),
+    "drr_device_sampler_query_gradient": (
+        status,
+        [handle, to(Points), to(Values), to(Gradients), to(Gradients), stream],
+    ),
+    "drr_device_sampler_query_lattice_gradient": (
+        status,
+        [handle, to(Lattice), to(Values), to(Gradients), to(Gradients), stream],
+    ),
     "drr_device_sampler_query_host": (status, [handle, to(Points), to(Values)]),
     "drr_device_sampler_query_lattice_host": (status, [handle, to(Lattice), to(Values)]),
     "drr_model_query_f32": (status, [handle, c_uint64, array, array, array]),

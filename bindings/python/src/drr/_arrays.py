@@ -104,7 +104,7 @@ def _from_dlpack(given: Any, name: str) -> NumpyArray:
 def _on_device(name: str, how: str) -> UnsupportedError:
     return UnsupportedError(
         f"{name} lie in the memory of a device ({how}), which this call cannot read: ask a sampler "
-        "there (Model.to_device, arrays with __cuda_array_interface__), or copy them to the host, "
+        "there (Model.to_device), or copy them to the host, "
         "for instance by .cpu() of PyTorch, .get() of CuPy"
     )
 

@@ -1,15 +1,11 @@
 """Models in the memory of a GPU: arrays there are asked and answered in place, arrays of the host
-by way of it.
-
-Arrays of a GPU are seen as numpy arrays whose memory is never touched: only their shape, steps and
-address count.
-"""
+by way of it."""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
-from typing import Any, Callable, Optional, Union
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable, NamedTuple, Optional, Union
 
 import numpy as np
 
@@ -17,6 +13,7 @@ from . import _abi
 from ._arrays import Array, DType, NumpyArray, Out, Points
 from ._description import Description, choice, parameter_values, sampler_options
 from ._errors import ArgumentError
+from ._gpu_arrays import seen, stream_of, there
 from ._handle import Closable, Handle
 from ._inputs import Coordinates, ParameterRows
 from ._lattice import Lattice, Ranges
@@ -125,16 +122,17 @@ class DeviceModel(Closable):
             As `DeviceSampler.query`.
         """
         options = sampler_options(units, outside, outside_parameters)
-        seen = [_there(points, "points"), _there(parameters, "parameters"), _there(out, "out")]
-        where = Coordinates(seen[0], len(self._description.axes), copies=False)
+        given = (points, "points"), (parameters, "parameters"), (out, "out")
+        arrays = [there(array, name, stream) for array, name in given]
+        where = Coordinates(arrays[0], len(self._description.axes), copies=False)
         count = len(self._description.parameters)
-        rows = ParameterRows(seen[1], count, where.order, copies=False)
+        rows = ParameterRows(arrays[1], count, where.order, copies=False)
         if rows.shape != where.shape:
             raise ArgumentError(
                 f"parameters are for points of shape {rows.shape}, but points are of {where.shape}"
             )
         layout, tail = Rows(where.shape, where.order), self._description.tail()
-        results = Results(seen[2], layout, tail, None, copies=False)
+        results = Results(arrays[2], layout, tail, None, copies=False)
         refuse_overlaps([results], (*where.given, rows.given))
         values, handle = results.values(), self._live()
         check(
@@ -144,7 +142,7 @@ class DeviceModel(Closable):
                 ctypes.byref(options),
                 ctypes.byref(where.struct),
                 ctypes.byref(values),
-                _stream_of(stream, points),
+                stream_of(stream, points),
             )
         )
         return out
@@ -152,6 +150,14 @@ class DeviceModel(Closable):
     def __repr__(self) -> str:
         state = ", closed" if self.closed else ""
         return f"<drr.DeviceModel on {self.device}; {self.kernel}{state}>"
+
+
+class _Derivatives(NamedTuple):
+    """Where derivatives go that are wanted, and the values."""
+
+    values: Optional[Out]
+    position: Optional[Out]
+    parameters: Optional[Out]
 
 
 class DeviceSampler(Closable):
@@ -194,7 +200,7 @@ class DeviceSampler(Closable):
         numbers = (ctypes.c_double * len(values))(*values)
         check(
             library.drr_device_sampler_set_parameters(
-                self._live().pointer, numbers, len(values), _stream_of(stream)
+                self._live().pointer, numbers, len(values), stream_of(stream)
             )
         )
 
@@ -208,8 +214,8 @@ class DeviceSampler(Closable):
     ) -> Any:
         """Values at points; `sampler(points)` is the same.
 
-        Points on the GPU (whatever has `__cuda_array_interface__`: CuPy, Numba, PyTorch) are
-        answered there: `out` is needed, the call is queued and does not wait. Points of the host
+        Points on the GPU (whatever has `__cuda_array_interface__` or DLPack: CuPy, Numba, PyTorch,
+        JAX) are answered there: `out` is needed, the call is queued and does not wait. Points of the host
         are copied there and their values back, piece by piece; that waits.
 
         Args:
@@ -229,12 +235,12 @@ class DeviceSampler(Closable):
             TypeError: an array is of another type or byte order.
             DeviceError: the GPU failed, maybe in something before.
         """
-        seen = _seen(points, "points")
-        is_there = seen is not points
-        where = Coordinates(seen, len(self._description.axes), copies=not is_there)
+        array = seen(points, "points", stream)
+        is_there = array is not points
+        where = Coordinates(array, len(self._description.axes), copies=not is_there)
         kind = result_type(dtype, where.dtype if out is None else None)
         rows = Rows(where.shape, where.order)
-        results = self._results(out, rows, kind, is_there)
+        results = self._results(out, rows, kind, is_there, stream)
         refuse_overlaps([results], where.given)
         self._ask("drr_device_sampler_query", where.struct, results, is_there, stream, points)
         new = results.finish()
@@ -269,19 +275,108 @@ class DeviceSampler(Closable):
         where = Lattice(self._description, self._units, dims, ranges, origin, spacing)
         kind = result_type(dtype, np.dtype(np.float32) if out is None else None)
         rows = Rows(where.shape, range(len(where.shape)), lattice=True)
-        is_there = out is not None and _seen(out, "out") is not out
-        results = self._results(out, rows, kind, is_there)
+        is_there = out is not None and seen(out, "out", stream) is not out
+        results = self._results(out, rows, kind, is_there, stream)
         refuse_overlaps([results])
         name = "drr_device_sampler_query_lattice"
         self._ask(name, where.struct(), results, is_there, stream, out)
         new = results.finish()
         return new if out is None else out
 
+    def gradient(
+        self,
+        points: Points,
+        position: Optional[Out] = None,
+        parameters: Optional[Out] = None,
+        values: Optional[Out] = None,
+        *,
+        stream: Any = None,
+    ) -> None:
+        """Values and their derivatives (docs/derivatives.md) at points on the GPU; queued.
+
+        What is None is not computed.
+
+        Args:
+            points, stream: as for `query`, on the GPU.
+            position: receives derivatives by the coordinates, as for `Sampler.gradient`, on the GPU.
+            parameters: receives derivatives by the parameters, on the GPU.
+            values: receives the values, on the GPU.
+
+        Raises:
+            UnsupportedError: the model's layers are too wide and many for derivatives there.
+            And as `query`.
+        """
+        where = Coordinates(there(points, "points", stream), len(self._axes), copies=False)
+        rows = Rows(where.shape, where.order)
+        out = _Derivatives(values, position, parameters)
+        name = "drr_device_sampler_query_gradient"
+        self._derive(name, where.struct, rows, out, stream_of(stream, points), where.given)
+
+    def lattice_gradient(
+        self,
+        dims: Any,
+        ranges: Ranges = None,
+        *,
+        origin: Any = None,
+        spacing: Any = None,
+        position: Optional[Out] = None,
+        parameters: Optional[Out] = None,
+        values: Optional[Out] = None,
+        stream: Any = None,
+    ) -> None:
+        """Values and derivatives at the points of a lattice; queued.
+
+        Args:
+            dims, ranges, origin, spacing: as for `Sampler.lattice`.
+            position, parameters, values, stream: as for `gradient`.
+
+        Raises:
+            As `gradient`.
+        """
+        where = Lattice(self._description, self._units, dims, ranges, origin, spacing)
+        rows = Rows(where.shape, range(len(where.shape)), lattice=True)
+        out = _Derivatives(values, position, parameters)
+        given = next((array for array in out if array is not None), None)
+        name = "drr_device_sampler_query_lattice_gradient"
+        self._derive(name, where.struct(), rows, out, stream_of(stream, given))
+
+    def _derive(
+        self,
+        name: str,
+        where: ctypes.Structure,
+        rows: Rows,
+        out: _Derivatives,
+        stream: Optional[int],
+        inputs: Sequence[NumpyArray] = (),
+    ) -> None:
+        tail = self._description.tail()
+        tails = (tail, (*tail, len(self._axes)), (*tail, len(self._description.parameters)))
+        found = [
+            None
+            if array is None
+            else Results(there(array, what, stream), rows, shape, None, what, copies=False)
+            for array, shape, what in zip(out, tails, _Derivatives._fields)
+        ]
+        refuse_overlaps(found, inputs)
+        values, position, parameters = found
+        structs = (
+            values and values.values(),
+            position and position.gradients(),
+            parameters and parameters.gradients(),
+        )
+        handle, function = self._live(), getattr(library, name)
+        pointers = (struct and ctypes.byref(struct) for struct in structs)
+        check(function(handle.pointer, ctypes.byref(where), *pointers, stream))
+
+    @property
+    def _axes(self) -> Sequence[Any]:
+        return self._description.axes
+
     def _results(
-        self, out: Any, rows: Rows, kind: Optional[np.dtype[Any]], is_there: bool
+        self, out: Any, rows: Rows, kind: Optional[np.dtype[Any]], is_there: bool, stream: Any
     ) -> Results:
-        seen = _there(out, "out") if is_there else out
-        return Results(seen, rows, self._description.tail(), kind, copies=not is_there)
+        array = there(out, "out", stream) if is_there else out
+        return Results(array, rows, self._description.tail(), kind, copies=not is_there)
 
     def _ask(
         self,
@@ -295,7 +390,7 @@ class DeviceSampler(Closable):
         struct, handle = results.values(), self._live()
         arguments = [handle.pointer, ctypes.byref(where), ctypes.byref(struct)]
         if is_there:
-            arguments.append(_stream_of(stream, given))
+            arguments.append(stream_of(stream, given))
         elif stream is not None:
             raise ArgumentError("stream is for arrays on the GPU: those of the host are waited for")
         function: Callable[..., int] = getattr(library, name if is_there else f"{name}_host")
@@ -303,64 +398,3 @@ class DeviceSampler(Closable):
 
     def __repr__(self) -> str:
         return f"<drr.DeviceSampler{', closed' if self.closed else ''}>"
-
-
-class _OnGpu:
-    """An array of a GPU in the words of numpy's array interface."""
-
-    def __init__(self, given: Any) -> None:
-        interface = given.__cuda_array_interface__
-        self.given = given
-        self.__array_interface__ = {
-            "version": 3,
-            **{key: interface[key] for key in ("shape", "typestr", "data")},
-            "strides": interface.get("strides"),
-        }
-
-
-def _seen(given: Any, name: str) -> Any:
-    """Arrays of a GPU as numpy sees them, whose memory must not be touched; others as they are.
-
-    Raises:
-        ArgumentError: some of a tuple are on the GPU and others are not.
-    """
-    if isinstance(given, tuple):
-        seen = tuple(_seen(item, f"{name}[{n}]") for n, item in enumerate(given))
-        are_there = {one is not other for one, other in zip(seen, given)}
-        if len(are_there) > 1:
-            raise ArgumentError(f"{name} are partly on the GPU and partly not")
-        return seen if are_there == {True} else given
-    if not hasattr(given, "__cuda_array_interface__"):
-        return given
-    if given.__cuda_array_interface__.get("mask") is not None:
-        raise ArgumentError(f"{name} has a mask, which is not supported")
-    array: NumpyArray = np.asarray(_OnGpu(given))
-    return array
-
-
-def _there(given: Any, name: str) -> Any:
-    """`_seen` of what has to be on the GPU.
-
-    Raises:
-        ArgumentError: it is not.
-    """
-    seen = _seen(given, name)
-    if seen is given:
-        where = "missing" if given is None else "in memory of the host"
-        raise ArgumentError(f"{name} is {where}: give an array on the GPU, as the others are")
-    return seen
-
-
-def _stream_of(stream: Any, given: Any = None) -> Optional[int]:
-    """The number of a stream; that of an array if none is given."""
-    if stream is None:
-        first = given[0] if isinstance(given, tuple) else given
-        stream = getattr(first, "__cuda_array_interface__", {}).get("stream")
-    elif hasattr(stream, "__cuda_stream__"):
-        stream = stream.__cuda_stream__()[1]
-    if stream is not None and not isinstance(stream, int):
-        raise TypeError(
-            f"stream is a {type(stream).__name__}, expected its number (of CuPy: stream.ptr, of "
-            "PyTorch: stream.cuda_stream), or an object with __cuda_stream__"
-        )
-    return stream

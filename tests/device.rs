@@ -11,18 +11,24 @@ use drr::capi::drr_status;
 
 /// The program of a source, and a driver in a folder with it.
 fn program(source: &str) -> Option<Program> {
+    let bindings = root().join("bindings/cpp");
+    let bindings = bindings.to_str().expect("a path in UTF-8");
+    let (compiler, standard) =
+        if source.ends_with(".c") { ("cc", "-std=c11") } else { ("c++", "-std=c++17") };
+    let flags = [standard, "-Wall", "-Wextra", "-Werror", "-O1", "-I", bindings];
+    with_driver(|program| program.link(compiler, &flags, &[source]))
+}
+
+/// What `link` makes, and a driver in a folder with it.
+fn with_driver(link: impl FnOnce(&Program)) -> Option<Program> {
     if !is_installed("c++") || is_sanitized() {
         eprintln!(
             "skipped: the driver made for tests (no c++, or a sanitizer, which knows no fibers)"
         );
         return None;
     }
-    let (compiler, standard) =
-        if source.ends_with(".c") { ("cc", "-std=c11") } else { ("c++", "-std=c++17") };
-    let bindings = root().join("bindings/cpp");
-    let bindings = bindings.to_str().expect("a path in UTF-8");
-    let flags = [standard, "-Wall", "-Wextra", "-Werror", "-O1", "-I", bindings];
-    let program = Program::compile(compiler, &flags, &[source]);
+    let program = Program::none();
+    link(&program);
     let mut command = std::process::Command::new("c++");
     command.args(["-std=c++17", "-O1", "-shared", "-fPIC", "-fvisibility=default"]);
     command.arg("-I").arg(root().join("tests/cuda")).arg(root().join("tests/cuda/driver.cpp"));
@@ -57,6 +63,23 @@ fn models_share_their_kernels() {
 fn the_cpp_wrapper_does_the_same() {
     let Some(program) = program("tests/cuda/device.cpp") else { return };
     silent(&run(&program, &[], &[], true), "C++");
+}
+
+/// With the compiler's checks of arrays.
+#[test]
+fn the_fortran_wrapper_does_the_same() {
+    if !is_installed("gfortran") {
+        eprintln!("skipped: Fortran on a device (no gfortran)");
+        return;
+    }
+    let sources =
+        ["bindings/fortran/drr.f90", "bindings/fortran/drr_cuda.f90", "tests/fortran/device.f90"];
+    let flags = ["-std=f2008", "-pedantic", "-Wall", "-Wextra", "-Werror", "-fcheck=all", "-g"];
+    let flags = [&flags[..], &["-Wno-compare-reals"]].concat();
+    let Some(program) = with_driver(|program| program.link("gfortran", &flags, &sources)) else {
+        return;
+    };
+    silent(&run(&program, &[], &[], true), "Fortran");
 }
 
 #[test]

@@ -245,7 +245,8 @@ fn as_cargo_cinstall_makes_it(installed: &Installed) {
     let mut expected = tree(&installed.prefix());
     expected.retain(|name| !name.starts_with("lib/cmake") && !name.ends_with("drr-static.pc"));
     assert_eq!(tree(&prefix), expected);
-    for name in ["include/drr.h", "include/drr.hpp", "share/drr/drr.f90"] {
+    for name in ["include/drr.h", "include/drr.hpp", "share/drr/drr.f90", "share/drr/drr_cuda.f90"]
+    {
         let read = |prefix: &Path| std::fs::read(prefix.join(name)).expect(name);
         assert!(read(&prefix) == read(&installed.prefix()), "{name} differs");
     }

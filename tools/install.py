@@ -78,7 +78,9 @@ def install(options):
     place((ROOT / "include" / "drr.h").read_bytes(), include / "drr.h")
     place((ROOT / "bindings" / "cpp" / "drr.hpp").read_bytes(), include / "drr.hpp")
     # As source: compiled modules are of use to one version of one compiler.
-    place((ROOT / "bindings" / "fortran" / "drr.f90").read_bytes(), prefix / FORTRAN)
+    for name in ("drr.f90", "drr_cuda.f90"):
+        module = (ROOT / "bindings" / "fortran" / name).read_bytes()
+        place(module, (prefix / FORTRAN).with_name(name))
     values = {
         "VERSION": version,
         "NATIVES": " ".join(natives),

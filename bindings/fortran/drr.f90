@@ -1,6 +1,7 @@
 !> The C interface as Fortran sees it; programs use module drr.
 module drr_c
   use, intrinsic :: iso_c_binding
+  use, intrinsic :: iso_fortran_env, only: error_unit
   implicit none
   public
 
@@ -231,6 +232,65 @@ module drr_c
       integer(c_size_t) :: answer
     end function
   end interface
+
+contains
+
+  ! Reports how a call ended; `wrong` is what was found before the library was asked.
+  subroutine finish(code, wrong, status, message)
+    integer(c_int32_t), intent(in) :: code
+    character(len=*), intent(in) :: wrong
+    integer, intent(out), optional :: status
+    character(len=*), intent(inout), optional :: message
+
+    if (present(status)) status = int(code)
+    if (code == 0) then
+      if (present(message)) message = ''
+      return
+    end if
+    if (present(message)) message = reason(wrong)
+    if (present(status)) return
+    write (error_unit, '(3a)') 'drr: ', text_at(c_status_name(code)), ': '//reason(wrong)
+    error stop 1
+  end subroutine
+
+  function reason(wrong)
+    character(len=*), intent(in) :: wrong
+    character(len=:), allocatable :: reason
+    reason = trim(wrong)
+    if (reason == '') reason = text_at(c_last_error())
+  end function
+
+  ! A copy of a C string.
+  function text_at(address) result(text)
+    type(c_ptr), intent(in) :: address
+    character(len=:), allocatable :: text
+    character(kind=c_char), pointer :: letters(:)
+    integer(c_size_t) :: length(1)
+    integer :: k
+    length = c_strlen(address)
+    call c_f_pointer(address, letters, length)
+    allocate (character(len=size(letters)) :: text)
+    do k = 1, size(letters)
+      text(k:k) = letters(k)
+    end do
+  end function
+
+  type(c_sampler_options) function options_of(units, outside, outside_parameters) result(options)
+    integer, intent(in), optional :: units, outside, outside_parameters
+    if (present(units)) options%units = int(units, c_int32_t)
+    if (present(outside)) options%outside = int(outside, c_int32_t)
+    if (present(outside_parameters)) &
+      options%outside_parameters = int(outside_parameters, c_int32_t)
+  end function
+
+  ! Remembers what is wrong first.
+  pure subroutine expect(wrong, name, given, needed)
+    character(len=*), intent(inout) :: wrong
+    character(len=*), intent(in) :: name
+    integer(c_int64_t), intent(in) :: given, needed
+    if (wrong == '' .and. given /= needed) &
+      write (wrong, '(2a, i0, a, i0)') name, ' is ', given, ', expected ', needed
+  end subroutine
 end module drr_c
 
 !> drr for Fortran 2008: query a baked neural-field surrogate of a simulation ensemble.
@@ -242,7 +302,7 @@ end module drr_c
 !>     call sampler%create(model, [0.3d0, 1.2d0])      ! simulation parameters
 !>     call sampler%query(x, y, z, energy)             ! or (xyz, energy), real32 or real64
 !>
-!> Over the C interface in drr.h: link with libdrr.
+!> Over the C interface in drr.h: link with libdrr. For arrays of a GPU: module drr_cuda.
 !>
 !> Arrays are the caller's, of kind real32 or real64 (all of a call of the same), and are used where
 !> they are: sections with strides are neither copied in nor out (but gfortran, not flang, makes its
@@ -259,7 +319,7 @@ end module drr_c
 !> may query one object at once; opening and freeing it must not happen beside that.
 module drr
   use, intrinsic :: iso_c_binding
-  use, intrinsic :: iso_fortran_env, only: error_unit, real32, real64
+  use, intrinsic :: iso_fortran_env, only: real32, real64
   use drr_c
   implicit none
   private
@@ -314,6 +374,8 @@ module drr
     procedure :: close => owner_close
     !> Whether it is not empty.
     procedure :: is_open => owner_is_open
+    !> For functions of drr.h: its handle, which stays its own; c_null_ptr if it is empty.
+    procedure :: c_handle => owner_handle
     final :: owner_final
   end type
 
@@ -599,6 +661,11 @@ contains
     is_open = c_associated(self%handle)
   end function
 
+  pure type(c_ptr) function owner_handle(self) result(handle)
+    class(owner), intent(in) :: self
+    handle = self%handle
+  end function
+
   ! Elemental, or it would not be called for arrays of objects.
   impure elemental subroutine owner_final(self)
     type(owner), intent(inout) :: self
@@ -654,63 +721,6 @@ contains
       range%transform = int(info%transform)
     end if
     call finish(code, wrong, status, message)
-  end subroutine
-
-  ! Reports how a call ended; `wrong` is what was found before the library was asked.
-  subroutine finish(code, wrong, status, message)
-    integer(c_int32_t), intent(in) :: code
-    character(len=*), intent(in) :: wrong
-    integer, intent(out), optional :: status
-    character(len=*), intent(inout), optional :: message
-
-    if (present(status)) status = int(code)
-    if (code == DRR_OK) then
-      if (present(message)) message = ''
-      return
-    end if
-    if (present(message)) message = reason(wrong)
-    if (present(status)) return
-    write (error_unit, '(3a)') 'drr: ', drr_status_name(int(code)), ': '//reason(wrong)
-    error stop 1
-  end subroutine
-
-  function reason(wrong)
-    character(len=*), intent(in) :: wrong
-    character(len=:), allocatable :: reason
-    reason = trim(wrong)
-    if (reason == '') reason = text_at(c_last_error())
-  end function
-
-  ! A copy of a C string.
-  function text_at(address) result(text)
-    type(c_ptr), intent(in) :: address
-    character(len=:), allocatable :: text
-    character(kind=c_char), pointer :: letters(:)
-    integer(c_size_t) :: length(1)
-    integer :: k
-    length = c_strlen(address)
-    call c_f_pointer(address, letters, length)
-    allocate (character(len=size(letters)) :: text)
-    do k = 1, size(letters)
-      text(k:k) = letters(k)
-    end do
-  end function
-
-  type(c_sampler_options) function options_of(units, outside, outside_parameters) result(options)
-    integer, intent(in), optional :: units, outside, outside_parameters
-    if (present(units)) options%units = int(units, c_int32_t)
-    if (present(outside)) options%outside = int(outside, c_int32_t)
-    if (present(outside_parameters)) &
-      options%outside_parameters = int(outside_parameters, c_int32_t)
-  end function
-
-  ! Remembers what is wrong first.
-  pure subroutine expect(wrong, name, given, needed)
-    character(len=*), intent(inout) :: wrong
-    character(len=*), intent(in) :: name
-    integer(c_int64_t), intent(in) :: given, needed
-    if (wrong == '' .and. given /= needed) &
-      write (wrong, '(2a, i0, a, i0)') name, ' is ', given, ', expected ', needed
   end subroutine
 
   pure subroutine expect_open(wrong, self, name)

@@ -26,6 +26,7 @@ class Drr(Package):
         join_path("lib", "pkgconfig", "drr.pc"),
         join_path("lib", "cmake", "drr", "drrConfig.cmake"),
         join_path("share", "drr", "drr.f90"),
+        join_path("share", "drr", "drr_cuda.f90"),
     ]
 
     def install(self, spec, prefix):

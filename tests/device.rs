@@ -6,7 +6,7 @@ mod common;
 
 use std::process::Output;
 
-use common::programs::{Program, is_installed, is_sanitized, root, silent};
+use common::programs::{Program, is_installed, is_sanitized, library, root, silent};
 use drr::capi::drr_status;
 
 /// The program of a source, and a driver in a folder with it.
@@ -80,6 +80,28 @@ fn the_fortran_wrapper_does_the_same() {
         return;
     };
     silent(&run(&program, &[], &[], true), "Fortran");
+}
+
+#[test]
+fn the_csharp_binding_does_the_same() {
+    if !["mcs", "mono"].into_iter().all(is_installed) {
+        eprintln!("skipped: C# on a device (no mono)");
+        return;
+    }
+    let Some(program) = with_driver(|_| ()) else { return };
+    let path = program.path("program.exe");
+    let mut command = std::process::Command::new("mcs");
+    command.args(["-unsafe", "-langversion:7", "-warn:4", "-warnaserror"]);
+    command.arg(format!("-out:{}", path.display()));
+    command.arg(root().join("tests/cuda/Device.cs")).arg(root().join("bindings/csharp/*.cs"));
+    silent(&command.output().expect("a C# compiler"), "Device.cs");
+    let mut folders = program.path("").into_os_string();
+    folders.push(":");
+    folders.push(library());
+    let mut command = std::process::Command::new("mono");
+    command.arg("--debug").arg(path).arg(program.path("model"));
+    command.env("LD_LIBRARY_PATH", folders).env("DRR_CPU", "scalar");
+    silent(&command.output().expect("mono"), "C#");
 }
 
 #[test]

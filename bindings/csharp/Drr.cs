@@ -10,6 +10,20 @@ namespace Drr
         /// it; see the README.</exception>
         public static string Version => Native.Text(Native.drr_version());
 
+        /// <summary>Number of GPUs that NVIDIA's driver shows; 0 without a driver.</summary>
+        /// <exception cref="DrrException">
+        /// <see cref="Status.Device"/>: there is a driver that does not work.
+        /// </exception>
+        public static int DeviceCount
+        {
+            get
+            {
+                uint count;
+                Native.Check(Native.drr_device_count(out count));
+                return (int)count;
+            }
+        }
+
         /// <summary>Name of a status in C, for instance <c>DRR_ERROR_IO</c>.</summary>
         /// <param name="status">Any number; <c>unknown status</c> for those that are none.</param>
         public static string StatusName(Status status)

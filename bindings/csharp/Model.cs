@@ -121,6 +121,36 @@ namespace Drr
                 return CreateSampler(numbers, count, options);
         }
 
+        /// <summary>
+        /// Copies the model to a GPU and compares some hundred values there with those of the CPU;
+        /// waits for both.
+        /// </summary>
+        /// <param name="ordinal">Number of the GPU, as CUDA counts.</param>
+        /// <param name="kernel">Which kernel answers.</param>
+        /// <param name="context">
+        /// A <c>CUcontext</c> of the GPU that outlives the model there; zero: the primary one, that
+        /// of the CUDA runtime.
+        /// </param>
+        /// <exception cref="DrrException">
+        /// <see cref="Status.NoDevice"/>, <see cref="Status.OutOfMemory"/>;
+        /// <see cref="Status.Unsupported"/>: the GPU, its driver or this build cannot run the model;
+        /// <see cref="Status.Device"/>: it fails, or its values are not those of the CPU.
+        /// </exception>
+        /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
+        public DeviceModel ToDevice(
+            int ordinal, DeviceKernel kernel = DeviceKernel.Auto,
+            IntPtr context = default(IntPtr))
+        {
+            if (ordinal < 0)
+                throw new ArgumentOutOfRangeException(
+                    nameof(ordinal), ordinal, "expected the number of a GPU, 0 or more");
+            var options = new NativeDeviceOptions { Kernel = (uint)kernel, Context = context };
+            options.StructSize = (uint)sizeof(NativeDeviceOptions);
+            DeviceModelHandle there;
+            Native.Check(Native.drr_model_to_device(handle, (uint)ordinal, &options, out there));
+            return new DeviceModel(there, Axes.Count, Parameters.Count, Values.Count);
+        }
+
         private Sampler CreateSampler(double* parameters, long count, SamplerOptions options)
         {
             options.StructSize = (uint)sizeof(SamplerOptions);

@@ -9,7 +9,7 @@ namespace Drr
     /// Handles are passed as <see cref="SafeHandle"/>s: the runtime counts calls that are under way
     /// and closes a handle after the last, whoever disposed or dropped the object meanwhile.
     /// </remarks>
-    internal static unsafe class Native
+    internal static unsafe partial class Native
     {
         // libdrr.so, libdrr.dylib or drr.dll: each runtime knows its platform's names.
         private const string Name = "drr";

@@ -17,8 +17,6 @@ namespace Drr
             string text = File.ReadAllText(header);
             var numbers = Regex.Matches(text, @"^ +(DRR_\w+) = (\d+),", RegexOptions.Multiline)
                 .Cast<Match>()
-                // Queries on GPUs are not bound.
-                .Where(m => !m.Groups[1].Value.StartsWith("DRR_DEVICE_"))
                 .ToDictionary(m => m.Groups[1].Value, m => uint.Parse(m.Groups[2].Value));
             var types = new Dictionary<Type, string>
             {
@@ -30,6 +28,7 @@ namespace Drr
                 { typeof(Units), "DRR_UNITS_" },
                 { typeof(Outside), "DRR_OUTSIDE_" },
                 { typeof(LogLevel), "DRR_LOG_" },
+                { typeof(DeviceKernel), "DRR_DEVICE_KERNEL_" },
             };
             int seen = 0;
             foreach (KeyValuePair<Type, string> type in types)
@@ -58,9 +57,6 @@ namespace Drr
                 { "drr_model_query_f64", "drr_model_query takes the options too" },
             };
             string[] exported = File.ReadAllLines(list);
-            foreach (string name in exported)
-                if (name.StartsWith("drr_device_") || name == "drr_model_to_device")
-                    unbound.Add(name, "queries on GPUs are for C, C++, Fortran and Python");
             MethodInfo[] bound = typeof(Native)
                 .GetMethods(BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic)
                 .Where(m => (m.Attributes & MethodAttributes.PinvokeImpl) != 0).ToArray();
@@ -114,19 +110,16 @@ namespace Drr
                 { "drr_lattice", typeof(Lattice) },
                 { "drr_gradients", typeof(Gradients) },
                 { "drr_parameters", typeof(ParameterRows) },
+                { "drr_device_options", typeof(NativeDeviceOptions) },
+                { "drr_device_info", typeof(NativeDeviceInfo) },
             };
             const BindingFlags all =
                 BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic;
             Type type = null;
             int fields = 0, seen = 0;
-            bool skips = false;
             foreach (string line in File.ReadAllLines(list))
             {
                 string[] words = line.Split(new[] { ' ' }, StringSplitOptions.RemoveEmptyEntries);
-                if (words.Length == 2)
-                    skips = words[0].StartsWith("drr_device_"); // those of GPUs are not bound
-                if (skips)
-                    continue;
                 if (words.Length == 2)
                 {
                     Check(type == null || type.GetFields(all).Length == fields, type + " is longer");

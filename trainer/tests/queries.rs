@@ -2,9 +2,11 @@
 
 mod common;
 
+use std::path::Path;
+
 use common::ensemble::{HELD_OUT, TinyEnsemble};
 use common::scratch::{Scratch, is_png};
-use common::{drr_train_ok, worst};
+use common::{drr_train_fails, drr_train_ok, program, worst};
 use drr_train::data::npy;
 use serde_json::Value;
 
@@ -262,4 +264,53 @@ fn a_run_and_its_weights_alone_bake_to_the_same_numbers() {
     ask(&scratch, "alone.drr", &[&grid[..], &["p0=0.3,p1=0.6"]].concat(), "alone.npy");
     let alone = npy::read::<f64>(&scratch.place("alone.npy")).expect("an answer").data;
     assert_eq!(alone, answer(&scratch, &[&grid[..], &["density=0.3,heat=0.6"]].concat()).data);
+}
+
+/// A GPU whose memory is the host's, made for tests, gives what the CPU gives.
+#[test]
+fn a_device_answers_alike() {
+    let scratch = Scratch::with_model();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cuda");
+    let mut compiler = std::process::Command::new("c++");
+    compiler.args(["-std=c++17", "-O1", "-shared", "-fPIC", "-I"]).arg(&source);
+    compiler.arg(source.join("driver.cpp")).arg("-o").arg(scratch.path("libcuda.so"));
+    match compiler.output() {
+        Ok(output) => assert!(output.status.success(), "{output:?}"),
+        Err(error) => return eprintln!("skipped: no C++ compiler ({error})"),
+    }
+    let points = put(&scratch, "points.npy", &[4, 3], POINTS.as_flattened());
+    let (file, out) = (scratch.path("model.drr"), scratch.path("there.npy"));
+    for place in [["--points", &points], ["--grid", "5,6,7"]] {
+        let expected = answer(&scratch, &[&PARAMETERS[..], &place].concat());
+        for device in ["cuda", "cuda:0"] {
+            let output = program()
+                .args(["query", &file, "-o", &out, "--device", device])
+                .args(PARAMETERS)
+                .args(place)
+                .env("LD_LIBRARY_PATH", scratch.path(""))
+                .output()
+                .expect("the program");
+            assert!(output.status.success(), "{output:?}");
+            let found = npy::read::<f64>(Path::new(&out)).expect("an answer");
+            assert_eq!(found.shape, expected.shape);
+            let largest = expected.data.iter().fold(1.0, |most: f64, x| most.max(x.abs()));
+            // Tensor cores multiply in 16 bits.
+            assert!(worst(&found.data, &expected.data) <= 1e-2 * largest, "{device} {place:?}");
+        }
+    }
+    let query = |device| {
+        let query = ["query", &file, "-o", &out, "--grid", "2,2,2", "--device", device];
+        drr_train_fails(&[&query[..], &PARAMETERS].concat())
+    };
+    for name in ["gpu", "cuda:", "cuda:-1"] {
+        let error = query(name);
+        assert!(
+            error.contains(&format!("--device {name}: expected cpu, cuda or cuda:N")),
+            "{error}"
+        );
+    }
+    if drr::cuda::gpu::count().is_ok_and(|count| count == 0) {
+        let error = query("cuda:0");
+        assert!(error.contains("--device cuda:0") && error.contains("no NVIDIA driver"), "{error}");
+    }
 }

@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use drr::model::spec::Spec;
-use drr::{OpenOptions, Outside, Runtime, SamplerOptions, Units};
+use drr::{
+    DeviceModel, DeviceOptions, DeviceSampler, OpenOptions, Outside, Runtime, Sampler,
+    SamplerOptions, Units,
+};
 
 use super::print;
-use super::query_place::Place;
+use super::query_place::{Asked, Place};
 use crate::config::hint;
 use crate::data::npy;
 use crate::eval::pictures::{Slice, field};
@@ -48,6 +51,9 @@ pub struct Arguments {
     /// What points outside the domain give
     #[arg(long, default_value = "clamp")]
     outside: OutsideArgument,
+    /// Where values are computed: cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu")]
+    device: String,
     /// Result: .npy or .raw (f32), .vti (grid for ParaView), .png (middle slice of a grid)
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
@@ -69,11 +75,13 @@ const EXAMPLES: &str = "\
 Examples:
   drr-train query f.drr.safetensors --points p.npy --params density=0.2,energy=1.4 -o values.npy
   drr-train query f.drr.safetensors --grid 1,256,256 --at z=0.5 --params ... -o slice.png
-  drr-train query f.drr.safetensors --grid 128,128,128 --params density=0.2,energy=1.4 -o f.vti";
+  drr-train query f.drr.safetensors --grid 128,128,128 --params density=0.2,energy=1.4 -o f.vti
+  drr-train query f.drr.safetensors --points p.npy --params-npy c.npy --device cuda:0 -o v.npy";
 
 /// # Errors
 /// If inputs do not fit the file, or the result cannot be written.
 pub fn run(arguments: Arguments) -> Result<()> {
+    let ordinal = ordinal(&arguments.device)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = Runtime::open(&arguments.file, &OpenOptions { threads, ..Default::default() })?;
     let format = Format::of(&arguments.output, arguments.grid.is_some())?;
@@ -85,16 +93,35 @@ pub fn run(arguments: Arguments) -> Result<()> {
     ensure!(single || sets.len() == 1, "pictures and .vti files are of one set of parameters");
     let place = Place::new(&arguments, spec)?;
     let count = place.count(spec);
+    let there = ordinal
+        .map(|ordinal| DeviceModel::new(&runtime, ordinal, &DeviceOptions::default()))
+        .transpose()
+        .with_context(|| format!("--device {}", arguments.device))?;
     let progress = Progress::new("querying", "points", (sets.len() * count) as u64);
     let shape = [&[sets.len()], &place.shape(spec)[..], &[spec.outputs()]].concat();
     let mut values = zeros(&shape)?;
     for (parameters, values) in sets.iter().zip(values.chunks_mut((count * spec.outputs()).max(1)))
     {
-        place.query(&runtime, parameters, &options, values, &progress)?;
+        let sampler = match &there {
+            Some(there) => Asked::Device(DeviceSampler::new(there, parameters, &options)?),
+            None => Asked::Cpu(Sampler::new(&runtime, parameters, &options)?),
+        };
+        place.query(spec, &sampler, values, &progress)?;
     }
     progress.finish();
     format.write(&arguments.output, &shape, &values, spec, &place)?;
     print(format_args!("{}: {shape:?}", arguments.output.display()))
+}
+
+/// The number of the GPU that `--device` names; none for the CPU.
+fn ordinal(name: &str) -> Result<Option<u32>> {
+    match name {
+        "cpu" => Ok(None),
+        "cuda" => Ok(Some(0)),
+        _ => (name.strip_prefix("cuda:").and_then(|number| number.parse().ok()))
+            .with_context(|| format!("--device {name}: expected cpu, cuda or cuda:N"))
+            .map(Some),
+    }
 }
 
 /// Found before the work rather than after it.

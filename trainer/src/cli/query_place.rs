@@ -1,10 +1,8 @@
 //! Where `drr-train query` asks: points from a file, or a grid over the domain.
 
-use std::sync::Arc;
-
 use anyhow::{Context, Result, bail, ensure};
 use drr::model::spec::{Axis, Spec};
-use drr::{Lattice, Points, Runtime, Sampler, SamplerOptions, ValuesMut};
+use drr::{DeviceSampler, Lattice, Points, Sampler, ValuesMut};
 
 use super::query::Arguments;
 use crate::config::hint;
@@ -13,6 +11,28 @@ use crate::progress::Progress;
 
 /// Points that are asked for at once, so that progress shows and Ctrl-C works.
 const PIECE: usize = 1 << 18;
+
+/// A model bound to parameters, on the CPU or on a GPU.
+pub enum Asked {
+    Cpu(Sampler),
+    Device(DeviceSampler),
+}
+
+impl Asked {
+    fn query(&self, points: &Points<'_>, values: &mut ValuesMut<'_>) -> drr::Result<()> {
+        match self {
+            Self::Cpu(sampler) => sampler.query(points, values),
+            Self::Device(sampler) => sampler.query_host(points, values),
+        }
+    }
+
+    fn query_lattice(&self, lattice: &Lattice, values: &mut ValuesMut<'_>) -> drr::Result<()> {
+        match self {
+            Self::Cpu(sampler) => sampler.query_lattice(lattice, values),
+            Self::Device(sampler) => sampler.query_lattice_host(lattice, values),
+        }
+    }
+}
 
 /// The points of a query, in the sampler's units.
 pub enum Place {
@@ -102,14 +122,11 @@ impl Place {
     /// Those of the library, or if the user interrupts.
     pub fn query(
         &self,
-        runtime: &Arc<Runtime>,
-        parameters: &[f64],
-        options: &SamplerOptions,
+        spec: &Spec,
+        sampler: &Asked,
         values: &mut [f32],
         progress: &Progress,
     ) -> Result<()> {
-        let sampler = Sampler::new(runtime, parameters, options)?;
-        let spec = runtime.model().spec();
         let (dims, outputs) = (spec.axes.len(), spec.outputs());
         let mut first = 0;
         let mut rest = values;

@@ -26,15 +26,26 @@ fi
 # What ParaView has of VTK is not beside other VTKs of the system.
 config=$(find /usr/lib* /usr/local/lib* -name vtk-config.cmake -path '*paraview*' 2>/dev/null | head -n 1)
 build() {
-    cmake -S "bindings/$1" -B "$folder/$1" -DCMAKE_PREFIX_PATH="$prefix" \
-        -DCMAKE_CXX_FLAGS="-Wall -Wextra -Werror" "${@:2}" >"$folder/$1.log" 2>&1 &&
-        cmake --build "$folder/$1" >>"$folder/$1.log" 2>&1 || {
-        cat "$folder/$1.log"
+    local name=${1##*/}
+    cmake -S "$1" -B "$folder/$name" -DCMAKE_PREFIX_PATH="$prefix" \
+        -DCMAKE_CXX_FLAGS="-Wall -Wextra -Werror" "${@:2}" >"$folder/$name.log" 2>&1 &&
+        cmake --build "$folder/$name" >>"$folder/$name.log" 2>&1 || {
+        cat "$folder/$name.log"
         exit 1
     }
 }
-build vtk -DVTK_DIR="$(dirname "$config")"
-build paraview
+build bindings/vtk -DVTK_DIR="$(dirname "$config")"
+build bindings/paraview
+for program in mpifort mpirun; do
+    if ! command -v $program >/dev/null; then
+        echo "skipped: the example in situ ($program is not installed)"
+        has_no_mpi=yes
+    fi
+done
+if [ -z "${has_no_mpi:-}" ]; then
+    build examples/insitu -DCMAKE_Fortran_FLAGS="-std=f2008 -pedantic -Wall -Wextra -Wno-unused-dummy-argument -Werror"
+    export DRR_IN_SITU=$folder/insitu/explosion_in_situ
+fi
 
 export DRR_LIBRARY=$prefix/lib/libdrr.so
 export DRR_PLUGIN DRR_VTK=$folder/vtk/lib DRR_PICTURES=$folder/pictures

@@ -47,6 +47,18 @@ if [ -z "${has_no_mpi:-}" ]; then
     export DRR_IN_SITU=$folder/insitu/explosion_in_situ
 fi
 
+# What was built last, by `make unit` or otherwise.
+if [ -z "${DRR_TRAIN:-}" ]; then
+    DRR_TRAIN=$(find "${CARGO_TARGET_DIR:-target}" -maxdepth 2 -name drr-train -printf '%T@ %p\n' |
+        sort -n | tail -n 1 | cut -d ' ' -f 2-)
+fi
+if [ -n "$DRR_TRAIN" ]; then
+    DRR_TRAIN=$(realpath "$DRR_TRAIN")
+    export DRR_TRAIN
+else
+    echo "skipped: the comparison with drr-train query (drr-train was not built)"
+fi
+
 export DRR_LIBRARY=$prefix/lib/libdrr.so
 export DRR_PLUGIN DRR_VTK=$folder/vtk/lib DRR_PICTURES=$folder/pictures
 DRR_PLUGIN=$(find "$folder/paraview" -name drr.so)

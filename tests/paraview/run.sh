@@ -36,6 +36,14 @@ build() {
 }
 build bindings/vtk -DVTK_DIR="$(dirname "$config")"
 build bindings/paraview
+# Beside the sliders it needs the graphical ParaView.
+if command -v paraview >/dev/null && grep -q '^DRR_PARAVIEW_SLIDERS.*\(ON\|TRUE\|1\)$' "$folder/paraview/CMakeCache.txt"; then
+    build tests/paraview/drag
+    DRR_DRAG=$(find "$folder/drag" -name drag.so)
+    export DRR_DRAG
+else
+    echo "skipped: dragging a slider of the panel (paraview or Qt's headers are not installed)"
+fi
 for program in mpifort mpirun; do
     if ! command -v $program >/dev/null; then
         echo "skipped: the example in situ ($program is not installed)"

@@ -23,6 +23,7 @@ PROGRAMS = (
     (("valgrind",), "valgrind", "errors of memory and of threads in the C tests"),
     (("abidiff",), "abigail-tools", "the comparison of two builds' interfaces"),
     (("pkg-config",), "pkg-config", "use of an installed tree by pkg-config"),
+    (("libpng-config",), "libpng-dev", "the ray marcher"),
     (("cmake",), "cmake", "use of an installed tree by CMake"),
     (("gfortran",), "gfortran", "the Fortran binding"),
     (("flang-new-19", "flang-new", "flang"), "flang-19", "the Fortran binding by a second compiler"),
@@ -32,7 +33,7 @@ PROGRAMS = (
     (("pvpython",), "python3-paraview", "the VTK module and the ParaView plugin"),
     (
         ("vtkProcessXML-pv5.11",),
-        "paraview-dev libdouble-conversion-dev libglew-dev liblz4-dev qtbase5-dev",
+        "paraview-dev libopenmpi-dev libdouble-conversion-dev libglew-dev liblz4-dev qtbase5-dev",
         "the same",
     ),
     (("xvfb-run",), "xvfb xauth libgl1-mesa-dri", "the same"),

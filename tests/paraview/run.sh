@@ -37,7 +37,8 @@ build() {
 build bindings/vtk -DVTK_DIR="$(dirname "$config")"
 build bindings/paraview
 # Beside the sliders it needs the graphical ParaView.
-if command -v paraview >/dev/null && grep -q '^DRR_PARAVIEW_SLIDERS.*\(ON\|TRUE\|1\)$' "$folder/paraview/CMakeCache.txt"; then
+if command -v paraview >/dev/null &&
+    grep -q '^DRR_PARAVIEW_SLIDERS.*=\(ON\|TRUE\|1\)$' "$folder/paraview/CMakeCache.txt"; then
     build tests/paraview/drag
     DRR_DRAG=$(find "$folder/drag" -name drag.so)
     export DRR_DRAG
@@ -51,7 +52,8 @@ for program in mpifort mpirun; do
     fi
 done
 if [ -z "${has_no_mpi:-}" ]; then
-    build examples/insitu -DCMAKE_Fortran_FLAGS="-std=f2008 -pedantic -Wall -Wextra -Wno-unused-dummy-argument -Werror"
+    warnings="-pedantic -Wall -Wextra -Wno-unused-dummy-argument -Werror"
+    build examples/insitu -DCMAKE_Fortran_FLAGS="-std=f2008 $warnings"
     export DRR_IN_SITU=$folder/insitu/explosion_in_situ
 fi
 

@@ -53,7 +53,8 @@ class InSitu(unittest.TestCase):
             folder, status, text = simulated(ranks)
             self.assertEqual(status, 0, text)
             with open(folder / "comparison.csv") as table:
-                rows.append([{k: float(v) for k, v in row.items()} for row in csv.DictReader(table)])
+                lines = list(csv.DictReader(table))
+            rows.append([{name: float(text) for name, text in line.items()} for line in lines])
             self.assertEqual([row["time"] for row in rows[-1]], [12, 24, 36], text)
             files = sorted(folder.glob("comparison_*.png"))
             self.assertEqual(len(files), 3, text)

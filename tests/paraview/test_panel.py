@@ -1,4 +1,4 @@
-"""What is coarse while a slider is dragged; traces in Python and states of both kinds do it again."""
+"""What is coarse while a slider is dragged; traces and states of both kinds do the same again."""
 
 import os
 import shutil

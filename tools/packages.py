@@ -33,7 +33,7 @@ PROGRAMS = (
     (("pvpython",), "python3-paraview", "the VTK module and the ParaView plugin"),
     (
         ("vtkProcessXML-pv5.11",),
-        "paraview-dev libopenmpi-dev libdouble-conversion-dev libglew-dev liblz4-dev qtbase5-dev",
+        "paraview-dev libdouble-conversion-dev libglew-dev liblz4-dev qtbase5-dev",
         "the same",
     ),
     (("xvfb-run",), "xvfb xauth libgl1-mesa-dri", "the same"),

@@ -23,6 +23,7 @@ PROGRAMS = (
     (("valgrind",), "valgrind", "errors of memory and of threads in the C tests"),
     (("abidiff",), "abigail-tools", "the comparison of two builds' interfaces"),
     (("pkg-config",), "pkg-config", "use of an installed tree by pkg-config"),
+    (("libpng-config",), "libpng-dev", "the ray marcher"),
     (("cmake",), "cmake", "use of an installed tree by CMake"),
     (("gfortran",), "gfortran", "the Fortran binding"),
     (("flang-new-19", "flang-new", "flang"), "flang-19", "the Fortran binding by a second compiler"),

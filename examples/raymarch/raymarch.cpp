@@ -1,20 +1,22 @@
 /// A volume rendering without a voxel grid: rays ask the surrogate itself, values and gradients.
 ///
-///     c++ -std=c++17 -O2 -fopenmp raymarch.cpp -ldrr -o raymarch
-///     raymarch FILE PICTURE.ppm WIDTH PARAMETER...
+///     flags=$(pkg-config --cflags --libs drr libpng)
+///     c++ -std=c++17 -O2 -fopenmp raymarch.cpp $flags -o raymarch
+///     raymarch FILE PICTURE.png WIDTH PARAMETER...
 ///
 /// Needs a file with three axes; shows its first value. What is near the value's middle in space is
 /// clear, what is above is orange, below blue; gradients shade it. Parameters that are left out are
-/// in the middle of their ranges. All steps of a row of pixels are one query. The picture is a PPM.
+/// in the middle of their ranges. All steps of a row of pixels are one query.
 
 #include <drr.hpp>
+#include <png.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -125,6 +127,17 @@ void march(const drr::Sampler &sampler, const drr::Range &value, std::uint32_t o
     }
 }
 
+void write(const std::string &picture, const std::vector<unsigned char> &rgb, std::size_t width,
+           std::size_t height) {
+    png_image image{};
+    image.version = PNG_IMAGE_VERSION;
+    image.width = static_cast<png_uint_32>(width);
+    image.height = static_cast<png_uint_32>(height);
+    image.format = PNG_FORMAT_RGB;
+    if (!png_image_write_to_file(&image, picture.c_str(), 0, rgb.data(), 0, nullptr))
+        throw std::runtime_error(picture + " cannot be written: " + image.message);
+}
+
 void render(const std::string &file, const std::string &picture, std::size_t width,
             std::vector<double> parameters) {
     const auto model = drr::Model::open(file);
@@ -156,11 +169,7 @@ void render(const std::string &file, const std::string &picture, std::size_t wid
     }
     if (!problem.empty())
         throw std::runtime_error(problem);
-    std::ofstream out(picture, std::ios::binary);
-    out << "P6\n" << width << " " << height << "\n255\n";
-    out.write(reinterpret_cast<const char *>(rgb.data()), static_cast<std::streamsize>(rgb.size()));
-    if (!out.flush())
-        throw std::runtime_error(picture + " cannot be written");
+    write(picture, rgb, width, height);
 }
 
 } // namespace
@@ -168,7 +177,7 @@ void render(const std::string &file, const std::string &picture, std::size_t wid
 int main(int count, char **arguments) {
     const long width = count > 3 ? std::strtol(arguments[3], nullptr, 10) : 0;
     if (width < 4 || width > 16384) {
-        std::cerr << "usage: raymarch FILE PICTURE.ppm WIDTH PARAMETER...\n";
+        std::cerr << "usage: raymarch FILE PICTURE.png WIDTH PARAMETER...\n";
         return 2;
     }
     try {

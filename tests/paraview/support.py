@@ -2,16 +2,26 @@
 
 import ctypes
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXPLOSION = str(ROOT / "data" / "euler" / "explosion.drr.safetensors")
 PLUGIN = os.environ["DRR_PLUGIN"]
 PICTURES = Path(os.environ["DRR_PICTURES"])
+
+# Open MPI starts neither as root nor more ranks than cores of its own accord, and spins.
+RANKS = (
+    "ALLOW_RUN_AS_ROOT",
+    "ALLOW_RUN_AS_ROOT_CONFIRM",
+    "MCA_rmaps_base_oversubscribe",
+    "MCA_mpi_yield_when_idle",
+)
 
 sys.path[:0] = [str(ROOT / "bindings" / "python" / folder) for folder in ("src", "tests")]
 import drr  # noqa: E402
@@ -25,6 +35,30 @@ FOLDER = tempfile.TemporaryDirectory()
 
 def path(name):
     return str(Path(FOLDER.name) / name)
+
+
+def pixels(file):
+    """A picture's numbers, with room for differences."""
+    with Image.open(file) as image:
+        return np.asarray(image.convert("RGB"), np.int16)
+
+
+def mpirun(ranks, *command, folder=None):
+    """What a program on so many ranks returns and prints."""
+    # pvpython is a rank already, and says so in variables that its children must not see.
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_"))}
+    environment = dict(inherited, **{f"OMPI_{name}": "1" for name in RANKS})
+    # The software renderer's threads would wait for the other ranks' turns.
+    environment["LP_NUM_THREADS"] = "1"
+    done = subprocess.run(
+        ["mpirun", "-n", str(ranks), *command],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=180,
+    )
+    return done.returncode, done.stdout.decode()
 
 
 def lattice(file, parameters, dims, extent=None):

@@ -8,18 +8,10 @@ import unittest
 
 import numpy as np
 import support
-from PIL import Image
 from paraview import servermanager, simple
 
 simple.LoadPlugin(support.PLUGIN, ns=vars(simple))
 
-# Open MPI starts neither as root nor more ranks than cores of its own accord, and spins.
-RANKS = (
-    "ALLOW_RUN_AS_ROOT",
-    "ALLOW_RUN_AS_ROOT_CONFIRM",
-    "MCA_rmaps_base_oversubscribe",
-    "MCA_mpi_yield_when_idle",
-)
 LOUD = (14.0, 2.5, 5.0)
 
 
@@ -31,8 +23,7 @@ def values(source, name, cells=False):
 def picture(name, view):
     path = str(support.PICTURES / f"{name}.png")
     simple.SaveScreenshot(path, view, ImageResolution=(480, 360))
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"), np.int16)
+    return support.pixels(path)
 
 
 def empty_view():
@@ -213,28 +204,15 @@ class Ranks(unittest.TestCase):
     @unittest.skipUnless(shutil.which("mpirun"), "mpirun is not installed")
     def test_two_have_the_image_of_one(self):
         script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ranks.py")
-        # pvpython is a rank already, and says so in variables that its children must not see.
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_"))}
-        environment = dict(inherited, **{f"OMPI_{name}": "1" for name in RANKS})
-        # The software renderer's threads would wait for the other ranks' turns.
-        environment["LP_NUM_THREADS"] = "1"
         found, drawn = [], []
         for ranks in ("1", "2"):
             path = str(support.PICTURES / f"ranks_{ranks}.png")
-            command = ["mpirun", "-n", ranks, "pvbatch", "--force-offscreen-rendering", script]
-            done = subprocess.run(
-                [*command, support.PLUGIN, support.EXPLOSION, path],
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=120,
-            )
-            text = done.stdout.decode()
-            self.assertEqual(done.returncode, 0, text)
+            command = ["pvbatch", "--force-offscreen-rendering", script, support.PLUGIN]
+            status, text = support.mpirun(ranks, *command, support.EXPLOSION, path)
+            self.assertEqual(status, 0, text)
             (line,) = [line for line in text.splitlines() if line.startswith("found")]
             found.append(line.split()[1:])
-            with Image.open(path) as image:
-                drawn.append(np.asarray(image.convert("RGB"), np.int16))
+            drawn.append(support.pixels(path))
         self.assertEqual([numbers[:2] for numbers in found], [["1", "50807"], ["2", "50807"]])
         one, two = (np.array(numbers[2:], float) for numbers in found)
         np.testing.assert_allclose(one, two, atol=1e-5)

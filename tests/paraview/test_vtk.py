@@ -8,8 +8,16 @@ import support
 
 sys.path.insert(0, support.os.environ["DRR_VTK"] + "/python3.11/site-packages")
 from drr_vtk.vtkDRR import vtkDRRProbe, vtkDRRReader  # noqa: E402
-from vtkmodules.vtkCommonCore import vtkDataArray, vtkPoints  # noqa: E402
-from vtkmodules.vtkCommonDataModel import vtkUnstructuredGrid  # noqa: E402
+from vtkmodules.vtkCommonCore import (  # noqa: E402
+    vtkDataArray,
+    vtkDoubleArray,
+    vtkPoints,
+    vtkUnsignedCharArray,
+)
+from vtkmodules.vtkCommonDataModel import (  # noqa: E402
+    vtkDataSetAttributes,
+    vtkUnstructuredGrid,
+)
 from vtkmodules.vtkFiltersCore import vtkPointDataToCellData  # noqa: E402
 from vtkmodules.vtkImagingCore import vtkRTAnalyticSource  # noqa: E402
 
@@ -145,6 +153,32 @@ class Reader(unittest.TestCase):
             np.testing.assert_array_equal(found["values"][:, k], found[name])
         self.assertFalse(found["values"][:, 2].any())
 
+    def test_interactive_is_coarser(self):
+        reader = set_up(vtkDRRReader())
+        reader.SetDimensions(33, 18, 2)
+        reader.SetSubExtent(5, 20, 0, -1, 0, -1)
+        reader.Update()
+        whole = reader.GetOutput().GetBounds()
+        reader.InteractiveOn()
+        reader.Update()
+        image = reader.GetOutput()
+        # Of 9 x 5 x 2 points, those that cover the part.
+        self.assertEqual(image.GetExtent(), (1, 5, 0, 4, 0, 1))
+        coarse = image.GetBounds()
+        self.assertTrue(coarse[0] <= whole[0] and coarse[1] >= whole[1])
+        self.assertEqual(coarse[2:], whole[2:])
+        expected = support.lattice(support.TWO, PARAMETERS, (9, 5, 2), image.GetExtent())
+        np.testing.assert_array_equal(support.arrays(image)["energy"], expected[..., 0].ravel())
+        for reduction in (0, 1):
+            reader.SetInteractiveReduction(reduction)
+            reader.Update()
+            self.assertEqual(reader.GetOutput().GetBounds(), whole)
+
+    def test_what_is_in_the_file(self):
+        reader = set_up(vtkDRRReader())
+        ranges = reader.GetValueRanges()
+        self.assertEqual([ranges.GetValue(n) for n in range(4)], [-3.5, 2, np.exp(-1), np.exp(1)])
+
     def test_it_runs_again_only_when_something_changed(self):
         reader = set_up(vtkDRRReader())
         reader.SetDimensions(4, 4, 4)
@@ -230,6 +264,28 @@ class Probe(unittest.TestCase):
         rms = probe.GetOutput().GetFieldData().GetArray("drr_energy_error_rms").GetValue(0)
         self.assertAlmostEqual(rms, np.sqrt(np.mean(error**2)), places=5)
         self.assertGreater(rms, 0)
+        count = probe.GetOutput().GetFieldData().GetArray("drr_energy_error_count").GetValue(0)
+        self.assertEqual(count, 64)
+
+    def test_what_others_have_counts_nowhere(self):
+        points = [(1, 0, 5.2), (2, 0, 5.4), (3, 0, 5.6), (4, 0, 5.8)]
+        mesh = cloud(points)
+        truth, ghosts = vtkDoubleArray(), vtkUnsignedCharArray()
+        truth.SetName("energy")
+        ghosts.SetName(vtkDataSetAttributes.GhostArrayName())
+        for n in range(4):
+            truth.InsertNextValue(0)
+        for kind in (0, vtkDataSetAttributes.DUPLICATEPOINT, vtkDataSetAttributes.HIDDENPOINT, 0):
+            ghosts.InsertNextValue(kind)
+        mesh.GetPointData().AddArray(truth)
+        mesh.GetPointData().AddArray(ghosts)
+        probe = self.probe(mesh)
+        probe.Update()
+        about = probe.GetOutput().GetFieldData()
+        expected = support.query(support.TWO, PARAMETERS, [points[0], points[3]])[:, 0]
+        rms = np.sqrt(np.mean(expected.astype(float) ** 2))
+        self.assertEqual(about.GetArray("drr_energy_error_count").GetValue(0), 2)
+        self.assertAlmostEqual(about.GetArray("drr_energy_error_rms").GetValue(0), rms, places=12)
 
     def test_outside(self):
         far = cloud([(100, 100, 100), (200, 100, 100)])

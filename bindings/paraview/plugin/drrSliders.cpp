@@ -1,15 +1,22 @@
 #include "drrSliders.h"
 
+#include <pqApplicationCore.h>
 #include <pqDoubleRangeWidget.h>
+#include <pqProxy.h>
+#include <pqServerManagerModel.h>
 #include <vtkCommand.h>
 #include <vtkSMDoubleRangeDomain.h>
 #include <vtkSMProperty.h>
 #include <vtkSMPropertyHelper.h>
 #include <vtkSMProxy.h>
+#include <vtkSMTrace.h>
 
 #include <QGridLayout>
 #include <QLabel>
 #include <QSignalBlocker>
+#include <QSlider>
+
+#include <vector>
 
 drrSliders::drrSliders(vtkSMProxy *proxy, vtkSMProperty *property, QWidget *parent)
     : pqPropertyWidget(proxy, parent), Layout(new QGridLayout(this)) {
@@ -19,6 +26,8 @@ drrSliders::drrSliders(vtkSMProxy *proxy, vtkSMProperty *property, QWidget *pare
     this->setChangeAvailableAsChangeFinished(false);
     this->Layout->setContentsMargins(0, 0, 0, 0);
     this->Layout->setColumnStretch(1, 1);
+    this->Latest.setSingleShot(true);
+    this->connect(&this->Latest, &QTimer::timeout, this, [this] { this->show(true); });
     this->rebuild();
     this->addPropertyLink(this, "values", SIGNAL(valuesChanged()), property);
     if (auto *domain = property->FindDomain<vtkSMDoubleRangeDomain>())
@@ -63,6 +72,13 @@ void drrSliders::rebuild() {
         slider->setValue(k < this->Given.size() ? this->Given[k].toDouble() : (min + max) / 2);
         this->connect(slider, &pqDoubleRangeWidget::valueChanged, this, &drrSliders::valuesChanged);
         this->connect(slider, &pqDoubleRangeWidget::valueEdited, this, &drrSliders::changeFinished);
+        if (auto *handle = slider->findChild<QSlider *>()) {
+            this->connect(slider, &pqDoubleRangeWidget::valueChanged, this, [this, handle] {
+                if (handle->isSliderDown())
+                    this->dragged();
+            });
+            this->connect(handle, &QSlider::sliderReleased, this, &drrSliders::released);
+        }
         this->Layout->addWidget(label, k, 0);
         this->Layout->addWidget(slider, k, 1);
         this->Sliders.append(slider);
@@ -70,6 +86,46 @@ void drrSliders::rebuild() {
     if (count == 0)
         this->Layout->addWidget(new QLabel(tr("Parameters are shown when a file is open."), this),
                                 0, 0, 1, 2);
+}
+
+bool drrSliders::isLive() const {
+    vtkSMProxy *source = this->proxy();
+    if (!source->GetProperty("Interactive") ||
+        vtkSMPropertyHelper(source, "InteractiveReduction").GetAsInt() < 1)
+        return false;
+    auto *model = pqApplicationCore::instance()->getServerManagerModel();
+    const auto *item = model->findItem<pqProxy *>(source);
+    return item && item->modifiedState() != pqProxy::UNINITIALIZED;
+}
+
+void drrSliders::dragged() {
+    if (!this->isLive())
+        return;
+    this->IsDragged = true;
+    if (!this->Latest.isActive())
+        this->Latest.start(0);
+}
+
+void drrSliders::released() {
+    this->Latest.stop();
+    if (!this->IsDragged)
+        return;
+    this->IsDragged = false;
+    // A trace has what was seen last, as if it had been applied.
+    SM_SCOPED_TRACE(PropertiesModified).arg("proxy", this->proxy());
+    this->property()->Modified();
+    this->show(false);
+}
+
+void drrSliders::show(bool is_interactive) {
+    std::vector<double> numbers;
+    for (const QVariant &value : this->values())
+        numbers.push_back(value.toDouble());
+    vtkSMPropertyHelper(this->property())
+        .Set(numbers.data(), static_cast<unsigned>(numbers.size()));
+    vtkSMPropertyHelper(this->proxy(), "Interactive").Set(is_interactive ? 1 : 0);
+    this->proxy()->UpdateVTKObjects();
+    pqApplicationCore::instance()->render();
 }
 
 QList<QVariant> drrSliders::values() const {

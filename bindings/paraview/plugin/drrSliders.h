@@ -1,5 +1,9 @@
 /// The panel of `Parameters`: a slider for each of the file's simulation parameters, with its name,
 /// unit and range. Follows the file: the sliders are made anew when its ranges change.
+///
+/// While one is dragged, and the source has the properties `Interactive` and
+/// `InteractiveReduction`, a coarser image is computed and shown; all of it when the slider is
+/// released. What was never applied is not computed.
 
 #ifndef drrSliders_h
 #define drrSliders_h
@@ -7,6 +11,7 @@
 #include <pqPropertyWidget.h>
 
 #include <QList>
+#include <QTimer>
 #include <QVariant>
 
 class pqDoubleRangeWidget;
@@ -32,10 +37,18 @@ class drrSliders : public pqPropertyWidget {
 
     void rebuild();
 
+    /// Whether a drag is to be followed.
+    bool isLive() const;
+    void dragged();
+    void released();
+    void show(bool is_interactive);
+
     unsigned long Observer = 0; // of the ranges
     QGridLayout *Layout;
     QList<pqDoubleRangeWidget *> Sliders;
     QList<QVariant> Given;
+    QTimer Latest; // Of many steps of a slider only the last one before a picture is shown.
+    bool IsDragged = false;
 };
 
 #endif

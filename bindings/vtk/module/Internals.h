@@ -32,7 +32,7 @@ struct vtkDRRAlgorithm::Internals {
 
     vtkNew<vtkStringArray> parameter_names, parameter_units, time_parameters;
     vtkNew<vtkStringArray> value_names, value_units;
-    vtkNew<vtkDoubleArray> parameter_ranges, domain;
+    vtkNew<vtkDoubleArray> parameter_ranges, value_ranges, domain;
 
     /// Arrays of what is in the model, or empty ones.
     void describe();

@@ -130,7 +130,8 @@ void vtkDRRAlgorithm::Internals::describe() {
          {this->parameter_names.Get(), this->parameter_units.Get(), this->time_parameters.Get(),
           this->value_names.Get(), this->value_units.Get()})
         names->SetNumberOfValues(0);
-    for (vtkDoubleArray *ranges : {this->parameter_ranges.Get(), this->domain.Get()})
+    for (vtkDoubleArray *ranges :
+         {this->parameter_ranges.Get(), this->value_ranges.Get(), this->domain.Get()})
         ranges->SetNumberOfValues(0);
     this->time_parameters->InsertNextValue("None");
     const drr::Info &info = this->model.info();
@@ -146,6 +147,8 @@ void vtkDRRAlgorithm::Internals::describe() {
         const drr::Range value = this->model.value(k);
         this->value_names->InsertNextValue(std::string(value.name));
         this->value_units->InsertNextValue(std::string(value.unit));
+        this->value_ranges->InsertNextValue(value.min);
+        this->value_ranges->InsertNextValue(value.max);
     }
     for (std::uint32_t k = 0; k < info.dims; k++) {
         const drr::Range axis = this->model.axis(k);
@@ -167,6 +170,7 @@ DRR_DESCRIPTION(vtkDoubleArray, GetParameterRanges, parameter_ranges)
 DRR_DESCRIPTION(vtkStringArray, GetTimeParameters, time_parameters)
 DRR_DESCRIPTION(vtkStringArray, GetValueNames, value_names)
 DRR_DESCRIPTION(vtkStringArray, GetValueUnits, value_units)
+DRR_DESCRIPTION(vtkDoubleArray, GetValueRanges, value_ranges)
 DRR_DESCRIPTION(vtkDoubleArray, GetDomain, domain)
 #undef DRR_DESCRIPTION
 

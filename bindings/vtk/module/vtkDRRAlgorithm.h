@@ -84,6 +84,9 @@ class VTKDRR_EXPORT vtkDRRAlgorithm : public vtkAlgorithm {
     vtkStringArray *GetValueNames();
     vtkStringArray *GetValueUnits();
 
+    /// Least and greatest of each value in the training data.
+    vtkDoubleArray *GetValueRanges();
+
     /// Bounds of the domain, `xmin, xmax, ymin, ...`, in the file's units.
     vtkDoubleArray *GetDomain();
 

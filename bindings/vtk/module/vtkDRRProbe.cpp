@@ -12,6 +12,7 @@
 #include "vtkPointData.h"
 #include "vtkStreamingDemandDrivenPipeline.h"
 #include "vtkTimerLog.h"
+#include "vtkUnsignedCharArray.h"
 
 #include <algorithm>
 #include <cmath>
@@ -163,11 +164,28 @@ void vtkDRRProbe::WarnIfOutside(vtkDataSet *input) {
     }
 }
 
+namespace {
+
+void add_number(vtkFieldData *data, const std::string &name, double number) {
+    vtkNew<vtkDoubleArray> array;
+    array->SetName(name.c_str());
+    array->InsertNextValue(number);
+    data->AddArray(array);
+}
+
+} // namespace
+
 bool vtkDRRProbe::Compare(vtkDataSetAttributes *truth, const drr_vtk::Results &results,
                           vtkDataSet *output) {
     const std::string wanted = this->TrueArray ? this->TrueArray : "";
     const std::string prefix = this->Prefix ? this->Prefix : "";
     const drr::Model &model = this->Internal->model;
+    auto *ghosts =
+        vtkUnsignedCharArray::SafeDownCast(truth->GetArray(vtkDataSetAttributes::GhostArrayName()));
+    const int elsewhere =
+        this->Association == CELLS
+            ? vtkDataSetAttributes::DUPLICATECELL | vtkDataSetAttributes::HIDDENCELL
+            : vtkDataSetAttributes::DUPLICATEPOINT | vtkDataSetAttributes::HIDDENPOINT;
     for (std::size_t k = 0; k < results.outputs(); k++) {
         const std::string name(model.value(static_cast<std::uint32_t>(k)).name);
         const bool is_named = k == 0 && !wanted.empty();
@@ -184,24 +202,22 @@ bool vtkDRRProbe::Compare(vtkDataSetAttributes *truth, const drr_vtk::Results &r
         vtkNew<vtkFloatArray> error;
         error->SetName((prefix + name + "_error").c_str());
         error->SetNumberOfTuples(value->GetNumberOfTuples());
-        double sum = 0;
-        vtkIdType finite = 0;
+        double sum = 0, counted = 0;
         for (vtkIdType n = 0; n < value->GetNumberOfTuples(); n++) {
             const double difference = value->GetValue(n) - exact->GetTuple1(n);
             error->SetValue(n, static_cast<float>(difference));
-            if (std::isfinite(difference)) {
+            if (std::isfinite(difference) && !(ghosts && ghosts->GetValue(n) & elsewhere)) {
                 sum += difference * difference;
-                finite++;
+                counted++;
             }
         }
         vtkDataSetAttributes *data = output->GetPointData();
         if (this->Association == CELLS)
             data = output->GetCellData();
         data->AddArray(error);
-        vtkNew<vtkDoubleArray> rms;
-        rms->SetName((prefix + name + "_error_rms").c_str());
-        rms->InsertNextValue(finite > 0 ? std::sqrt(sum / static_cast<double>(finite)) : NAN);
-        output->GetFieldData()->AddArray(rms);
+        const double rms = counted > 0 ? std::sqrt(sum / counted) : NAN;
+        add_number(output->GetFieldData(), prefix + name + "_error_rms", rms);
+        add_number(output->GetFieldData(), prefix + name + "_error_count", counted);
     }
     return true;
 }

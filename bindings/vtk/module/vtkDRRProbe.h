@@ -5,9 +5,10 @@
 /// ones. A model of fewer axes reads the first coordinates of each point; NaN gives NaN.
 ///
 /// Where the input has the true field, that is an array of one component with the name of a value
-/// (or the one that TrueArray names), `<prefix><value>_error` is the surrogate minus the truth, and
-/// the field data `<prefix><value>_error_rms` the root of its mean square over this piece's numbers
-/// that are finite.
+/// (or the one that TrueArray names), `<prefix><value>_error` is the surrogate minus the truth. The
+/// field data `<prefix><value>_error_rms` has the root of its mean square over this piece's numbers
+/// that are finite, and `<prefix><value>_error_count` how many these are: with both, pieces can be
+/// put together. What is marked as a duplicate or as hidden counts nowhere.
 ///
 /// If one parameter is time, it takes the time of the input.
 

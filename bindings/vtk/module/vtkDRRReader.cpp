@@ -39,6 +39,9 @@ void vtkDRRReader::PrintSelf(ostream &os, vtkIndent indent) {
     };
     print("Dimensions", this->Dimensions, 3);
     print("SubExtent", this->SubExtent, 6);
+    const int interactive = this->Interactive;
+    print("Interactive", &interactive, 1);
+    print("InteractiveReduction", &this->InteractiveReduction, 1);
     print("TimeSteps", &this->TimeSteps, 1);
 }
 
@@ -61,6 +64,12 @@ vtkTypeBool vtkDRRReader::ProcessRequest(vtkInformation *request, vtkInformation
     return this->Superclass::ProcessRequest(request, inputs, outputs);
 }
 
+int vtkDRRReader::Coarse(int points) const {
+    if (!this->Interactive || this->InteractiveReduction < 2 || points <= 2)
+        return points;
+    return std::max(2, (points - 1) / this->InteractiveReduction + 1);
+}
+
 bool vtkDRRReader::Whole(Image &image) {
     if (!this->Open())
         return false;
@@ -75,11 +84,12 @@ bool vtkDRRReader::Whole(Image &image) {
                           << ": expected the number of points along the axis, from 1");
             return false;
         }
+        const int coarse = this->Coarse(points);
         const drr::Range axis = has_axis ? model.axis(axis_index) : drr::Range{};
         const double length = axis.max - axis.min;
         image.origin[k] = points > 1 ? axis.min : axis.min + length / 2;
         // A single point has a neighbour nowhere; its spacing is for those who divide by it.
-        image.spacing[k] = length > 0 ? length / std::max(points - 1, 1) : 1;
+        image.spacing[k] = length > 0 ? length / std::max(coarse - 1, 1) : 1;
         int first = 0, last = points - 1;
         const int *wanted = this->SubExtent + 2 * k;
         if (wanted[0] <= wanted[1] && has_axis) {
@@ -91,8 +101,10 @@ bool vtkDRRReader::Whole(Image &image) {
                                           << ": expected a part of 0 to " << points - 1);
             return false;
         }
-        image.extent[2 * k] = first;
-        image.extent[2 * k + 1] = last;
+        // What was asked for is in there, though maybe some more.
+        const long long steps = std::max(points - 1, 1), coarse_steps = coarse - 1;
+        image.extent[2 * k] = static_cast<int>(first * coarse_steps / steps);
+        image.extent[2 * k + 1] = static_cast<int>((last * coarse_steps + steps - 1) / steps);
     }
     return true;
 }

@@ -35,6 +35,17 @@ class VTKDRR_EXPORT vtkDRRReader : public vtkDRRAlgorithm {
     vtkSetVector6Macro(SubExtent, int);
     vtkGetVector6Macro(SubExtent, int);
 
+    /// Whether someone is moving a slider, and wants to see much rather than all. Off.
+    vtkSetMacro(Interactive, bool);
+    vtkGetMacro(Interactive, bool);
+    vtkBooleanMacro(Interactive, bool);
+
+    /// How much coarser the image is then: its points have this many times the spacing along each
+    /// axis, at least 2 points remain. SubExtent means the same part of space still. 1 for as fine
+    /// as ever; 0 tells who moves sliders not to ask for an image before they are released. 4.
+    vtkSetClampMacro(InteractiveReduction, int, 0, 1024);
+    vtkGetMacro(InteractiveReduction, int);
+
     /// How many time steps the parameter's range is divided into; the first and last are its ends.
     /// 25.
     vtkSetClampMacro(TimeSteps, int, 1, 100000);
@@ -53,6 +64,8 @@ class VTKDRR_EXPORT vtkDRRReader : public vtkDRRAlgorithm {
 
     int Dimensions[3] = {64, 64, 64};
     int SubExtent[6] = {0, -1, 0, -1, 0, -1};
+    bool Interactive = false;
+    int InteractiveReduction = 4;
     int TimeSteps = 25;
 
   private:
@@ -60,6 +73,8 @@ class VTKDRR_EXPORT vtkDRRReader : public vtkDRRAlgorithm {
     void operator=(const vtkDRRReader &) = delete;
 
     struct Image;
+    /// How many of so many points along an axis there are now.
+    int Coarse(int points) const;
     bool Whole(Image &image);
     bool Fill(const Image &image, vtkImageData *output);
 };

@@ -104,6 +104,50 @@ fn the_csharp_binding_does_the_same() {
     silent(&command.output().expect("mono"), "C#");
 }
 
+/// What an example prints.
+fn printed(program: &Program) -> String {
+    let output = run(program, &[], &[], true);
+    let [out, err] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    assert!(output.status.success() && err.is_empty(), "{}\n{out}{err}", output.status);
+    out.into_owned()
+}
+
+#[test]
+fn the_example_sweeps_on_the_gpu() {
+    let stub = root().join("tests/cuda/stub");
+    let stub = stub.to_str().expect("a path in UTF-8");
+    let flags = ["-std=c11", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I", stub];
+    let link = |program: &Program| program.link("cc", &flags, &["examples/cuda/sweep.c"]);
+    let Some(program) = with_driver(link) else { return };
+    let text = printed(&program);
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines[0].starts_with("cuda:0 (Fake GPU): ") && lines.len() == 1 + 5 + 1, "{text}");
+    for line in &lines[1..6] {
+        let difference = line.rsplit(' ').next().and_then(|word| word.parse::<f64>().ok());
+        assert!(line.starts_with("p = ") && difference.is_some_and(|d| d < 1e-2), "{text}");
+    }
+    assert!(lines[6].starts_with("steepest slope "), "{text}");
+}
+
+#[test]
+fn the_openacc_example_asks_on_the_gpu() {
+    if !is_installed("gfortran") {
+        eprintln!("skipped: OpenACC (no gfortran)");
+        return;
+    }
+    let sources =
+        ["bindings/fortran/drr.f90", "bindings/fortran/drr_cuda.f90", "examples/cuda/openacc.f90"];
+    let flags = ["-std=f2018", "-fopenacc", "-foffload=disable", "-Wall", "-Wextra", "-Werror"];
+    let flags = [&flags[..], &["-Wno-compare-reals"]].concat();
+    let Some(program) = with_driver(|program| program.link("gfortran", &flags, &sources)) else {
+        return;
+    };
+    let text = printed(&program);
+    let mean = text.lines().last().and_then(|line| line.strip_prefix("mean of v: "));
+    let mean = mean.and_then(|mean| mean.trim().parse::<f64>().ok());
+    assert!(mean.is_some_and(|mean| (-1.0..=2.0).contains(&mean)), "{text}");
+}
+
 #[test]
 fn without_a_driver_there_are_no_devices() {
     let Some(program) = program("tests/cuda/device.c") else { return };

@@ -52,19 +52,21 @@ fn look_at(config: &Config) {
             assert!(steps > 0);
         }
     }
-    let encoder = config.model.encoder();
-    assert!(matches!(encoder.dims(), 2 | 3));
-    assert!(!encoder.refined_res().is_empty());
+    if let Some(encoder) = config.model.encoder() {
+        assert!(matches!(encoder.dims(), 2 | 3));
+        assert!(!encoder.refined_res().is_empty());
+    }
     match &config.model {
+        ModelConfig::Baseline(model) => assert!(model.inputs() > 0 && model.out_dim() > 0),
         ModelConfig::Hdinr(model) => {
-            assert_eq!(encoder.channels(model.refines_grid()), Some(model.spatial_fdim));
+            assert_eq!(model.encoder.channels(model.refines_grid()), Some(model.spatial_fdim));
             assert!(model.latent.width() > 0);
             let spatial = model.spatial_refiner.iter().map(RefinerConfig::glu);
             let refiners = spatial.chain(&model.cond_refiner);
             refiners.for_each(|refiner| assert!(refiner.hidden_dim() > 0));
         }
         ModelConfig::Encoder(model) => {
-            assert_eq!(encoder.channels(model.refines_grid()), Some(model.spatial_fdim));
+            assert_eq!(model.encoder.channels(model.refines_grid()), Some(model.spatial_fdim));
             model.refiner.iter().for_each(|refiner| assert!(refiner.glu().hidden_dim() > 0));
         }
     }

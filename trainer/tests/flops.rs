@@ -160,6 +160,7 @@ fn parameters_are_those_that_models_train() {
                 let new = Parameters::new(Device::Cpu);
                 EncoderOnly::build(config, new).expect(name).parameters
             }
+            ModelConfig::Baseline(_) => unreachable!("tests/baselines.rs"),
         };
         let counted = Sizes::of_model(&model).and_then(|sizes| sizes.total()).expect(name);
         assert_eq!(counted, parameters.count() as u64, "{name}");

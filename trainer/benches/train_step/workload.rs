@@ -51,7 +51,7 @@ impl Workload {
         let entries = parse_yaml(include_str!("models.yaml"))?;
         match Config::from_value(&entries[self.entry])?.model {
             ModelConfig::Hdinr(config) => Ok(config),
-            ModelConfig::Encoder(_) => anyhow::bail!("models.yaml: expected HDINRBase"),
+            _ => anyhow::bail!("models.yaml: expected HDINRBase"),
         }
     }
 

@@ -53,6 +53,7 @@ impl Description {
         let (dims, parameters) = match &config.model {
             ModelConfig::Hdinr(model) => (model.encoder.dims(), model.latent.cond_dim),
             ModelConfig::Encoder(model) => (model.encoder.dims(), 0),
+            ModelConfig::Baseline(model) => (model.dims(), model.inputs() - model.dims()),
         };
         let axis =
             |name: &str| Axis { name: name.into(), unit: String::new(), min: -1.0, max: 1.0 };

@@ -48,6 +48,10 @@ impl Trained {
                 let EncoderOnly { encoder, features, .. } = EncoderOnly::build(config, parameters)?;
                 Ok(Self { description, encoder, lines: None, layers: Vec::new(), features })
             }
+            ModelConfig::Baseline(_) => bail!(
+                "models to compare with cannot be baked: `drr-train query --config C.yaml --weights \
+                 W.safetensors --normalized` evaluates them"
+            ),
         }
     }
 

@@ -8,6 +8,7 @@ mod importance;
 mod info;
 mod jobs;
 mod query;
+mod query_asked;
 mod query_place;
 mod train;
 

@@ -4,14 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
-use drr::model::spec::Spec;
-use drr::{
-    DeviceModel, DeviceOptions, DeviceSampler, OpenOptions, Outside, Runtime, Sampler,
-    SamplerOptions, Units,
-};
+use drr::{Outside, SamplerOptions, Units};
 
 use super::print;
-use super::query_place::{Asked, Place};
+use super::query_asked::Asked;
+use super::query_place::Place;
 use crate::config::hint;
 use crate::data::npy;
 use crate::eval::pictures::{Slice, field};
@@ -19,7 +16,7 @@ use crate::eval::vti;
 use crate::files::write_atomically;
 use crate::progress::Progress;
 
-/// Ask a baked file for values.
+/// Ask a baked file for values, or a model with its weights.
 ///
 /// Points come from a file (`[N, dims]`, x first) or are a regular grid over the whole domain.
 /// Parameters are given by name, or as a table with one row per set in the file's order; all in
@@ -29,7 +26,18 @@ use crate::progress::Progress;
 #[command(group = clap::ArgGroup::new("positions").required(true).args(["points", "grid"]))]
 pub struct Arguments {
     /// The baked file
-    file: PathBuf,
+    #[arg(required_unless_present = "config")]
+    file: Option<PathBuf>,
+    /// In place of a baked file: a configuration and weights under the reference's names, of any
+    /// model, also of those that cannot be baked
+    #[arg(long, value_name = "C.yaml", conflicts_with = "file", requires = "weights")]
+    config: Option<PathBuf>,
+    /// Which entry of the configuration
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    config_id: usize,
+    /// The weights, safetensors
+    #[arg(long, value_name = "W.safetensors", requires = "config")]
+    weights: Option<PathBuf>,
     /// Points, [N, dims], f32 or f64, order x, y(, z)
     #[arg(long, value_name = "P.npy")]
     pub(super) points: Option<PathBuf>,
@@ -76,52 +84,48 @@ Examples:
   drr-train query f.drr.safetensors --points p.npy --params density=0.2,energy=1.4 -o values.npy
   drr-train query f.drr.safetensors --grid 1,256,256 --at z=0.5 --params ... -o slice.png
   drr-train query f.drr.safetensors --grid 128,128,128 --params density=0.2,energy=1.4 -o f.vti
-  drr-train query f.drr.safetensors --points p.npy --params-npy c.npy --device cuda:0 -o v.npy";
+  drr-train query f.drr.safetensors --points p.npy --params-npy c.npy --device cuda:0 -o v.npy
+  drr-train query --config model.yaml --weights w.safetensors --normalized --points p.npy \\
+      --params-npy c.npy -o values.npy";
 
 /// # Errors
 /// If inputs do not fit the file, or the result cannot be written.
 pub fn run(arguments: Arguments) -> Result<()> {
-    let ordinal = ordinal(&arguments.device)?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let runtime = Runtime::open(&arguments.file, &OpenOptions { threads, ..Default::default() })?;
+    let asked = asked(&arguments)?;
     let format = Format::of(&arguments.output, arguments.grid.is_some())?;
     check_folder(&arguments.output)?;
-    let spec = runtime.model().spec();
     let options = options(&arguments);
-    let sets = parameter_sets(&arguments, spec)?;
+    let sets = parameter_sets(&arguments, &asked)?;
     let single = matches!(format, Format::Npy | Format::Raw);
     ensure!(single || sets.len() == 1, "pictures and .vti files are of one set of parameters");
-    let place = Place::new(&arguments, spec)?;
-    let count = place.count(spec);
-    let there = ordinal
-        .map(|ordinal| DeviceModel::new(&runtime, ordinal, &DeviceOptions::default()))
-        .transpose()
-        .with_context(|| format!("--device {}", arguments.device))?;
+    let place = Place::new(&arguments, &asked)?;
+    let (count, outputs) = (place.count(&asked), asked.values.len());
     let progress = Progress::new("querying", "points", (sets.len() * count) as u64);
-    let shape = [&[sets.len()], &place.shape(spec)[..], &[spec.outputs()]].concat();
+    let shape = [&[sets.len()], &place.shape(&asked)[..], &[outputs]].concat();
     let mut values = zeros(&shape)?;
-    for (parameters, values) in sets.iter().zip(values.chunks_mut((count * spec.outputs()).max(1)))
-    {
-        let sampler = match &there {
-            Some(there) => Asked::Device(DeviceSampler::new(there, parameters, &options)?),
-            None => Asked::Cpu(Sampler::new(&runtime, parameters, &options)?),
-        };
-        place.query(spec, &sampler, values, &progress)?;
+    for (parameters, values) in sets.iter().zip(values.chunks_mut((count * outputs).max(1))) {
+        place.query(&asked, &asked.bind(parameters, &options)?, values, &progress)?;
     }
     progress.finish();
-    format.write(&arguments.output, &shape, &values, spec, &place)?;
+    format.write(&arguments.output, &shape, &values, &asked, &place)?;
     print(format_args!("{}: {shape:?}", arguments.output.display()))
 }
 
-/// The number of the GPU that `--device` names; none for the CPU.
-fn ordinal(name: &str) -> Result<Option<u32>> {
-    match name {
-        "cpu" => Ok(None),
-        "cuda" => Ok(Some(0)),
-        _ => (name.strip_prefix("cuda:").and_then(|number| number.parse().ok()))
-            .with_context(|| format!("--device {name}: expected cpu, cuda or cuda:N"))
-            .map(Some),
-    }
+fn asked(arguments: &Arguments) -> Result<Asked> {
+    let (Some(config), Some(weights)) = (&arguments.config, &arguments.weights) else {
+        let file =
+            arguments.file.as_deref().context("give a baked file, or --config and --weights")?;
+        return Asked::baked(file, &arguments.device);
+    };
+    ensure!(
+        arguments.normalized,
+        "weights know no physical units: ask with --normalized, or bake them"
+    );
+    ensure!(
+        arguments.device == "cpu" && matches!(arguments.outside, OutsideArgument::Clamp),
+        "--device and --outside are for baked files"
+    );
+    Asked::weights(config, arguments.config_id, weights)
 }
 
 /// Found before the work rather than after it.
@@ -159,8 +163,8 @@ fn options(arguments: &Arguments) -> SamplerOptions {
     SamplerOptions { units, outside, outside_parameters }
 }
 
-fn parameter_sets(arguments: &Arguments, spec: &Spec) -> Result<Vec<Vec<f64>>> {
-    let count = spec.parameters.len();
+fn parameter_sets(arguments: &Arguments, asked: &Asked) -> Result<Vec<Vec<f64>>> {
+    let count = asked.parameters.len();
     if let Some(path) = &arguments.params_npy {
         let array = npy::read::<f64>(path)?;
         let [sets, columns] = array.shape[..] else {
@@ -173,7 +177,7 @@ fn parameter_sets(arguments: &Arguments, spec: &Spec) -> Result<Vec<Vec<f64>>> {
         );
         return Ok((0..sets).map(|set| array.data[set * count..][..count].to_vec()).collect());
     }
-    let names: Vec<&str> = spec.parameters.iter().map(|p| p.name.as_str()).collect();
+    let names: Vec<&str> = asked.parameters.iter().map(|p| p.name.as_str()).collect();
     let mut values = vec![None; count];
     for assignment in &arguments.params {
         let (name, value) = assignment
@@ -221,7 +225,7 @@ impl Format {
         path: &Path,
         shape: &[usize],
         values: &[f32],
-        spec: &Spec,
+        asked: &Asked,
         place: &Place,
     ) -> Result<()> {
         match self {
@@ -232,13 +236,13 @@ impl Format {
             }
             Self::Vti => {
                 let lattice = place.lattice().context("a volume is of a --grid")?;
-                let names: Vec<_> = spec.values.iter().map(|value| value.name.as_str()).collect();
+                let names: Vec<_> = asked.values.iter().map(String::as_str).collect();
                 vti::write(path, lattice, &names, values)
             }
             Self::Png => {
                 let [sets, dims @ .., outputs] = shape else { bail!("nothing to draw") };
                 ensure!(*sets == 1 && dims.len() >= 2, "a picture has two or three dimensions");
-                let name = spec.values.first().map_or("value", |value| value.name.as_str());
+                let name = asked.values.first().map_or("value", String::as_str);
                 field(path, name, &Slice { values, dims, outputs: *outputs })
             }
         }

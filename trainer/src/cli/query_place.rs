@@ -1,38 +1,17 @@
 //! Where `drr-train query` asks: points from a file, or a grid over the domain.
 
 use anyhow::{Context, Result, bail, ensure};
-use drr::model::spec::{Axis, Spec};
-use drr::{DeviceSampler, Lattice, Points, Sampler, ValuesMut};
+use drr::Lattice;
+use drr::model::spec::Axis;
 
 use super::query::Arguments;
+use super::query_asked::{Asked, Bound};
 use crate::config::hint;
 use crate::data::npy;
 use crate::progress::Progress;
 
 /// Points that are asked for at once, so that progress shows and Ctrl-C works.
 const PIECE: usize = 1 << 18;
-
-/// A model bound to parameters, on the CPU or on a GPU.
-pub enum Asked {
-    Cpu(Sampler),
-    Device(DeviceSampler),
-}
-
-impl Asked {
-    fn query(&self, points: &Points<'_>, values: &mut ValuesMut<'_>) -> drr::Result<()> {
-        match self {
-            Self::Cpu(sampler) => sampler.query(points, values),
-            Self::Device(sampler) => sampler.query_host(points, values),
-        }
-    }
-
-    fn query_lattice(&self, lattice: &Lattice, values: &mut ValuesMut<'_>) -> drr::Result<()> {
-        match self {
-            Self::Cpu(sampler) => sampler.query_lattice(lattice, values),
-            Self::Device(sampler) => sampler.query_lattice_host(lattice, values),
-        }
-    }
-}
 
 /// The points of a query, in the sampler's units.
 pub enum Place {
@@ -44,9 +23,9 @@ pub enum Place {
 impl Place {
     /// # Errors
     /// If the file of points or the size of the grid does not fit the model.
-    pub fn new(arguments: &Arguments, spec: &Spec) -> Result<Self> {
-        let dims = spec.axes.len();
-        let Some(path) = &arguments.points else { return Self::grid(arguments, spec) };
+    pub fn new(arguments: &Arguments, asked: &Asked) -> Result<Self> {
+        let dims = asked.axes.len();
+        let Some(path) = &arguments.points else { return Self::grid(arguments, asked) };
         let array = npy::read::<f64>(path)?;
         let [_, columns] = array.shape[..] else {
             bail!("{}: shape {:?}, expected [points, {dims}]", path.display(), array.shape);
@@ -59,8 +38,8 @@ impl Place {
         Ok(Self::Points(array.data))
     }
 
-    fn grid(arguments: &Arguments, spec: &Spec) -> Result<Self> {
-        let dims = spec.axes.len();
+    fn grid(arguments: &Arguments, asked: &Asked) -> Result<Self> {
+        let dims = asked.axes.len();
         let shape = arguments.grid.clone().unwrap_or_default();
         ensure!(
             shape.len() == dims && shape.iter().all(|&n| n > 0),
@@ -70,8 +49,8 @@ impl Place {
             true => (-1.0, 1.0),
             false => (axis.min, axis.max),
         };
-        let mut lattice = spanning(spec.axes.iter().map(ends), &shape);
-        let names: Vec<&str> = spec.axes.iter().map(|axis| axis.name.as_str()).collect();
+        let mut lattice = spanning(asked.axes.iter().map(ends), &shape);
+        let names: Vec<&str> = asked.axes.iter().map(|axis| axis.name.as_str()).collect();
         for position in &arguments.at {
             let (name, x) = position
                 .rsplit_once('=')
@@ -87,24 +66,24 @@ impl Place {
             );
             lattice.origin[k] = x;
         }
-        let count = lattice.points().and_then(|count| count.checked_mul(spec.outputs()));
+        let count = lattice.points().and_then(|count| count.checked_mul(asked.values.len()));
         count.with_context(|| format!("--grid {shape:?}: so many points fit no memory"))?;
         Ok(Self::Grid(lattice))
     }
 
     /// Number of points.
-    pub fn count(&self, spec: &Spec) -> usize {
+    pub fn count(&self, asked: &Asked) -> usize {
         match self {
-            Self::Points(coordinates) => coordinates.len() / spec.axes.len(),
+            Self::Points(coordinates) => coordinates.len() / asked.axes.len(),
             Self::Grid(lattice) => lattice.points().unwrap_or(0),
         }
     }
 
     /// `[points]`, or the grid's sizes, slowest first.
-    pub fn shape(&self, spec: &Spec) -> Vec<usize> {
+    pub fn shape(&self, asked: &Asked) -> Vec<usize> {
         match self {
-            Self::Points(_) => vec![self.count(spec)],
-            Self::Grid(lattice) => lattice.dims[..spec.axes.len()].iter().rev().copied().collect(),
+            Self::Points(_) => vec![self.count(asked)],
+            Self::Grid(lattice) => lattice.dims[..asked.axes.len()].iter().rev().copied().collect(),
         }
     }
 
@@ -122,27 +101,24 @@ impl Place {
     /// Those of the library, or if the user interrupts.
     pub fn query(
         &self,
-        spec: &Spec,
-        sampler: &Asked,
+        asked: &Asked,
+        bound: &Bound<'_>,
         values: &mut [f32],
         progress: &Progress,
     ) -> Result<()> {
-        let (dims, outputs) = (spec.axes.len(), spec.outputs());
+        let (dims, outputs) = (asked.axes.len(), asked.values.len());
         let mut first = 0;
         let mut rest = values;
         while !rest.is_empty() {
             progress.check_interrupt()?;
             let left = rest.len() / outputs;
-            let answer = |count: usize, values: &mut [f32]| {
-                let mut out = ValuesMut::packed(values, outputs)?;
-                match self {
-                    Self::Points(coordinates) => {
-                        let points = &coordinates[first * dims..(first + count) * dims];
-                        sampler.query(&Points::packed(points, dims)?, &mut out)
-                    }
-                    Self::Grid(lattice) => {
-                        sampler.query_lattice(&piece(lattice, first).0, &mut out)
-                    }
+            let answer = |count: usize, values: &mut [f32]| match self {
+                Self::Points(coordinates) => {
+                    let points = &coordinates[first * dims..(first + count) * dims];
+                    bound.query(points, dims, values)
+                }
+                Self::Grid(lattice) => {
+                    bound.query_lattice(&piece(lattice, first).0, (dims, outputs), values)
                 }
             };
             let count = match self {

@@ -5,9 +5,10 @@
 //!
 //! - `load`: YAML to an entry, overrides
 //! - `section`: reading a mapping, unknown keys, wrong types
-//! - `layers`, `encoder`, `model`: the model
+//! - `layers`, `encoder`, `model`, `baselines`: the model
 //! - `dataset`, `run`: data, optimiser, schedule, training, evaluation
 
+mod baselines;
 mod dataset;
 mod encoder;
 mod layers;
@@ -22,6 +23,10 @@ use serde_json::Value;
 /// An activation function, by its name in `torch.nn` (and `Sine`); the runtime's own type.
 pub use drr::model::spec::Activation;
 
+pub use baselines::{
+    ADAPTER, BaselineConfig, DECODER, ENCODED, ExplorableConfig, FaInrConfig, KPlanesConfig,
+    MANAGER, SirenConfig,
+};
 pub use dataset::{DatasetConfig, DatasetKind, Normalize, PairsChoice};
 pub use encoder::EncoderConfig;
 pub use layers::{FeatMlpConfig, GluConfig, RefinerConfig};

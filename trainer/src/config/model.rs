@@ -6,6 +6,7 @@ use anyhow::{Result, anyhow, bail};
 use drr::model::spec::Activation;
 use serde_json::Value;
 
+use super::baselines::{self, BaselineConfig};
 use super::encoder::{EncoderConfig, check_residual};
 use super::layers::{FeatMlpConfig, GluConfig, RefinerConfig, activation};
 use super::section::{Section, hint, positive};
@@ -17,6 +18,8 @@ pub enum ModelConfig {
     Hdinr(HdinrConfig),
     /// `DRRINR` or `DRRGridRadianceField`, of which the encoder is supported.
     Encoder(EncoderOnlyConfig),
+    /// One of those that the paper compares with.
+    Baseline(BaselineConfig),
 }
 
 /// An `HDINRBase`.
@@ -98,14 +101,7 @@ pub struct LatentConfig {
 }
 
 /// Types of the reference that cannot be built yet.
-const NOT_YET: [&str; 6] = [
-    "KPlaneField",
-    "INR_FG",
-    "KVMemoryModel",
-    "Siren",
-    "NGPRadianceField",
-    "VanillaNeRFRadianceField",
-];
+const NOT_YET: [&str; 2] = ["NGPRadianceField", "VanillaNeRFRadianceField"];
 
 const SUPPORTED: [&str; 3] = ["HDINRBase", "DRRINR", "DRRGridRadianceField"];
 
@@ -117,11 +113,15 @@ impl ModelConfig {
             "DRRINR" | "DRRGridRadianceField" => {
                 EncoderOnlyConfig::read(&kind, param).map(Self::Encoder)
             }
+            known if baselines::TYPES.contains(&known) => {
+                BaselineConfig::read(known, param).map(Self::Baseline)
+            }
             known if NOT_YET.contains(&known) => {
                 bail!("model.type: {known} is known to the reference, not supported yet")
             }
             other => {
-                let known: Vec<_> = SUPPORTED.into_iter().chain(NOT_YET).collect();
+                let known: Vec<_> =
+                    SUPPORTED.into_iter().chain(baselines::TYPES).chain(NOT_YET).collect();
                 bail!("model.type: unknown type `{other}`; {}", hint(other, &known))
             }
         }
@@ -138,14 +138,19 @@ impl ModelConfig {
                 "model.type: training and evaluation of image and radiance-field models are not \
                  supported yet, only of HDINRBase"
             ),
+            Self::Baseline(_) => bail!(
+                "model.type: training of models to compare with is not supported yet, only of \
+                 HDINRBase; `drr-train query --config --weights` evaluates them"
+            ),
         }
     }
 
-    /// The grids of the model.
-    pub fn encoder(&self) -> &EncoderConfig {
+    /// The grids of the model; models to compare with have none of this kind.
+    pub fn encoder(&self) -> Option<&EncoderConfig> {
         match self {
-            Self::Hdinr(config) => &config.encoder,
-            Self::Encoder(config) => &config.encoder,
+            Self::Hdinr(config) => Some(&config.encoder),
+            Self::Encoder(config) => Some(&config.encoder),
+            Self::Baseline(_) => None,
         }
     }
 }

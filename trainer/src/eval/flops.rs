@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow};
 use drr::model::spec::Spec;
 use serde::Serialize;
 
+use super::flops_baselines;
 use crate::config::{
     EncoderConfig, FeatMlpConfig, GluConfig, HdinrConfig, LatentConfig, ModelConfig, RefinerConfig,
 };
@@ -76,7 +77,7 @@ pub struct Sizes {
 
 impl Counting {
     /// Multiply-adds for a feature of a grid of `dims` dimensions.
-    fn grid(self, dims: usize) -> usize {
+    pub(super) fn grid(self, dims: usize) -> usize {
         match self {
             Self::Corners => 1 << dims,
             Self::Paper => 4,
@@ -84,7 +85,7 @@ impl Counting {
     }
 
     /// Multiply-adds for a feature of a line.
-    fn line(self) -> usize {
+    pub(super) fn line(self) -> usize {
         match self {
             Self::Corners => 2,
             Self::Paper => 0,
@@ -128,10 +129,10 @@ impl Sizes {
     /// # Errors
     /// The model is too large to be counted in 64 bits.
     pub fn of_model(model: &ModelConfig) -> Result<Self> {
-        let encoder = encoder_size(model.encoder())?;
         match model {
+            ModelConfig::Baseline(config) => flops_baselines::sizes(config),
             ModelConfig::Hdinr(config) => Ok(Self {
-                encoder,
+                encoder: encoder_size(&config.encoder)?,
                 lines: lines_size(&config.latent)?,
                 grid_refiner: grid_refiner_size(config.spatial_refiner.as_ref())?,
                 line_refiner: config.cond_refiner.as_ref().map_or(Ok(0), glu_size)?,
@@ -139,6 +140,7 @@ impl Sizes {
                 decoder: sum_of(decoder_layers(config).map(|(i, o)| dense(i, o)))?,
             }),
             ModelConfig::Encoder(config) => {
+                let encoder = encoder_size(&config.encoder)?;
                 let grid_refiner = grid_refiner_size(config.refiner.as_ref())?;
                 Ok(Self { encoder, grid_refiner, ..Self::default() })
             }
@@ -172,6 +174,7 @@ impl Flops {
     pub fn of_model(model: &ModelConfig, counting: Counting) -> Result<Self> {
         match model {
             ModelConfig::Hdinr(config) => Self::of_hdinr(config, counting),
+            ModelConfig::Baseline(config) => flops_baselines::flops(config, counting),
             ModelConfig::Encoder(config) => {
                 let refined = config.refines_grid();
                 let refiner = config.refiner.as_ref().filter(|_| refined).map(RefinerConfig::glu);
@@ -352,23 +355,23 @@ fn decoder_layers(config: &HdinrConfig) -> impl Iterator<Item = (usize, usize)> 
 }
 
 /// Numbers of a layer with a bias.
-fn dense(inputs: usize, outputs: usize) -> Result<u64> {
+pub(super) fn dense(inputs: usize, outputs: usize) -> Result<u64> {
     sum([product(&[inputs, outputs])?, outputs as u64])
 }
 
-fn product(factors: &[usize]) -> Result<u64> {
+pub(super) fn product(factors: &[usize]) -> Result<u64> {
     factors.iter().try_fold(1, |product, &factor| times(product, factor as u64))
 }
 
-fn times(a: u64, b: u64) -> Result<u64> {
+pub(super) fn times(a: u64, b: u64) -> Result<u64> {
     a.checked_mul(b).ok_or_else(too_large)
 }
 
-fn sum(terms: impl IntoIterator<Item = u64>) -> Result<u64> {
+pub(super) fn sum(terms: impl IntoIterator<Item = u64>) -> Result<u64> {
     terms.into_iter().try_fold(0_u64, |sum, term| sum.checked_add(term)).ok_or_else(too_large)
 }
 
-fn sum_of(terms: impl IntoIterator<Item = Result<u64>>) -> Result<u64> {
+pub(super) fn sum_of(terms: impl IntoIterator<Item = Result<u64>>) -> Result<u64> {
     terms.into_iter().try_fold(0, |total, term| sum([total, term?]))
 }
 

@@ -2,6 +2,7 @@
 //! query; tables and pictures of it. What a model costs (`flops`) is counted, not measured.
 
 pub mod flops;
+mod flops_baselines;
 pub mod html;
 pub mod metrics;
 pub mod pictures;

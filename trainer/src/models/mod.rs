@@ -1,17 +1,21 @@
 //! DRR-Net and its parts in libtorch, for training and for evaluation at vertices when baking.
 //! Tensors have the reference's names; shapes and orders are those of its checkpoints.
 
+pub mod baselines;
 pub mod checkpoint;
 pub mod encoder;
 pub mod encoder_only;
 pub mod hdinr;
 pub mod layers;
 pub mod lines;
+pub mod network;
 pub mod parameters;
 pub mod vertices;
 
+pub use baselines::Baseline;
 pub use encoder::Encoder;
 pub use encoder_only::EncoderOnly;
 pub use hdinr::Hdinr;
 pub use lines::Lines;
+pub use network::Network;
 pub use parameters::Parameters;

@@ -18,6 +18,8 @@ pub enum Init {
     Uniform(f64, f64),
     /// All ones.
     Ones,
+    /// Normal around 0, of this standard deviation.
+    Normal(f64),
 }
 
 /// The tensors of one model.
@@ -88,6 +90,9 @@ impl Parameters {
                 Init::Uniform(low, high) => {
                     Tensor::empty(shape, (Kind::Float, Device::Cpu)).uniform_(low, high)
                 }
+                Init::Normal(deviation) => {
+                    Tensor::empty(shape, (Kind::Float, Device::Cpu)).normal_(0.0, deviation)
+                }
                 Init::Ones => Tensor::ones(shape, (Kind::Float, Device::Cpu)),
             },
         };
@@ -105,6 +110,14 @@ impl Parameters {
     /// the same names.
     pub fn unused_buffer(&mut self, name: String, value: Tensor) -> Result<()> {
         self.buffer(name, value).map(|_| ())
+    }
+
+    /// A tensor that the reference stores, if the checkpoint has it, and nothing here reads.
+    pub fn unread(&mut self, name: &str) -> Result<()> {
+        match &mut self.checkpoint {
+            Some(checkpoint) => checkpoint.take(name).map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     /// Ends building.

@@ -101,9 +101,11 @@ fn default_block(model: &ModelConfig, points: usize) -> usize {
     let refines = match model {
         ModelConfig::Hdinr(config) => config.refines_grid(),
         ModelConfig::Encoder(config) => config.refines_grid(),
+        ModelConfig::Baseline(_) => false,
     };
-    let vertices: usize = model.encoder().refined_res().iter().product();
-    if refines && points / 2 >= vertices { BLOCK } else { 1 }
+    let vertices = model.encoder().map(|encoder| encoder.refined_res().iter().product::<usize>());
+    let shares = vertices.is_some_and(|vertices| points / 2 >= vertices);
+    if refines && shares { BLOCK } else { 1 }
 }
 
 impl Settings {

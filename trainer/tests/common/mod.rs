@@ -66,7 +66,7 @@ impl Golden {
     pub fn hdinr(&self) -> &HdinrConfig {
         match &self.config.model {
             ModelConfig::Hdinr(config) => config,
-            ModelConfig::Encoder(_) => panic!("{} is no HDINRBase", self.name),
+            _ => panic!("{} is no HDINRBase", self.name),
         }
     }
 

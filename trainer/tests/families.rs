@@ -7,7 +7,7 @@ use common::drr_train_ok;
 use common::scratch::Scratch;
 use drr_train::config::{Config, load_entry};
 use drr_train::data::npy;
-use drr_train::models::{Hdinr, Parameters};
+use drr_train::models::{Network, Parameters};
 use tch::{Device, Kind, Tensor};
 
 const GLU: &str =
@@ -91,7 +91,7 @@ fn difference(scratch: &Scratch) -> f64 {
     let config = Config::from_value(&entry).expect("a configuration");
     let weights = scratch.place("run/checkpoints/step-00000250/weights.safetensors");
     let stored = Parameters::from_checkpoint(&weights, Device::Cpu, Kind::Double).expect("weights");
-    let model = Hdinr::build(config.model.of_ensemble().expect("an ensemble's"), stored);
+    let model = Network::build(&config.model, stored);
     let conditions = Tensor::from_slice(&parameters).view([1, 2]);
     let truth = model.expect("a model").forward(&points, &conditions);
 

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use drr::{OpenOptions, Runtime};
@@ -10,20 +9,23 @@ use serde_json::json;
 
 use super::print;
 use super::query_place::spanning;
+use crate::config::EnsembleModel;
 use crate::data::{Ensemble, LoadOptions};
 use crate::eval::html::{Page, View};
 use crate::eval::pictures::{Slice, comparison};
 use crate::eval::report::Report;
 use crate::eval::scatter::Raster;
-use crate::eval::{evaluate, predict, vti};
+use crate::eval::{Judged, evaluate, vti};
 use crate::files::write_atomically;
+use crate::models::Network;
 use crate::progress::{Progress, say};
 use crate::train::load_ensemble;
 use crate::train::run::Run;
 
 /// Judge a run on its training and held-out members.
 ///
-/// The last checkpoint is baked and asked through the runtime, as users will. PSNR and SSIM are of
+/// The last checkpoint is baked and asked through the runtime, as users will (models that cannot be
+/// baked are asked as they are). PSNR and SSIM are of
 /// the range of the training data (however values are normalised), the relative L2 error and the largest error of
 /// physical values; the spectrum error says how far, in dB, the power of each scale is from the
 /// truth's. A run on reduced fields (dim_scale_factor) is judged on them and on the full
@@ -76,20 +78,28 @@ pub fn run(arguments: Arguments) -> Result<()> {
         .with_context(|| format!("cannot make {}", folder.display()))?;
 
     let checkpoint = run.model_checkpoint()?;
-    let baked = folder.join("model.drr.safetensors");
-    let description = run.data()?.description;
-    super::bake::bake_exactly(&config, &checkpoint.model(), description, &baked)?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let runtime = Runtime::open(&baked, &OpenOptions { threads, ..Default::default() })?;
+    let judged = match config.model.of_ensemble()? {
+        EnsembleModel::Hdinr(_) => {
+            let baked = folder.join("model.drr.safetensors");
+            let description = run.data()?.description;
+            super::bake::bake_exactly(&config, &checkpoint.model(), description, &baked)?;
+            let threads = std::thread::available_parallelism().map_or(1, usize::from);
+            let options = OpenOptions { threads, ..Default::default() };
+            Judged::Baked(Runtime::open(&baked, &options)?)
+        }
+        EnsembleModel::Baseline(_) => {
+            Judged::Network(Network::load(&config.model, &checkpoint.model())?)
+        }
+    };
 
     let mut report = Report::default();
-    judge(&runtime, &ensemble, &mut report)?;
+    judge(&judged, &ensemble, &mut report)?;
     let ensemble = match config.dataset.dim_scale_factor {
         1.0 => ensemble,
         _ => {
             let full = ensemble.at_full_resolution(&config.dataset, &options)?;
             drop(ensemble);
-            judge(&runtime, &full, &mut report)?;
+            judge(&judged, &full, &mut report)?;
             full
         }
     };
@@ -100,7 +110,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let (mut written, mut views) = (vec![folder.join("members.csv")], Vec::new());
     let (canvas, outputs) = (Canvas::of(&ensemble), ensemble.values.len());
     for member in ensemble.test().take(arguments.pictures) {
-        let prediction = canvas.fill(predict(&runtime, &ensemble, member)?.into(), outputs);
+        let prediction = canvas.fill(judged.predict(&ensemble, member)?.into(), outputs);
         let field = ensemble.field(member)?;
         let truth = canvas.fill(field.floats(), outputs);
         let name = &ensemble.members[member].name;
@@ -113,7 +123,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         views.push(View::new(name, &truth, &prediction, scale)?);
         written.push(path);
     }
-    written.extend(write_volumes(&runtime, &ensemble, arguments.volumes, &folder)?);
+    written.extend(write_volumes(&judged, &ensemble, arguments.volumes, &folder)?);
     let page = Page {
         run: arguments.run.canonicalize()?.file_name().unwrap_or_default().to_string_lossy().into(),
         steps: checkpoint.steps,
@@ -134,7 +144,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
 
 /// Writes truth, prediction and difference of the first `count` held-out members.
 fn write_volumes(
-    runtime: &Arc<Runtime>,
+    judged: &Judged,
     ensemble: &Ensemble,
     count: usize,
     folder: &Path,
@@ -154,7 +164,7 @@ fn write_volumes(
     let write = |member: usize| {
         let field = ensemble.field(member)?;
         let truth = field.floats();
-        let prediction = predict(runtime, ensemble, member)?;
+        let prediction = judged.predict(ensemble, member)?;
         let physical = |values: &[f32], at: usize| ensemble.denormalize(values[at]);
         let three = |at: usize| {
             let (t, p) = (physical(&truth, at), physical(&prediction, at));
@@ -216,12 +226,12 @@ impl Canvas {
 }
 
 /// Adds the scores of all members.
-fn judge(runtime: &Arc<Runtime>, ensemble: &Ensemble, report: &mut Report) -> Result<()> {
+fn judge(judged: &Judged, ensemble: &Ensemble, report: &mut Report) -> Result<()> {
     let members: Vec<usize> =
         ensemble.train().chain(ensemble.validation()).chain(ensemble.test()).collect();
     ensure!(!members.is_empty(), "the data have no members");
     let progress = Progress::new("evaluating", "members", members.len() as u64);
-    let scores = evaluate(runtime, ensemble, &members, &progress)?;
+    let scores = evaluate(judged, ensemble, &members, &progress)?;
     progress.finish();
     report.add(ensemble, &members, &scores);
     Ok(())

@@ -9,14 +9,10 @@ use drr::{
     DeviceModel, DeviceOptions, DeviceSampler, Lattice, OpenOptions, Points, Runtime, Sampler,
     SamplerOptions, ValuesMut,
 };
-use tch::{Kind, Tensor};
 
 use crate::bake::Description;
 use crate::config::{self, Config};
 use crate::models::Network;
-
-/// Points that a model that is not baked has at a time: it keeps much for each.
-const TOGETHER: i64 = 1 << 14;
 
 /// What can be asked, and what it is called.
 pub struct Asked {
@@ -39,7 +35,7 @@ enum Answers {
 pub enum Bound<'a> {
     Cpu(Sampler),
     Gpu(DeviceSampler),
-    Weights(&'a Network, Tensor),
+    Weights(&'a Network, Vec<f64>),
 }
 
 impl Asked {
@@ -70,7 +66,7 @@ impl Asked {
     pub fn weights(file: &Path, id: usize, weights: &Path) -> Result<Self> {
         let config = Config::from_value(&config::load_entry(file, id)?)?;
         let network = Network::load(&config.model, weights)?;
-        let outputs = network.outputs(&config.model);
+        let outputs = config.model.of_ensemble()?.out_dim();
         let Description { axes, parameters, .. } = Description::of_config(&config);
         let values = match outputs {
             1 => vec!["value".to_owned()],
@@ -88,12 +84,11 @@ impl Asked {
             Answers::Cpu(runtime) => Bound::Cpu(Sampler::new(runtime, parameters, options)?),
             Answers::Gpu(there) => Bound::Gpu(DeviceSampler::new(there, parameters, options)?),
             Answers::Weights(network) => {
-                let conditions = Tensor::from_slice(parameters).to_kind(Kind::Float).unsqueeze(0);
                 ensure!(
                     parameters.iter().all(|p| (0.0..=1.0).contains(p)),
                     "parameters {parameters:?}: normalised ones are from 0 to 1"
                 );
-                Bound::Weights(network, conditions)
+                Bound::Weights(network, parameters.to_vec())
             }
         })
     }
@@ -112,8 +107,8 @@ impl Bound<'_> {
             Self::Gpu(sampler) => {
                 sampler.query_host(&Points::packed(points, dims)?, &mut room(values)?)
             }
-            Self::Weights(network, conditions) => {
-                evaluate(network, conditions, points, dims, values);
+            Self::Weights(network, parameters) => {
+                network.predict(points, dims, parameters, values);
                 Ok(())
             }
         }
@@ -136,36 +131,17 @@ impl Bound<'_> {
             Self::Gpu(sampler) => {
                 sampler.query_lattice_host(lattice, &mut ValuesMut::packed(values, outputs)?)
             }
-            Self::Weights(network, conditions) => {
+            Self::Weights(network, parameters) => {
                 let [nx, ny, nz] = lattice.dims;
                 let indices = (0..nx * ny * nz).map(|n| [n % nx, n / nx % ny, n / nx / ny]);
                 let at = |k: usize, i: usize| lattice.origin[k] + i as f64 * lattice.spacing[k];
                 let points: Vec<f64> =
                     indices.flat_map(|index| (0..dims).map(move |k| at(k, index[k]))).collect();
-                evaluate(network, conditions, &points, dims, values);
+                network.predict(&points, dims, parameters, values);
                 Ok(())
             }
         }
     }
-}
-
-/// Values of a model that is not baked.
-fn evaluate(
-    network: &Network,
-    conditions: &Tensor,
-    points: &[f64],
-    dims: usize,
-    values: &mut [f32],
-) {
-    if points.is_empty() {
-        return;
-    }
-    let points = Tensor::from_slice(points).view([-1, dims as i64]);
-    let pieces = points.split(TOGETHER, 0);
-    let answers = tch::no_grad(|| -> Vec<Tensor> {
-        pieces.iter().map(|piece| network.forward(piece, conditions).view(-1)).collect()
-    });
-    Tensor::cat(&answers, 0).to_kind(Kind::Float).copy_data(values, values.len());
 }
 
 /// The number of the GPU that `--device` names; none for the CPU.

@@ -31,7 +31,7 @@ pub use dataset::{DatasetConfig, DatasetKind, Normalize, PairsChoice};
 pub use encoder::EncoderConfig;
 pub use layers::{FeatMlpConfig, GluConfig, RefinerConfig};
 pub use load::{apply_override, load_entry, parse_yaml, to_yaml};
-pub use model::{EncoderOnlyConfig, HdinrConfig, Head, LatentConfig, ModelConfig};
+pub use model::{EncoderOnlyConfig, EnsembleModel, HdinrConfig, Head, LatentConfig, ModelConfig};
 pub use run::{OptimConfig, Precision, SchedulerConfig, TestConfig, TrainConfig};
 pub use section::{FromConfig, Section, hint};
 

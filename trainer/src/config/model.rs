@@ -22,6 +22,52 @@ pub enum ModelConfig {
     Baseline(BaselineConfig),
 }
 
+/// A model of an ensemble.
+#[derive(Debug, Clone, Copy)]
+pub enum EnsembleModel<'a> {
+    /// DRR-Net.
+    Hdinr(&'a HdinrConfig),
+    /// One to compare it with.
+    Baseline(&'a BaselineConfig),
+}
+
+impl EnsembleModel<'_> {
+    /// Coordinates of a point.
+    pub fn dims(&self) -> usize {
+        match self {
+            Self::Hdinr(config) => config.encoder.dims(),
+            Self::Baseline(config) => config.dims(),
+        }
+    }
+
+    /// Simulation parameters.
+    pub fn parameters(&self) -> usize {
+        match self {
+            Self::Hdinr(config) => config.latent.cond_dim,
+            Self::Baseline(config) => config.inputs() - config.dims(),
+        }
+    }
+
+    /// Values per point.
+    pub fn out_dim(&self) -> usize {
+        match self {
+            Self::Hdinr(config) => config.out_dim,
+            Self::Baseline(config) => config.out_dim(),
+        }
+    }
+
+    /// What values go through last, which decides their range.
+    pub fn out_act(&self) -> Option<Activation> {
+        match self {
+            Self::Hdinr(config) => config.out_act,
+            Self::Baseline(BaselineConfig::Explorable(_) | BaselineConfig::FaInr(_)) => {
+                Some(Activation::Sigmoid)
+            }
+            Self::Baseline(BaselineConfig::KPlanes(_) | BaselineConfig::Siren(_)) => None,
+        }
+    }
+}
+
 /// An `HDINRBase`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HdinrConfig {
@@ -131,16 +177,13 @@ impl ModelConfig {
     ///
     /// # Errors
     /// If it is one of images or radiance fields, which are neither trained nor evaluated yet.
-    pub fn of_ensemble(&self) -> Result<&HdinrConfig> {
+    pub fn of_ensemble(&self) -> Result<EnsembleModel<'_>> {
         match self {
-            Self::Hdinr(config) => Ok(config),
+            Self::Hdinr(config) => Ok(EnsembleModel::Hdinr(config)),
+            Self::Baseline(config) => Ok(EnsembleModel::Baseline(config)),
             Self::Encoder(_) => bail!(
                 "model.type: training and evaluation of image and radiance-field models are not \
-                 supported yet, only of HDINRBase"
-            ),
-            Self::Baseline(_) => bail!(
-                "model.type: training of models to compare with is not supported yet, only of \
-                 HDINRBase; `drr-train query --config --weights` evaluates them"
+                 supported yet, only of models of ensembles"
             ),
         }
     }

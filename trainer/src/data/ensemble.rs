@@ -11,7 +11,7 @@ use super::fields::Fields;
 use super::member::{Member, Normalization, Parameter, Split, Value};
 use super::places::Places;
 use super::samples::Field;
-use crate::config::{DatasetConfig, HdinrConfig, Normalize};
+use crate::config::{DatasetConfig, EnsembleModel, Normalize};
 
 /// What the model expects of the data.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +24,8 @@ pub struct LoadOptions {
 
 impl LoadOptions {
     /// Of a model for ensembles.
-    pub fn of(model: &HdinrConfig) -> Self {
-        Self { model_dims: model.encoder.dims(), components: model.out_dim }
+    pub fn of(model: EnsembleModel<'_>) -> Self {
+        Self { model_dims: model.dims(), components: model.out_dim() }
     }
 }
 

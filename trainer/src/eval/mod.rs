@@ -1,5 +1,6 @@
-//! Quality of a baked model on the members of an ensemble, asked through the runtime that users
-//! query; tables and pictures of it. What a model costs (`flops`) is counted, not measured.
+//! Quality of a model on the members of an ensemble: of a baked one, asked through the runtime that
+//! users query, or of one that cannot be baked; tables and pictures of it. What a model costs
+//! (`flops`) is counted, not measured.
 
 pub mod flops;
 mod flops_baselines;
@@ -17,6 +18,7 @@ use anyhow::{Context, Result, ensure};
 use drr::{Points, Runtime, Sampler, SamplerOptions, Units, ValuesMut};
 
 use crate::data::Ensemble;
+use crate::models::Network;
 use crate::progress::Progress;
 use metrics::{Score, larger, mean_squared_error, ssim};
 use spectrum::spectrum_error;
@@ -24,24 +26,62 @@ use spectrum::spectrum_error;
 /// Points that are asked at once.
 const PIECE: usize = 1 << 20;
 
-/// One member's prediction, normalised, `[places, out]`.
-pub fn predict(runtime: &Arc<Runtime>, ensemble: &Ensemble, member: usize) -> Result<Vec<f32>> {
-    let member = &ensemble.members[member];
-    let parameters: Vec<f64> = member.normalized.iter().map(|&p| f64::from(p)).collect();
-    let options = SamplerOptions { units: Units::Normalized, ..Default::default() };
-    let sampler = Sampler::new(runtime, &parameters, &options)?;
-    let outputs = runtime.model().spec().outputs();
-    let (places, mut points) = (&ensemble.places, Vec::new());
-    let mut values = vec![0.0f32; places.count() * outputs];
-    for (piece, values) in values.chunks_mut(PIECE * outputs).enumerate() {
-        points.clear();
-        let first = piece * PIECE;
-        let last = first + values.len() / outputs;
-        (first..last).for_each(|index| places.push(index, &mut points));
-        let points = Points::packed(&points, places.axes())?;
-        sampler.query(&points, &mut ValuesMut::packed(values, outputs)?)?;
+/// What is judged.
+pub enum Judged {
+    /// A baked file.
+    Baked(Arc<Runtime>),
+    /// A model that cannot be baked.
+    Network(Network),
+}
+
+impl Judged {
+    /// One member's prediction, normalised, `[places, out]`.
+    ///
+    /// # Errors
+    /// Those of the library.
+    pub fn predict(&self, ensemble: &Ensemble, member: usize) -> Result<Vec<f32>> {
+        let member = &ensemble.members[member];
+        let parameters: Vec<f64> = member.normalized.iter().map(|&p| f64::from(p)).collect();
+        let options = SamplerOptions { units: Units::Normalized, ..Default::default() };
+        let sampler = match self {
+            Self::Baked(runtime) => Some(Sampler::new(runtime, &parameters, &options)?),
+            Self::Network(_) => None,
+        };
+        let outputs = ensemble.values.len();
+        let (places, mut points) = (&ensemble.places, Vec::new());
+        let mut values = vec![0.0f32; places.count() * outputs];
+        for (piece, values) in values.chunks_mut(PIECE * outputs).enumerate() {
+            points.clear();
+            let first = piece * PIECE;
+            let last = first + values.len() / outputs;
+            (first..last).for_each(|index| places.push(index, &mut points));
+            match (self, &sampler) {
+                (Self::Network(network), _) => {
+                    network.predict(&points, places.axes(), &parameters, values);
+                }
+                (_, Some(sampler)) => {
+                    let points = Points::packed(&points, places.axes())?;
+                    sampler.query(&points, &mut ValuesMut::packed(values, outputs)?)?;
+                }
+                (Self::Baked(_), None) => unreachable!("bound above"),
+            }
+        }
+        Ok(values)
     }
-    Ok(values)
+
+    /// # Errors
+    /// If the model does not fit the ensemble. One that cannot be baked was made for it.
+    fn check(&self, ensemble: &Ensemble) -> Result<()> {
+        let Self::Baked(runtime) = self else { return Ok(()) };
+        let spec = runtime.model().spec();
+        let model = (spec.axes.len(), spec.parameters.len(), spec.outputs());
+        let data = (ensemble.places.axes(), ensemble.parameters.len(), ensemble.values.len());
+        ensure!(
+            model == data,
+            "the model has (axes, parameters, values) {model:?}, the data have {data:?}"
+        );
+        Ok(())
+    }
 }
 
 /// Score of one member.
@@ -84,31 +124,20 @@ pub fn score(ensemble: &Ensemble, member: usize, prediction: &[f32]) -> Result<S
 /// # Errors
 /// If the model does not fit the ensemble, or the user interrupts.
 pub fn evaluate(
-    runtime: &Arc<Runtime>,
+    judged: &Judged,
     ensemble: &Ensemble,
     members: &[usize],
     progress: &Progress,
 ) -> Result<Vec<Score>> {
-    check(runtime, ensemble)?;
+    judged.check(ensemble)?;
     members
         .iter()
         .map(|&member| {
             progress.check_interrupt()?;
-            let prediction = predict(runtime, ensemble, member)
+            let prediction = (judged.predict(ensemble, member))
                 .with_context(|| format!("member {}", ensemble.members[member].name))?;
             progress.advance(1);
             score(ensemble, member, &prediction)
         })
         .collect()
-}
-
-fn check(runtime: &Runtime, ensemble: &Ensemble) -> Result<()> {
-    let spec = runtime.model().spec();
-    let model = (spec.axes.len(), spec.parameters.len(), spec.outputs());
-    let data = (ensemble.places.axes(), ensemble.parameters.len(), ensemble.values.len());
-    ensure!(
-        model == data,
-        "the model has (axes, parameters, values) {model:?}, the data have {data:?}"
-    );
-    Ok(())
 }

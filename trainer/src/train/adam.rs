@@ -24,6 +24,9 @@ struct Slot {
     lr: f64,
     mean: Tensor,
     square: Tensor,
+    /// Whether there was a gradient before. Experts that no point of a batch chose have none; from
+    /// the first one on that counts as zero, also after a restart.
+    has_moved: bool,
 }
 
 impl Adam {
@@ -46,6 +49,7 @@ impl Adam {
             lr: rate(name),
             mean: parameter.zeros_like(),
             square: parameter.zeros_like(),
+            has_moved: false,
         });
         Ok(Self {
             betas: config.betas,
@@ -94,10 +98,14 @@ impl Adam {
         let correction2 = (1.0 - beta2.powi(self.steps)).sqrt();
         tch::no_grad(|| {
             for slot in &mut self.slots {
-                let gradient = slot.parameter.grad();
+                let mut gradient = slot.parameter.grad();
                 if !gradient.defined() {
-                    continue;
+                    if !slot.has_moved {
+                        continue;
+                    }
+                    gradient = slot.parameter.zeros_like();
                 }
+                slot.has_moved = true;
                 if self.weight_decay > 0.0 {
                     let _ = slot.parameter.g_mul_scalar_(1.0 - rate(slot.lr) * self.weight_decay);
                 }
@@ -136,6 +144,7 @@ impl Adam {
         for slot in &mut self.slots {
             slot.mean = find("mean", slot)?;
             slot.square = find("square", slot)?;
+            slot.has_moved = slot.square.any().int64_value(&[]) == 1;
         }
         self.steps = steps.try_into().context("too many steps")?;
         Ok(())

@@ -20,14 +20,14 @@ mod validation;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tch::{Device, Kind};
 
 use crate::config::{Config, DatasetConfig, Precision};
 use crate::data::{BatchPlan, Ensemble, Importance, LoadOptions};
 use crate::device;
-use crate::models::{Hdinr, Parameters};
+use crate::models::{Network, Parameters};
 use crate::progress::Progress;
 use adam::Adam;
 use average::Average;
@@ -63,7 +63,7 @@ struct Task {
 
 /// What changes from step to step.
 struct Learner {
-    model: Hdinr,
+    model: Network,
     adam: Adam,
     loss_scale: Option<LossScale>,
     average: Option<Average>,
@@ -86,7 +86,7 @@ pub fn start(entry: &Value, out: &Path, resources: &Resources) -> Result<()> {
     let data = DataRecord::new(&task.ensemble, &config.dataset)?;
     // Whatever can be wrong is found before the folder is made: it must be empty the next time.
     let device = device::parse(&task.settings.device, resources.torch.as_deref())?;
-    let model = Hdinr::new(config.model.of_ensemble()?, device, task.settings.seed)?;
+    let model = Network::new(&config.model, device, task.settings.seed)?;
     let learner = Learner::new(model, &task, device)?;
     let run = Run::create(out)?;
     run.write_config(&task.settings.resolved(entry.clone()))?;
@@ -141,7 +141,7 @@ impl Resources {
 fn prepare(config: &Config, resources: &Resources) -> Result<Task> {
     let model = config.model.of_ensemble()?;
     let ensemble = load_ensemble(&config.dataset, &LoadOptions::of(model))?;
-    ensemble.check_parameters(model.latent.cond_dim)?;
+    ensemble.check_parameters(model.parameters())?;
     let settings = Settings::new(config, &ensemble)?;
     let plan = settings.plan(Importance::load(&config.dataset, &ensemble)?);
     plan.check(&ensemble)?;
@@ -170,19 +170,22 @@ pub fn load_ensemble(config: &DatasetConfig, options: &LoadOptions) -> Result<En
 
 impl Learner {
     /// Before the first step.
-    fn new(mut model: Hdinr, task: &Task, device: Device) -> Result<Self> {
+    fn new(mut model: Network, task: &Task, device: Device) -> Result<Self> {
         let Task { settings, ensemble, .. } = task;
         let kind = match settings.precision {
             Precision::F32 => Kind::Float,
             Precision::Bf16 => Kind::BFloat16,
             Precision::F16 => Kind::Half,
         };
-        model.compute_in(kind);
+        model.compute_in(kind)?;
+        if let (Some(_), Network::Baseline(_)) = (task.max_memory, &model) {
+            bail!("--max-memory is for DRR-Net: make batches of other models smaller");
+        }
         let (every, patience) = (settings.validate_steps, settings.patience);
         Ok(Self {
-            adam: Adam::new(&model.parameters, &settings.optim)?,
+            adam: Adam::new(model.parameters(), &settings.optim)?,
             loss_scale: LossScale::new(kind),
-            average: settings.ema.map(|decay| Average::new(&model.parameters, decay)),
+            average: settings.ema.map(|decay| Average::new(model.parameters(), decay)),
             validation: Validation::new(ensemble, device, every, patience)?,
             model,
             step: 0,
@@ -198,7 +201,7 @@ impl Learner {
         device: Device,
     ) -> Result<Self> {
         let parameters = Parameters::from_checkpoint(&checkpoint.weights(), device, Kind::Float)?;
-        let model = Hdinr::build(config.model.of_ensemble()?, parameters)?;
+        let model = Network::build(&config.model, parameters)?;
         let mut learner = Self::new(model, task, device)?;
         let state = checkpoint.state()?;
         let optimizer_steps = state.optimizer_steps.unwrap_or(state.steps);

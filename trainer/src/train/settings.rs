@@ -74,8 +74,7 @@ pub struct Settings {
 
 /// Refuses a last activation whose values are never below 0 for data that are.
 fn check_reach(config: &Config) -> Result<()> {
-    let ModelConfig::Hdinr(model) = &config.model else { return Ok(()) };
-    match (config.dataset.normalize, model.out_act) {
+    match (config.dataset.normalize, config.model.of_ensemble()?.out_act()) {
         (Normalize::Standard, Some(act @ (Activation::Sigmoid | Activation::ReLU))) => bail!(
             "model.param.out_act: given {act:?}, whose values are never negative; data normalised by \
              mean and standard deviation are: choose out_act=Identity, or dataset.param.normalize=minmax"

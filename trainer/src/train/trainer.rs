@@ -18,6 +18,7 @@ use crate::data::Batch;
 use crate::device;
 use crate::eval::metrics::psnr;
 use crate::eval::pictures;
+use crate::models::Network;
 use crate::progress::{Interrupted, Progress, is_interrupted, say};
 
 /// A training in progress.
@@ -121,7 +122,7 @@ impl Trainer {
         }
         self.say(&format!(
             "model: {} trainable numbers; {} steps of {} members x {} points{} on {}; run in {}",
-            self.learner.model.parameters.count(),
+            self.learner.model.parameters().count(),
             s.steps,
             s.batch_members,
             s.batch_points,
@@ -198,7 +199,7 @@ impl Trainer {
         let targets = tensor(&batch.targets, &[members, -1, ensemble.values.len() as i64]);
         let Learner { model, loss_scale, .. } = &self.learner;
         let factor = share * loss_scale.as_ref().map_or(1.0, LossScale::factor);
-        if let Some(bytes) = *max_memory {
+        if let (Some(bytes), Network::Hdinr(model)) = (*max_memory, model) {
             return budget::backward(model, [&points, &conditions, &targets], factor, bytes)
                 * share;
         }
@@ -228,7 +229,7 @@ impl Trainer {
             let (state, checkpoints) = (self.state(), self.run.checkpoints());
             match &self.learner.average {
                 Some(average) => checkpoints.store_best(&state, average.all())?,
-                None => checkpoints.store_best(&state, self.learner.model.parameters.all())?,
+                None => checkpoints.store_best(&state, self.learner.model.parameters().all())?,
             }
         }
         Ok(psnr)
@@ -237,7 +238,7 @@ impl Trainer {
     fn save(&self) -> Result<()> {
         let Learner { model, adam, average, .. } = &self.learner;
         let tensors = Tensors {
-            weights: model.parameters.all().collect(),
+            weights: model.parameters().all().collect(),
             averaged: average.as_ref().map(|average| average.all().collect()),
             optimizer: adam.state(),
         };

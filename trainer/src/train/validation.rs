@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::data::{Ensemble, sample};
 use crate::eval::metrics::psnr;
-use crate::models::Hdinr;
+use crate::models::Network;
 
 /// Points of each member that are looked at, if it has more.
 const POINTS: usize = 1 << 16;
@@ -84,16 +84,16 @@ impl Validation {
     }
 
     /// Mean PSNR over the members.
-    pub fn look(&self, model: &Hdinr) -> f64 {
+    pub fn look(&self, model: &Network) -> f64 {
         let members = self.conditions.size()[0];
         let errors = Tensor::zeros([members], (Kind::Double, self.conditions.device()));
         let mut points = 0;
         tch::no_grad(|| {
             for chunk in &self.chunks {
-                let spatial = model.encoder.forward(&chunk.points, model.compute()).unsqueeze(0);
+                let at = model.at(&chunk.points);
                 // A member at a time, since memory is for batches of training.
                 for member in 0..members {
-                    let values = model.decode(&spatial, &self.conditions.narrow(0, member, 1));
+                    let values = at.values(&self.conditions.narrow(0, member, 1));
                     let difference = values - chunk.targets.narrow(0, member, 1);
                     let mut error = errors.narrow(0, member, 1);
                     error += difference.square().mean_dim(&[1i64, 2][..], false, Kind::Double)

@@ -1,4 +1,5 @@
-//! DRR-Net and its parts, and what it is compared with, in libtorch, for training and for evaluation at vertices when baking.
+//! DRR-Net and its parts, and what it is compared with, in libtorch: for training, and for evaluation
+//! at vertices when baking.
 //! Tensors have the reference's names; shapes and orders are those of its checkpoints.
 
 pub mod baselines;

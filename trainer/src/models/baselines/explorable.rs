@@ -52,11 +52,11 @@ impl Explorable {
 
     /// `[points, out]` at `[points, 3]` with what their parameters give.
     pub fn forward(&self, points: &Tensor, lines: &Tensor) -> Tensor {
-        let mut spatial = sample(&self.volume, points, Beyond::Zeros);
-        for (plane, (_, axes)) in self.planes.iter().zip(PLANES) {
+        let volume = sample(&self.volume, points, Beyond::Zeros);
+        let spatial = self.planes.iter().zip(PLANES).fold(volume, |product, (plane, (_, axes))| {
             let axes = Tensor::from_slice(&axes).to_device(points.device());
-            spatial = spatial * sample(plane, &points.index_select(1, &axes), Beyond::Zeros);
-        }
+            product * sample(plane, &points.index_select(1, &axes), Beyond::Zeros)
+        });
         self.decoder.forward(&Tensor::cat(&[&spatial, lines], 1)).sigmoid()
     }
 }

@@ -89,7 +89,7 @@ fn points_can_be_shared_by_members() {
 fn new_models_can_be_trained() {
     for golden in Golden::all("base_") {
         let config = baseline(&golden);
-        let model = Baseline::new(config, Device::Cpu, 1).expect("a model");
+        let model = Baseline::build(config, Parameters::new(Device::Cpu)).expect("a model");
         let sizes = Sizes::of_model(&golden.config.model).expect("a count");
         assert_eq!(
             model.parameters.count() as u64,

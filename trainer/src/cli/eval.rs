@@ -24,10 +24,9 @@ use crate::train::run::Run;
 
 /// Judge a run on its training and held-out members.
 ///
-/// The last checkpoint is baked and asked through the runtime, as users will (models that cannot be
-/// baked are asked as they are). PSNR and SSIM are of
-/// the range of the training data (however values are normalised), the relative L2 error and the largest error of
-/// physical values; the spectrum error says how far, in dB, the power of each scale is from the
+/// The last checkpoint is baked and asked through the runtime, as users will; models that cannot be
+/// baked are asked as they are. PSNR and SSIM are of the range of the training data (however values
+/// are normalised), the relative L2 error and the largest error of physical values; the spectrum error says how far, in dB, the power of each scale is from the
 /// truth's. A run on reduced fields (dim_scale_factor) is judged on them and on the full
 /// ones. Values at scattered points have no SSIM, and pictures that show them along the last axis.
 /// Held-out members with parameters beyond those of training are named.

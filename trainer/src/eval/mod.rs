@@ -43,9 +43,20 @@ impl Judged {
         let member = &ensemble.members[member];
         let parameters: Vec<f64> = member.normalized.iter().map(|&p| f64::from(p)).collect();
         let options = SamplerOptions { units: Units::Normalized, ..Default::default() };
-        let sampler = match self {
-            Self::Baked(runtime) => Some(Sampler::new(runtime, &parameters, &options)?),
-            Self::Network(_) => None,
+        let dims = ensemble.places.axes();
+        type Ask<'a> = Box<dyn Fn(&[f64], &mut [f32]) -> drr::Result<()> + 'a>;
+        let ask: Ask<'_> = match self {
+            Self::Baked(runtime) => {
+                let sampler = Sampler::new(runtime, &parameters, &options)?;
+                Box::new(move |points, values| {
+                    let room = &mut ValuesMut::packed(values, ensemble.values.len())?;
+                    sampler.query(&Points::packed(points, dims)?, room)
+                })
+            }
+            Self::Network(network) => Box::new(|points, values| {
+                network.predict(points, dims, &parameters, values);
+                Ok(())
+            }),
         };
         let outputs = ensemble.values.len();
         let (places, mut points) = (&ensemble.places, Vec::new());
@@ -55,16 +66,7 @@ impl Judged {
             let first = piece * PIECE;
             let last = first + values.len() / outputs;
             (first..last).for_each(|index| places.push(index, &mut points));
-            match (self, &sampler) {
-                (Self::Network(network), _) => {
-                    network.predict(&points, places.axes(), &parameters, values);
-                }
-                (_, Some(sampler)) => {
-                    let points = Points::packed(&points, places.axes())?;
-                    sampler.query(&points, &mut ValuesMut::packed(values, outputs)?)?;
-                }
-                (Self::Baked(_), None) => unreachable!("bound above"),
-            }
+            ask(&points, values)?;
         }
         Ok(values)
     }

@@ -18,7 +18,7 @@ from ._handle import Closable, Handle
 from ._inputs import Coordinates, ParameterRows
 from ._lattice import Lattice, Ranges
 from ._library import check, library
-from ._results import Results, Rows, refuse_overlaps, result_type
+from ._results import Results, Rows, refuse_overlaps, result_type, with_gradients
 
 
 def device_count() -> int:
@@ -358,15 +358,8 @@ class DeviceSampler(Closable):
             for array, shape, what in zip(out, tails, _Derivatives._fields)
         ]
         refuse_overlaps(found, inputs)
-        values, position, parameters = found
-        structs = (
-            values and values.values(),
-            position and position.gradients(),
-            parameters and parameters.gradients(),
-        )
         handle, function = self._live(), getattr(library, name)
-        pointers = (struct and ctypes.byref(struct) for struct in structs)
-        check(function(handle.pointer, ctypes.byref(where), *pointers, stream))
+        check(function(handle.pointer, ctypes.byref(where), *with_gradients(found), stream))
 
     @property
     def _axes(self) -> Sequence[Any]:

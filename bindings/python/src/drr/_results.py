@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from ctypes import c_void_p
+from ctypes import byref, c_void_p
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
@@ -209,6 +209,17 @@ class Results:
             for part, index in zip(self.parts, np.ndindex(*self._tail)):
                 part[...] = self._spare[(..., *index)]
         return self._given
+
+
+def with_gradients(found: Sequence[Optional[Results]]) -> Iterator[Any]:
+    """Values, derivatives by position and by parameters, as a query for them takes them."""
+    values, position, parameters = found
+    structs = (
+        values and values.values(),
+        position and position.gradients(),
+        parameters and parameters.gradients(),
+    )
+    yield from (struct and byref(struct) for struct in structs)
 
 
 def refuse_overlaps(

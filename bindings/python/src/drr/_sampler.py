@@ -15,7 +15,7 @@ from ._handle import Closable, Handle
 from ._inputs import Coordinates
 from ._lattice import Lattice, Ranges
 from ._library import check, library
-from ._results import Results, Rows, refuse_overlaps, result_type
+from ._results import Results, Rows, refuse_overlaps, result_type, with_gradients
 
 if TYPE_CHECKING:
     import xarray
@@ -254,20 +254,7 @@ class Sampler(Closable):
 
         found = [results(*item) for item in zip(wanted, tails, Gradient._fields)]
         refuse_overlaps(found, inputs)
-        values, position, parameters = found
-        structs = (
-            values and values.values(),
-            position and position.gradients(),
-            parameters and parameters.gradients(),
-        )
-        handle = self._live()
-        check(
-            function(
-                handle.pointer,
-                ctypes.byref(where),
-                *(struct and ctypes.byref(struct) for struct in structs),
-            )
-        )
+        check(function(self._live().pointer, ctypes.byref(where), *with_gradients(found)))
         return Gradient(*(item and item.finish() for item in found))
 
     @overload

@@ -8,7 +8,7 @@ mod sampling;
 mod siren;
 
 use anyhow::Result;
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use super::Parameters;
 use super::layers::Linear;
@@ -30,15 +30,6 @@ enum Network {
 }
 
 impl Baseline {
-    /// A new model, drawn from torch's generator seeded with `seed`.
-    ///
-    /// # Errors
-    /// If a tensor cannot be made.
-    pub fn new(config: &BaselineConfig, device: Device, seed: u64) -> Result<Self> {
-        tch::manual_seed(seed as i64);
-        Self::build(config, Parameters::new(device))
-    }
-
     /// The model of `config` with the tensors that `parameters` holds or makes.
     ///
     /// # Errors

@@ -173,7 +173,7 @@ fn mistakes_in_the_configuration_are_named_with_their_key() {
         ("model.param.hidden_dim=wide", &["hidden_dim: given \"wide\", expected a whole number"]),
         ("model.type=HDINR", &["unknown type `HDINR`", "did you mean `HDINRBase`?"]),
         ("model.type=NGPRadianceField", &["NGPRadianceField", "not supported yet"]),
-        ("model.param.encoder_kwargs.type=HashGrid", &["HashGrid", "not supported yet"]),
+        ("model.param.encoder_kwargs.type=HashGrid", &["encoder_kwargs", "n_input_dims"]),
         ("optim.groups=[{lr: 1}]", &["optim.groups", "expected a list of"]),
         ("dataset.type=FieldDataset", &["FieldDataset", "not supported yet"]),
         ("nonsense", &["`nonsense`: expected KEY=VALUE"]),

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+
 use common::scratch::Scratch;
 use common::{Golden, drr_train, drr_train_fails, drr_train_ok, shared, worst};
 use drr_train::config::{BaselineConfig, Config, ModelConfig, load_entry};
@@ -15,6 +17,10 @@ const F32: f64 = 1e-5;
 
 /// Scores of the memory of FA-INR that are nearer to each other than this may change places.
 const MARGIN: f64 = 1e-4;
+
+fn names_of(parameters: &Parameters) -> BTreeSet<String> {
+    parameters.trainables().map(|(name, _)| name.to_owned()).collect()
+}
 
 fn baseline(golden: &Golden) -> &BaselineConfig {
     match &golden.config.model {
@@ -83,6 +89,9 @@ fn points_can_be_shared_by_members() {
     }
 }
 
+/// Models whose choices may leave a part unused are drawn so often until each part was used.
+const DRAWS: usize = 20;
+
 /// New models have the tensors of the reference's checkpoints, as many numbers as are counted, and
 /// gradients for all of them.
 #[test]
@@ -104,12 +113,19 @@ fn new_models_can_be_trained() {
             model.parameters.all().map(|(name, _)| name).collect::<Vec<_>>(),
             names.collect::<Vec<_>>()
         );
-        let values = model.forward(&golden.io["x"], &conditions(&golden));
-        assert!(values.isfinite().all().int64_value(&[]) == 1, "{}", golden.name);
-        values.square().mean(Kind::Float).backward();
-        for (name, tensor) in model.parameters.trainables() {
-            assert!(tensor.grad().defined(), "{}: {name} has no gradient", golden.name);
+        let mut idle: BTreeSet<String> = names_of(&model.parameters);
+        for _ in 0..DRAWS {
+            let model = Baseline::build(config, Parameters::new(Device::Cpu)).expect("a model");
+            let values = model.forward(&golden.io["x"], &conditions(&golden));
+            assert!(values.isfinite().all().int64_value(&[]) == 1, "{}", golden.name);
+            values.square().mean(Kind::Float).backward();
+            let used = model.parameters.trainables().filter(|(_, tensor)| tensor.grad().defined());
+            used.for_each(|(name, _)| _ = idle.remove(name));
+            if idle.is_empty() {
+                break;
+            }
         }
+        assert!(idle.is_empty(), "{}: {idle:?} have no gradients", golden.name);
     }
 }
 
@@ -220,6 +236,16 @@ fn wrong_sizes_are_errors() {
             "first_omega_0: only 30",
         ),
         ("Siren, param: {in_dim: 2, feat_dim: 8, num_layers: 1, out_dim: 1, omega: 10}", "omega"),
+        ("EncodedMLP, param: {hidden_dim: 8}", "encoding"),
+        ("EncodedMLP, param: {hidden_dim: 8, encoding: {type: Hash}}", "did you mean `HashGrid`?"),
+        (
+            "EncodedMLP, param: {hidden_dim: 8, cond_dims: 6, encoding: {type: HashGrid}}",
+            "a hash grid over 9 numbers, expected 2 to 7",
+        ),
+        (
+            "EncodedMLP, param: {hidden_dim: 8, encoding: {type: Frequency, param: {num_freqs: 40}}}",
+            "num_freqs (40)",
+        ),
     ] {
         let error = read(&format!("- model: {{type: {model}}}"));
         assert!(error.contains(text), "{error}\nexpected {text}");

@@ -7,7 +7,7 @@ use common::scratch::Scratch;
 use common::{drr_train_fails, drr_train_ok};
 use serde_json::Value;
 
-const MODELS: [(&str, &str); 4] = [
+const MODELS: [(&str, &str); 6] = [
     (
         "kplanes",
         "KPlaneField, param: {grid_config: {grid_dimensions: 2, input_coordinate_dim: 5, \
@@ -25,6 +25,17 @@ const MODELS: [(&str, &str); 4] = [
          mlp_hidden_dim: 16, n_experts: 4, manager_res: 4}",
     ),
     ("siren", "Siren, param: {in_dim: 5, feat_dim: 16, num_layers: 2, out_dim: 1}"),
+    (
+        "hash",
+        "EncodedMLP, param: {cond_dims: 2, hidden_dim: 16, out_act: Sigmoid, encoding: {type: \
+         HashGrid, param: {n_levels: 3, log2_hashmap_size: 8, base_resolution: 2, max_resolution: \
+         8}}}",
+    ),
+    (
+        "frequency",
+        "EncodedMLP, param: {cond_dims: 2, hidden_dim: 16, encoding: {type: Frequency, param: \
+         {num_freqs: 3, cond_freqs: 2}}}",
+    ),
 ];
 
 fn begin(scratch: &Scratch, name: &str, model: &str) -> (String, String) {

@@ -88,6 +88,9 @@ impl Trained {
     fn spec(&self) -> Result<Spec> {
         let mut grids = Vec::new();
         for part in self.encoder.parts() {
+            if part.tables().iter().any(|table| table.hashed) {
+                bail!("hash grids cannot be baked yet");
+            }
             let mut offset = 0;
             let shapes = part_shapes(part);
             let channels = self.features / shapes.len();
@@ -154,8 +157,7 @@ impl Source for Trained {
             let options = (Kind::Int64, Device::Cpu);
             return part.vertex_features(&Tensor::arange_start(start, start + count, options));
         }
-        let rows = part.grids()[grid].flatten(2, -1).squeeze_dim(0);
-        rows.narrow(1, start, count).transpose(0, 1).to_kind(Kind::Double)
+        part.tables()[grid].rows.narrow(0, start, count).to_kind(Kind::Double)
     }
 
     fn verb(&self) -> &'static str {
@@ -172,8 +174,7 @@ fn part_shapes(part: &Part) -> Vec<Vec<usize>> {
     if part.is_refined() {
         return vec![part.shape.clone()];
     }
-    let shape = |grid: &Tensor| grid.size()[2..].iter().map(|&n| n as usize).collect();
-    part.grids().iter().map(shape).collect()
+    part.tables().into_iter().map(|table| table.shape).collect()
 }
 
 /// Lets `activation` follow the layers: in the last one's place if that has none, else after an

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 
+use super::encoded::EncodedConfig;
 use super::section::{Section, hint, positive};
 
 /// A model to compare with.
@@ -15,10 +16,13 @@ pub enum BaselineConfig {
     FaInr(FaInrConfig),
     /// `Siren`: a network with sines.
     Siren(SirenConfig),
+    /// `EncodedMLP`: a hash grid or sines and cosines of all inputs, and a small network.
+    Encoded(EncodedConfig),
 }
 
-/// Types of the reference, and how they are called here.
-pub(super) const TYPES: [&str; 4] = ["KPlaneField", "INR_FG", "KVMemoryModel", "Siren"];
+/// Types, the first four of the reference.
+pub(super) const TYPES: [&str; 5] =
+    ["KPlaneField", "INR_FG", "KVMemoryModel", "Siren", "EncodedMLP"];
 
 /// A `KPlaneField`.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,6 +106,7 @@ impl BaselineConfig {
             "INR_FG" => ExplorableConfig::read(section).map(Self::Explorable),
             "KVMemoryModel" => FaInrConfig::read(section).map(Self::FaInr),
             "Siren" => SirenConfig::read(section).map(Self::Siren),
+            "EncodedMLP" => EncodedConfig::read(section).map(Self::Encoded),
             other => bail!("model.type: unknown type `{other}`; {}", hint(other, &TYPES)),
         }
     }
@@ -113,6 +118,7 @@ impl BaselineConfig {
             Self::Explorable(config) => config.out_dim,
             Self::FaInr(config) => config.out_dim,
             Self::Siren(config) => config.out_dim,
+            Self::Encoded(config) => config.out_dim,
         }
     }
 
@@ -122,6 +128,7 @@ impl BaselineConfig {
             Self::KPlanes(config) => config.dims,
             Self::Explorable(_) | Self::FaInr(_) => 3,
             Self::Siren(config) => config.in_dim.min(3),
+            Self::Encoded(config) => config.dims,
         }
     }
 
@@ -132,6 +139,7 @@ impl BaselineConfig {
             Self::Explorable(config) => 3 + config.lines.len(),
             Self::FaInr(config) => 3 + config.cond_dim,
             Self::Siren(config) => config.in_dim,
+            Self::Encoded(config) => config.dims + config.cond_dim,
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use anyhow::{Result, anyhow, bail};
 
+use super::encoded::HashConfig;
 use super::layers::RefinerConfig;
 use super::section::{Section, hint, positive};
 
@@ -41,10 +42,13 @@ pub enum EncoderConfig {
         /// Frequencies of the positional encoding of the features before refinement.
         pe: Option<usize>,
     },
+    /// `HashGrid`: tables of several resolutions whose vertices share entries, concatenated, the
+    /// coarsest first. Never refined: its entries stand for no place.
+    Hash(HashConfig),
 }
 
 /// What an encoder kind is known as.
-const KINDS: [&str; 3] = ["MultiDenseFeatGrid", "DenseFeatGrid", "TriPlane"];
+const KINDS: [&str; 4] = ["MultiDenseFeatGrid", "DenseFeatGrid", "TriPlane", "HashGrid"];
 
 /// Options of the reference that all its configurations set to the same value, if at all.
 const SINGLE_CHOICES: [(&str, &str); 3] =
@@ -75,20 +79,19 @@ impl EncoderConfig {
                     pe: read_pe(&mut s)?,
                 }
             }
-            "HashGrid" => bail!(
-                "{}: encoder type HashGrid is known to the reference, not supported yet",
-                s.path()
-            ),
+            "HashGrid" => Self::Hash(HashConfig::read(&mut s, None)?),
             other => {
                 let advice = hint(other, &KINDS);
                 bail!("{}: unknown encoder type `{other}`; {advice}", s.path())
             }
         };
-        for (key, supported) in SINGLE_CHOICES {
-            only(&mut s, key, supported)?;
-        }
-        if !s.take_or("refiner_residual", true)? {
-            bail!("{}: given false, only true is supported", s.at("refiner_residual"));
+        if !matches!(config, Self::Hash(_)) {
+            for (key, supported) in SINGLE_CHOICES {
+                only(&mut s, key, supported)?;
+            }
+            if !s.take_or("refiner_residual", true)? {
+                bail!("{}: given false, only true is supported", s.at("refiner_residual"));
+            }
         }
         config.check_shapes(s.path())?;
         s.finish()?;
@@ -102,6 +105,7 @@ impl EncoderConfig {
             Self::MultiDense { .. } | Self::Dense { .. } => {
                 self.shapes().first().map_or(0, |shape| shape.len())
             }
+            Self::Hash(hash) => hash.dims,
         }
     }
 
@@ -115,6 +119,7 @@ impl EncoderConfig {
             Self::Dense { num_feat, pe, .. } | Self::TriPlane { num_feat, pe, .. } => {
                 (1, num_feat, pe)
             }
+            Self::Hash(hash) => (hash.levels, &hash.features, &None),
         };
         let widening = match pe {
             Some(g) if refined => g.checked_mul(2)?,
@@ -123,7 +128,7 @@ impl EncoderConfig {
         grids.checked_mul(*num_feat)?.checked_mul(widening)
     }
 
-    /// Resolution of the refined grid (of each plane, for tri-planes).
+    /// Resolution of the refined grid (of each plane, for tri-planes); a hash grid has none.
     pub fn refined_res(&self) -> &[usize] {
         match self {
             Self::MultiDense { grid_shapes, refine_res, .. } => {
@@ -134,6 +139,7 @@ impl EncoderConfig {
             }
             Self::Dense { grid_shape, refine_res, .. } => refine_res.as_ref().unwrap_or(grid_shape),
             Self::TriPlane { plane_res, .. } => plane_res,
+            Self::Hash(_) => &[],
         }
     }
 
@@ -162,6 +168,11 @@ impl EncoderConfig {
             return Ok(());
         };
         match (self, refiner) {
+            (Self::Hash(_), _) => {
+                bail!(
+                    "{path}: the entries of a HashGrid belong to no vertex: they cannot be refined"
+                )
+            }
             (Self::TriPlane { .. }, RefinerConfig::One(_)) => {
                 bail!("{path}: a TriPlane needs a ModelList of 3 refiners, given one GLUFeatMLP")
             }
@@ -193,12 +204,16 @@ impl EncoderConfig {
             Self::MultiDense { grid_shapes, .. } => grid_shapes.iter().map(Vec::as_slice).collect(),
             Self::Dense { grid_shape, .. } => vec![grid_shape],
             Self::TriPlane { plane_res, .. } => vec![plane_res],
+            Self::Hash(_) => Vec::new(),
         }
     }
 
     fn check_shapes(&self, path: &str) -> Result<()> {
         let dims = self.dims();
         let plane = matches!(self, Self::TriPlane { .. });
+        if matches!(self, Self::Hash(_)) && matches!(dims, 2 | 3) {
+            return Ok(());
+        }
         if !matches!(dims, 2 | 3) {
             bail!("{path}: grids of {dims} dimensions, expected [D, H, W] or [H, W]");
         }
@@ -319,7 +334,8 @@ mod tests {
 
     #[test]
     fn other_kinds_are_named() {
-        assert!(refused("HashGrid", json!({})).contains("HashGrid is known"));
+        assert!(refused("HashGrid", json!({})).contains("n_input_dims"));
+        assert!(refused("HashGrid", json!({"n_input_dims": 5})).contains("grids of 5 dim"));
         assert!(refused("DenseGrid", json!({})).contains("did you mean `DenseFeatGrid`?"));
         let summed = json!({"grid_shape": [4, 4], "num_feat": 1, "fuse": "sum"});
         assert!(refused("DenseFeatGrid", summed).contains("only concat is supported"));

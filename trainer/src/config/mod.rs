@@ -5,11 +5,12 @@
 //!
 //! - `load`: YAML to an entry, overrides
 //! - `section`: reading a mapping, unknown keys, wrong types
-//! - `layers`, `encoder`, `model`, `baselines`: the model
+//! - `layers`, `encoder`, `model`, `baselines`, `encoded`: the model
 //! - `dataset`, `run`: data, optimiser, schedule, training, evaluation
 
 mod baselines;
 mod dataset;
+mod encoded;
 mod encoder;
 mod layers;
 mod load;
@@ -28,6 +29,7 @@ pub use baselines::{
     MANAGER, SirenConfig,
 };
 pub use dataset::{DatasetConfig, DatasetKind, Normalize, PairsChoice};
+pub use encoded::{EncodedConfig, Encoding, HashConfig, HashLevel};
 pub use encoder::EncoderConfig;
 pub use layers::{FeatMlpConfig, GluConfig, RefinerConfig};
 pub use load::{apply_override, load_entry, parse_yaml, to_yaml};

@@ -63,6 +63,7 @@ impl EnsembleModel<'_> {
             Self::Baseline(BaselineConfig::Explorable(_) | BaselineConfig::FaInr(_)) => {
                 Some(Activation::Sigmoid)
             }
+            Self::Baseline(BaselineConfig::Encoded(config)) => Some(config.out_act),
             Self::Baseline(BaselineConfig::KPlanes(_) | BaselineConfig::Siren(_)) => None,
         }
     }
@@ -270,24 +271,27 @@ impl HdinrConfig {
 impl EncoderOnlyConfig {
     fn read(kind: &str, mut s: Section) -> Result<Self> {
         let (encoder_kind, mut encoder) = require_typed(&mut s, "encoder_kwargs")?;
-        if encoder_kind != "DRRGrid" {
-            let note = match encoder_kind.as_str() {
-                "HashGrid" => "is known to the reference, not supported yet",
-                _ => "is unknown, expected DRRGrid",
-            };
-            bail!("{}: encoder type {encoder_kind} {note}", encoder.path());
-        }
-        let grid_kind: String = encoder.require("grid_type")?;
-        let grid = encoder.section("grid_kwargs")?;
-        let grid = grid.unwrap_or_else(|| Section::empty(encoder.at("grid_kwargs")));
-        let config = Self {
-            spatial_fdim: positive(&mut s, "spatial_fdim")?,
-            encoder: EncoderConfig::read(&grid_kind, grid)?,
-            if_refine: encoder.take_or("if_refine", false)?,
-            refiner: encoder.typed("refiner_kwargs")?.map(RefinerConfig::read).transpose()?,
-            head: Head::read(kind, &mut s)?,
+        let spatial_fdim = positive(&mut s, "spatial_fdim")?;
+        let head = Head::read(kind, &mut s)?;
+        let (grids, if_refine, refiner) = match encoder_kind.as_str() {
+            "HashGrid" => (EncoderConfig::read("HashGrid", encoder)?, false, None),
+            "DRRGrid" => {
+                let grid_kind: String = encoder.require("grid_type")?;
+                let grid = encoder.section("grid_kwargs")?;
+                let grid = grid.unwrap_or_else(|| Section::empty(encoder.at("grid_kwargs")));
+                let grids = EncoderConfig::read(&grid_kind, grid)?;
+                let if_refine = encoder.take_or("if_refine", false)?;
+                let refiner =
+                    encoder.typed("refiner_kwargs")?.map(RefinerConfig::read).transpose()?;
+                encoder.finish()?;
+                (grids, if_refine, refiner)
+            }
+            other => {
+                let advice = hint(other, &["DRRGrid", "HashGrid"]);
+                bail!("{}: unknown encoder type `{other}`; {advice}", encoder.path())
+            }
         };
-        encoder.finish()?;
+        let config = Self { spatial_fdim, encoder: grids, if_refine, refiner, head };
         let used = config.refiner.as_ref().filter(|_| config.if_refine);
         config.encoder.check_widths(config.spatial_fdim, used, s.path())?;
         config.check_dims(&s)?;

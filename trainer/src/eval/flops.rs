@@ -248,13 +248,23 @@ impl Flops {
 /// Interpolation at one point: in the refined grid (or planes), or in all grids as they are.
 fn encoder_query(config: &EncoderConfig, refined: bool, counting: Counting) -> Result<u64> {
     let channels = config.channels(refined).ok_or_else(too_large)?;
-    product(&[planes(config), counting.grid(config.refined_res().len()), channels])
+    product(&[planes(config), counting.grid(axes(config)), channels])
 }
 
 fn planes(config: &EncoderConfig) -> usize {
     match config {
         EncoderConfig::TriPlane { .. } => 3,
-        EncoderConfig::MultiDense { .. } | EncoderConfig::Dense { .. } => 1,
+        EncoderConfig::MultiDense { .. } | EncoderConfig::Dense { .. } | EncoderConfig::Hash(_) => {
+            1
+        }
+    }
+}
+
+/// Axes of a grid or plane.
+fn axes(config: &EncoderConfig) -> usize {
+    match config {
+        EncoderConfig::TriPlane { .. } => 2,
+        _ => config.dims(),
     }
 }
 
@@ -267,7 +277,7 @@ fn grid_refinement(
     let resampled = match config {
         EncoderConfig::MultiDense { .. } => true,
         EncoderConfig::Dense { refine_res, .. } => refine_res.is_some(),
-        EncoderConfig::TriPlane { .. } => false,
+        EncoderConfig::TriPlane { .. } | EncoderConfig::Hash(_) => false,
     };
     let resampling = match resampled {
         true => encoder_query(config, false, counting)?,
@@ -334,6 +344,7 @@ fn encoder_size(config: &EncoderConfig) -> Result<u64> {
         EncoderConfig::TriPlane { plane_res, num_feat, .. } => {
             times(3, grid(plane_res, *num_feat)?)
         }
+        EncoderConfig::Hash(config) => flops_baselines::hash_size(config),
     }
 }
 

@@ -5,8 +5,8 @@ use anyhow::Result;
 
 use super::flops::{Counting, Flops, Query, Refinement, Sizes, dense, product, sum, sum_of, times};
 use crate::config::{
-    ADAPTER, BaselineConfig, DECODER, ExplorableConfig, FaInrConfig, KPlanesConfig, MANAGER,
-    SirenConfig,
+    ADAPTER, BaselineConfig, DECODER, Encoding, ExplorableConfig, FaInrConfig, HashConfig,
+    KPlanesConfig, MANAGER, SirenConfig,
 };
 
 /// Experts of FA-INR that answer a point.
@@ -21,6 +21,14 @@ pub fn sizes(config: &BaselineConfig) -> Result<Sizes> {
         BaselineConfig::Siren(config) => {
             let layers = siren(config).into_iter().map(|(inputs, outputs)| dense(inputs, outputs));
             Ok(Sizes { decoder: sum_of(layers)?, ..Sizes::default() })
+        }
+        BaselineConfig::Encoded(config) => {
+            let encoder = match &config.encoding {
+                Encoding::Hash(hash) => hash_size(hash)?,
+                Encoding::Frequency { .. } => 0,
+            };
+            let decoder = numbers(&pairs(&config.widths()))?;
+            Ok(Sizes { encoder, decoder, ..Sizes::default() })
         }
     }
 }
@@ -46,6 +54,13 @@ pub fn flops(config: &BaselineConfig, counting: Counting) -> Result<Flops> {
             (manager, lines, fa_inr_layers(config)?)
         }
         BaselineConfig::Siren(config) => (0, 0, layers(&siren(config))?),
+        BaselineConfig::Encoded(config) => {
+            let encoder = match &config.encoding {
+                Encoding::Hash(hash) => product(&[counting.grid(hash.dims), hash.width()])?,
+                Encoding::Frequency { .. } => 0,
+            };
+            (encoder, 0, layers(&pairs(&config.widths()))?)
+        }
     };
     let lines = times(counting.line() as u64, line_features)?;
     let query = Query { encoder, lines, fusion: 0, decoder };
@@ -106,6 +121,16 @@ fn of_fa_inr(config: &FaInrConfig) -> Result<Sizes> {
         decoder: sum([experts, choice, norm, numbers(&fa_inr_decoder(config))?])?,
         ..Sizes::default()
     })
+}
+
+/// Trainable numbers of a hash grid.
+pub(super) fn hash_size(config: &HashConfig) -> Result<u64> {
+    sum_of(config.levels().iter().map(|level| product(&[level.entries, config.features])))
+}
+
+/// Inputs and outputs of layers between `widths`.
+fn pairs(widths: &[usize]) -> Vec<(usize, usize)> {
+    widths.windows(2).map(|pair| (pair[0], pair[1])).collect()
 }
 
 /// Inputs and outputs of the layers of K-Planes and Explorable-INR.

@@ -1,15 +1,16 @@
 //! Spatial encoders: trainable grids, resampled and refined at the vertices of one target grid.
 //!
 //! `MultiDenseFeatGrid` and `DenseFeatGrid` have one such *part*, a tri-plane has three, each
-//! seeing two of the coordinates, that are summed.
+//! seeing two of the coordinates, that are summed. A hash grid is one part that is never refined.
 
 use anyhow::Result;
 use tch::{Kind, Tensor};
 
+use super::hash::HashGrid;
 use super::layers::{Refiner, encoding_coefficients, positional_encoding};
 use super::parameters::{Init, Parameters};
 use super::vertices::Touched;
-use crate::config::{EncoderConfig, RefinerConfig};
+use crate::config::{EncoderConfig, HashConfig, HashLevel, RefinerConfig};
 
 /// Grids start uniform within this of zero (as in the reference).
 const INIT: Init = Init::Uniform(-0.001, 0.001);
@@ -28,13 +29,30 @@ pub struct Part {
     pub axes: Vec<usize>,
     /// Vertices of the refined grid, slowest first.
     pub shape: Vec<usize>,
-    /// `[1, features, ...shape]` each.
-    grids: Vec<Tensor>,
+    grids: Grids,
     /// Where `grids` are sampled for refinement, `[vertices, dims]`; `None`: at their own
     /// vertices.
     coords: Option<Tensor>,
     coeff: Option<Tensor>,
     refiner: Option<Refiner>,
+}
+
+/// The trainable numbers of a part.
+enum Grids {
+    /// `[1, features, ...shape]` each.
+    Dense(Vec<Tensor>),
+    /// Vertices share rows of tables.
+    Hashed(HashGrid),
+}
+
+/// One grid of a part that is not refined.
+pub struct Table {
+    /// Vertices of each dimension, slowest first.
+    pub shape: Vec<usize>,
+    /// Whether its vertices share rows by their hashes.
+    pub hashed: bool,
+    /// `[rows, features]`
+    pub rows: Tensor,
 }
 
 impl Encoder {
@@ -58,6 +76,7 @@ impl Encoder {
             EncoderConfig::TriPlane { plane_res, num_feat, pe } => {
                 tri_plane(parameters, name, *plane_res, *num_feat, *pe)?
             }
+            EncoderConfig::Hash(config) => vec![hashed(parameters, name, config)?],
         };
         for (i, part) in parts.iter_mut().enumerate() {
             let refiner = match refiner {
@@ -71,7 +90,9 @@ impl Encoder {
                 // Refined at many vertices: in the precision of the refiner. Tables are smaller
                 // than what they are refined to, so this fits where the result does.
                 let kind = parameters.kind();
-                part.grids = part.grids.iter().map(|grid| grid.to_kind(kind)).collect();
+                if let Grids::Dense(grids) = &mut part.grids {
+                    grids.iter_mut().for_each(|grid| *grid = grid.to_kind(kind));
+                }
                 part.refiner = Some(refiner);
             }
         }
@@ -97,15 +118,31 @@ impl Part {
         self.refiner.is_some()
     }
 
-    /// The trainable grids, `[1, features, ...]` each.
-    pub fn grids(&self) -> &[Tensor] {
-        &self.grids
+    /// The trainable grids as they are.
+    pub fn tables(&self) -> Vec<Table> {
+        match &self.grids {
+            Grids::Dense(grids) => grids.iter().map(Table::dense).collect(),
+            Grids::Hashed(grid) => grid.levels().iter().map(|level| self.level(level)).collect(),
+        }
+    }
+
+    fn level(&self, (level, rows): &(HashLevel, Tensor)) -> Table {
+        let shape = vec![level.vertices; self.axes.len()];
+        Table { shape, hashed: level.hashed, rows: rows.shallow_clone() }
+    }
+
+    /// Kind of the trainable numbers.
+    fn kind(&self) -> Kind {
+        match &self.grids {
+            Grids::Dense(grids) => grids[0].kind(),
+            Grids::Hashed(grid) => grid.levels()[0].1.kind(),
+        }
     }
 
     /// Refined features of some vertices (row-major indices), `[vertices, channels]`; of an
     /// unrefined part, the plain concatenation.
     pub fn vertex_features(&self, vertices: &Tensor) -> Tensor {
-        self.refined(vertices, self.grids[0].kind())
+        self.refined(vertices, self.kind())
     }
 
     /// The vertices that `points`, `[points, dims]`, touch in the refined grid.
@@ -117,10 +154,7 @@ impl Part {
     pub fn refined(&self, vertices: &Tensor, kind: Kind) -> Tensor {
         let features = match &self.coords {
             Some(coords) => self.sample(&coords.index_select(0, vertices)),
-            None => {
-                let grid = &self.grids[0];
-                grid.flatten(2, -1).squeeze_dim(0).index_select(1, vertices).transpose(0, 1)
-            }
+            None => self.tables()[0].rows.index_select(0, vertices),
         };
         let Some(refiner) = &self.refiner else { return features };
         let features = match &self.coeff {
@@ -137,7 +171,7 @@ impl Part {
             return touched.interpolate(&self.refined(&touched.vertices, kind));
         }
         let points = self.own_coordinates(points);
-        self.sample(&points.to_kind(self.grids[0].kind())).to_kind(kind)
+        self.sample(&points).to_kind(kind)
     }
 
     /// Bytes that refining a vertex keeps for the way back, roughly.
@@ -152,10 +186,15 @@ impl Part {
 
     /// Concatenation of all grids sampled at `points`, `[points, grids * features]`.
     fn sample(&self, points: &Tensor) -> Tensor {
+        let grids = match &self.grids {
+            Grids::Dense(grids) => grids,
+            Grids::Hashed(grid) => return grid.sample(points),
+        };
+        let points = points.to_kind(grids[0].kind());
         let mut shape = vec![1i64; points.size()[1] as usize];
         shape.extend(points.size());
         let points = points.view(&shape[..]);
-        let sampled: Vec<_> = (self.grids.iter())
+        let sampled: Vec<_> = (grids.iter())
             .map(|grid| {
                 const BILINEAR: i64 = 0;
                 const ZEROS: i64 = 0;
@@ -164,6 +203,15 @@ impl Part {
             })
             .collect();
         Tensor::cat(&sampled, 1)
+    }
+}
+
+impl Table {
+    /// Of a grid `[1, features, ...shape]`.
+    fn dense(grid: &Tensor) -> Self {
+        let shape = grid.size()[2..].iter().map(|&n| n as usize).collect();
+        let rows = grid.flatten(2, -1).squeeze_dim(0).transpose(0, 1);
+        Self { shape, hashed: false, rows }
     }
 }
 
@@ -185,7 +233,8 @@ fn multi_dense(
         parameters.buffer(format!("{name}.high_res_coords"), vertex_coordinates(&shape))?;
     let coeff = coefficients(parameters, format!("{name}.prerefine_pe.coeff"), g)?;
     let axes = (0..shape.len()).collect();
-    Ok(Part { axes, shape, grids, coords: Some(coords), coeff, refiner: None })
+    let (grids, coords) = (Grids::Dense(grids), Some(coords));
+    Ok(Part { axes, shape, grids, coords, coeff, refiner: None })
 }
 
 fn dense(
@@ -206,7 +255,13 @@ fn dense(
     let coeff = coefficients(parameters, format!("{name}.prerefine_pe.coeff"), g)?;
     let shape = refine_res.clone().unwrap_or_else(|| shape.to_vec());
     let axes = (0..shape.len()).collect();
-    Ok(Part { axes, shape, grids, coords, coeff, refiner: None })
+    Ok(Part { axes, shape, grids: Grids::Dense(grids), coords, coeff, refiner: None })
+}
+
+fn hashed(parameters: &mut Parameters, name: &str, config: &HashConfig) -> Result<Part> {
+    let grids = Grids::Hashed(HashGrid::new(parameters, name, config)?);
+    let (axes, shape) = ((0..config.dims).collect(), Vec::new());
+    Ok(Part { axes, shape, grids, coords: None, coeff: None, refiner: None })
 }
 
 fn tri_plane(
@@ -224,7 +279,7 @@ fn tri_plane(
     let part = |(i, axes): (usize, &[usize; 2])| Part {
         axes: axes.to_vec(),
         shape: res.to_vec(),
-        grids: vec![planes.narrow(0, i as i64, 1)],
+        grids: Grids::Dense(vec![planes.narrow(0, i as i64, 1)]),
         coords: None,
         coeff: coeff.as_ref().map(Tensor::shallow_clone),
         refiner: None,

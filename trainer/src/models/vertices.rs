@@ -42,24 +42,29 @@ impl Touched {
     /// Interpolates features of the touched vertices, `[touched, channels]`, at the points:
     /// `[points, channels]`.
     pub fn interpolate(&self, features: &Tensor) -> Tensor {
-        const SUM: i64 = 0;
-        let (count, corners) = (self.local.numel() as i64, self.weights.size()[1]);
-        let options = (Kind::Int64, features.device());
-        let starts = Tensor::arange_start_step(0, count, corners, options);
-        let weights = Some(self.weights.flatten(0, 1));
-        // Multiplies and adds without writing the corners' features to memory.
-        let (points, ..) = Tensor::embedding_bag(
-            &features.contiguous(),
-            &self.local,
-            &starts,
-            false,
-            SUM,
-            false,
-            weights.as_ref(),
-            false,
-        );
-        points
+        interpolate(features, &self.local, &self.weights)
     }
+}
+
+/// Sums of rows of `features`, `[rows, channels]`, at the corners of points: `[points, channels]`.
+/// `rows` is `[points * corners]`, `weights` `[points, corners]`.
+pub fn interpolate(features: &Tensor, rows: &Tensor, weights: &Tensor) -> Tensor {
+    const SUM: i64 = 0;
+    let (count, corners) = (rows.numel() as i64, weights.size()[1]);
+    let starts = Tensor::arange_start_step(0, count, corners, (Kind::Int64, features.device()));
+    let weights = Some(weights.flatten(0, 1));
+    // Multiplies and adds without writing the corners' features to memory.
+    let (points, ..) = Tensor::embedding_bag(
+        &features.contiguous(),
+        rows,
+        &starts,
+        false,
+        SUM,
+        false,
+        weights.as_ref(),
+        false,
+    );
+    points
 }
 
 /// The two vertices around each coordinate, `[points, 2]`, and their weights; 0 outside.

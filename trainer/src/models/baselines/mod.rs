@@ -1,6 +1,7 @@
 //! The models that the paper compares DRR-Net with, with the reference's names of tensors.
 //! Formulas are those of the models' papers as the reference computes them.
 
+mod encoded;
 mod explorable;
 mod fa_inr;
 mod kplanes;
@@ -27,6 +28,7 @@ enum Network {
     Explorable(explorable::Explorable),
     FaInr(fa_inr::FaInr),
     Siren(siren::Siren),
+    Encoded(encoded::Encoded),
 }
 
 impl Baseline {
@@ -43,6 +45,7 @@ impl Baseline {
             }
             BaselineConfig::FaInr(config) => Network::FaInr(fa_inr::FaInr::new(p, config)?),
             BaselineConfig::Siren(config) => Network::Siren(siren::Siren::new(p, config)?),
+            BaselineConfig::Encoded(config) => Network::Encoded(encoded::Encoded::new(p, config)?),
         };
         p.finish()?;
         Ok(Self { parameters, network })
@@ -75,6 +78,7 @@ impl Baseline {
             }
             Network::FaInr(model) => model.forward(&flat, &of_points(&model.lines(&conditions))),
             Network::Siren(model) => model.forward(&flat, &of_points(&conditions)),
+            Network::Encoded(model) => model.forward(&flat, &of_points(&conditions)),
         };
         values.reshape([members, count, -1])
     }

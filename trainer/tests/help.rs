@@ -4,8 +4,18 @@ mod common;
 
 use common::{drr_train, drr_train_ok};
 
-const VERBS: [&str; 9] =
-    ["train", "eval", "bake", "query", "info", "validate", "flops", "importance", "jobs"];
+const VERBS: [&str; 10] = [
+    "train",
+    "eval",
+    "bake",
+    "query",
+    "info",
+    "validate",
+    "flops",
+    "importance",
+    "jobs",
+    "compare",
+];
 
 #[test]
 fn the_overview_names_every_verb_and_status() {

@@ -214,3 +214,21 @@ fn what_cannot_be_is_refused_before_anything_is_made() {
         assert!(!scratch.has("run"), "{options}");
     }
 }
+
+/// The steps that fit are written down: the same run can be made again by them.
+#[test]
+fn a_time_becomes_a_number_of_steps() {
+    let scratch = Scratch::small();
+    scratch.train("timed", &["--minutes", "0.02"]);
+    let config = scratch.text("timed/config.yaml");
+    assert!(!config.contains("minutes"), "{config}");
+    let steps = config.lines().find_map(|line| line.trim().strip_prefix("steps: "));
+    let steps = steps.expect("a number of steps");
+    assert!(steps.parse::<u64>().expect("a number") >= 1);
+    assert!(scratch.text("timed/log.txt").contains(&format!("{steps} steps in")));
+    scratch.train("again", &["--steps", steps]);
+    let losses = |run| column(&scratch, run, "loss").last().cloned();
+    assert_eq!(losses("timed"), losses("again"));
+    let output = drr_train(&["train", "--minutes", "2", "--steps", "3"]);
+    assert!(!output.status.success());
+}

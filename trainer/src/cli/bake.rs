@@ -153,18 +153,19 @@ pub fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
-/// Bakes a checkpoint as it is, for others to measure; returns the size in bytes.
+/// Bakes a checkpoint, for others to measure; returns the size in bytes.
 ///
 /// # Errors
 /// See [`bake::bake`].
-pub fn bake_exactly(
+pub fn bake_with(
     config: &Config,
     weights: &Path,
     description: Description,
+    options: &Options,
     output: &Path,
 ) -> Result<u64> {
     let trained = origin::trained(config, weights, description)?;
-    Ok(bake::bake(&trained, &Options::EXACT, None, output, &bars)?.bytes)
+    Ok(bake::bake(&trained, options, None, output, &bars)?.bytes)
 }
 
 fn bars(name: &'static str, vertices: u64) -> Progress {

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::print;
 use super::query_place::spanning;
+use crate::bake;
 use crate::config::EnsembleModel;
 use crate::data::{Ensemble, LoadOptions};
 use crate::eval::html::{Page, View};
@@ -42,6 +43,9 @@ pub struct Arguments {
     /// Folder of the data, if they moved
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Training members to judge, the first ones [default: all]
+    #[arg(long, value_name = "N")]
+    train_members: Option<usize>,
     /// Held-out members to draw
     #[arg(long, value_name = "N", default_value_t = 2)]
     pictures: usize,
@@ -81,7 +85,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
         EnsembleModel::Hdinr(_) => {
             let baked = folder.join("model.drr.safetensors");
             let description = run.data()?.description;
-            super::bake::bake_exactly(&config, &checkpoint.model(), description, &baked)?;
+            let (weights, options) = (checkpoint.model(), bake::Options::EXACT);
+            super::bake::bake_with(&config, &weights, description, &options, &baked)?;
             let threads = std::thread::available_parallelism().map_or(1, usize::from);
             let options = OpenOptions { threads, ..Default::default() };
             Judged::Baked(Runtime::open(&baked, &options)?)
@@ -92,13 +97,13 @@ pub fn run(arguments: Arguments) -> Result<()> {
     };
 
     let mut report = Report::default();
-    judge(&judged, &ensemble, &mut report)?;
+    judge(&judged, &ensemble, arguments.train_members, &mut report)?;
     let ensemble = match config.dataset.dim_scale_factor {
         1.0 => ensemble,
         _ => {
             let full = ensemble.at_full_resolution(&config.dataset, &options)?;
             drop(ensemble);
-            judge(&judged, &full, &mut report)?;
+            judge(&judged, &full, arguments.train_members, &mut report)?;
             full
         }
     };
@@ -224,10 +229,15 @@ impl Canvas {
     }
 }
 
-/// Adds the scores of all members.
-fn judge(judged: &Judged, ensemble: &Ensemble, report: &mut Report) -> Result<()> {
-    let members: Vec<usize> =
-        ensemble.train().chain(ensemble.validation()).chain(ensemble.test()).collect();
+/// Adds the scores of all members, of those of training no more than `most`.
+fn judge(
+    judged: &Judged,
+    ensemble: &Ensemble,
+    most: Option<usize>,
+    report: &mut Report,
+) -> Result<()> {
+    let train = ensemble.train().take(most.unwrap_or(usize::MAX));
+    let members: Vec<usize> = train.chain(ensemble.validation()).chain(ensemble.test()).collect();
     ensure!(!members.is_empty(), "the data have no members");
     let progress = Progress::new("evaluating", "members", members.len() as u64);
     let scores = evaluate(judged, ensemble, &members, &progress)?;

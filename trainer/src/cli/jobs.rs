@@ -1,7 +1,7 @@
 //! `drr-train jobs`
 
-mod job;
-mod slots;
+pub(super) mod job;
+pub(super) mod slots;
 
 use std::path::{Path, PathBuf};
 
@@ -104,7 +104,7 @@ fn jobs(arguments: &Arguments) -> Result<Vec<Job>> {
                 let sets = arguments.set.iter().flat_map(|set| ["--set".to_owned(), set.clone()]);
                 options.extend(sets);
                 let folder = arguments.out.join(&name);
-                let (config, judge) = (path.clone(), !arguments.no_eval);
+                let (config, judge) = (path.clone(), (!arguments.no_eval).then(Vec::new));
                 jobs.push(Job { name, config, options, folder, judge });
             }
         }
@@ -114,7 +114,10 @@ fn jobs(arguments: &Arguments) -> Result<Vec<Job>> {
 }
 
 /// `FILE` or `FILE:0,2`: the file and which of its entries.
-fn entries(given: &str) -> Result<(PathBuf, Vec<usize>)> {
+///
+/// # Errors
+/// If there is no such file or entry.
+pub(super) fn entries(given: &str) -> Result<(PathBuf, Vec<usize>)> {
     let numbers = |text: &str| -> Option<Vec<usize>> {
         text.split(',').map(|number| number.parse().ok()).collect()
     };
@@ -149,7 +152,7 @@ fn table(jobs: &[Job], outcomes: &[Outcome]) -> String {
         let time = outcome.seconds.map_or("-".to_owned(), |s| format!("{s:.0} s"));
         let quality: Vec<String> = COLUMNS
             .map(|(key, digits)| {
-                let number = outcome.quality[key].as_f64();
+                let number = outcome.quality["test"][key].as_f64();
                 number.map_or("-".to_owned(), |number| format!("{number:.digits$}"))
             })
             .to_vec();
@@ -183,7 +186,9 @@ fn table_csv(jobs: &[Job], outcomes: &[Outcome]) -> Result<Vec<u8>> {
         record.push(text(outcome.steps.map(|n| n.to_string())));
         record.push(text(outcome.seconds.map(|n| n.to_string())));
         record.push(text(outcome.parameters.map(|n| n.to_string())));
-        record.extend(keys.map(|key| text(outcome.quality[key].as_f64().map(|n| n.to_string()))));
+        record.extend(
+            keys.map(|key| text(outcome.quality["test"][key].as_f64().map(|n| n.to_string()))),
+        );
         record.push(outcome.error.clone().unwrap_or_default());
         csv.write_record(&record)?;
     }

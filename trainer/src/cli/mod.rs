@@ -1,6 +1,7 @@
 //! The command line: one module per verb, each a few calls into the library.
 
 mod bake;
+mod compare;
 mod entry;
 mod eval;
 mod flops;
@@ -57,6 +58,7 @@ enum Verb {
     Flops(flops::Arguments),
     Importance(importance::Arguments),
     Jobs(jobs::Arguments),
+    Compare(compare::Arguments),
 }
 
 /// The program.
@@ -74,6 +76,7 @@ pub fn main() -> ExitCode {
             Verb::Flops(arguments) => flops::run(arguments),
             Verb::Importance(arguments) => importance::run(arguments),
             Verb::Jobs(arguments) => jobs::run(arguments),
+            Verb::Compare(arguments) => compare::run(arguments),
         }
     };
     match libtorch::catch(run) {

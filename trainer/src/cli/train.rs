@@ -35,13 +35,16 @@ pub struct Arguments {
     /// Go on with a run; only --data (if they moved), --device, --torch and --max-memory may be
     /// given with it
     #[arg(long, value_name = "RUN", conflicts_with_all = [
-        "config", "config_id", "out", "steps", "lr", "batch_members", "batch_points", "seed",
+        "config", "config_id", "out", "steps", "minutes", "lr", "batch_members", "batch_points", "seed",
         "pairs", "cache", "dims", "set",
     ])]
     resume: Option<PathBuf>,
     /// Steps of the optimiser [default: from the configuration, else 2000]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
+    /// Train for so many minutes instead: a few steps are timed to see how many fit
+    #[arg(long, value_name = "M", conflicts_with = "steps")]
+    minutes: Option<f64>,
     /// Learning rate at the first step [default: from the configuration, else 1e-3]
     #[arg(long, value_name = "X")]
     lr: Option<f64>,
@@ -80,7 +83,7 @@ Examples:
   drr-train train --config model.yaml --data ensemble/ --out run --steps 5000 --lr 1e-3
   drr-train train --config drrnet.yaml --config-id 0 --out run --set dataset.param.data_dir=raw/ \\
       --set dataset.param.cond_path=cond.npy --set dataset.param.cond_split_path=split.npy
-  drr-train train --config model.yaml --data ensemble/ --out run --pairs space
+  drr-train train --config model.yaml --data ensemble/ --out run --pairs space --minutes 10
   drr-train train --resume run";
 
 /// # Errors
@@ -112,10 +115,16 @@ fn gibibytes(text: &str) -> Result<usize, String> {
 fn entry(arguments: &Arguments) -> Result<Value> {
     let path = arguments.config.as_deref().context("--config is missing")?;
     let text = |value: Option<u64>| value.map(|n| n.to_string());
+    let minutes = match arguments.steps {
+        // What is asked for here goes before what the configuration says.
+        Some(_) => Some("null".to_owned()),
+        None => arguments.minutes.map(|minutes| minutes.to_string()),
+    };
     arguments.entry.entry(
         path,
         &[
             ("train.steps", text(arguments.steps)),
+            ("train.minutes", minutes),
             ("train.seed", text(arguments.seed)),
             ("train.device", arguments.device.clone()),
             ("optim.param.lr", arguments.lr.map(|lr| format!("{lr:e}"))),

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use super::encoded::EncodedConfig;
+use super::encoded::{EncodedConfig, Encoding};
 use super::section::{Section, hint, positive};
 
 /// A model to compare with.
@@ -108,6 +108,20 @@ impl BaselineConfig {
             "Siren" => SirenConfig::read(section).map(Self::Siren),
             "EncodedMLP" => EncodedConfig::read(section).map(Self::Encoded),
             other => bail!("model.type: unknown type `{other}`; {}", hint(other, &TYPES)),
+        }
+    }
+
+    /// What tables call the model.
+    pub fn title(&self) -> &'static str {
+        match self {
+            Self::KPlanes(_) => "K-Planes",
+            Self::Explorable(_) => "Explorable-INR",
+            Self::FaInr(_) => "FA-INR",
+            Self::Siren(_) => "SIREN",
+            Self::Encoded(EncodedConfig { encoding: Encoding::Hash(_), .. }) => "hash grid + MLP",
+            Self::Encoded(EncodedConfig { encoding: Encoding::Frequency { .. }, .. }) => {
+                "frequencies + MLP"
+            }
         }
     }
 

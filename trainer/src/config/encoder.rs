@@ -21,6 +21,8 @@ pub enum EncoderConfig {
         refine_res: Option<Vec<usize>>,
         /// Frequencies of the positional encoding of the features before refinement.
         pe: Option<usize>,
+        /// Whether what is refined is added to the result.
+        residual: bool,
     },
     /// `DenseFeatGrid`: one grid.
     Dense {
@@ -32,6 +34,8 @@ pub enum EncoderConfig {
         refine_res: Option<Vec<usize>>,
         /// Frequencies of the positional encoding of the features before refinement.
         pe: Option<usize>,
+        /// Whether what is refined is added to the result.
+        residual: bool,
     },
     /// `TriPlane`: three planes through a 3-D domain, summed.
     TriPlane {
@@ -41,6 +45,8 @@ pub enum EncoderConfig {
         num_feat: usize,
         /// Frequencies of the positional encoding of the features before refinement.
         pe: Option<usize>,
+        /// Whether what is refined is added to the result.
+        residual: bool,
     },
     /// `HashGrid`: tables of several resolutions whose vertices share entries, concatenated, the
     /// coarsest first. Never refined: its entries stand for no place.
@@ -63,12 +69,14 @@ impl EncoderConfig {
                 num_feat: positive(&mut s, "num_feat")?,
                 refine_res: s.take("refine_highest_res")?,
                 pe: read_pe(&mut s)?,
+                residual: s.take_or("refiner_residual", true)?,
             },
             "DenseFeatGrid" => Self::Dense {
                 grid_shape: s.require("grid_shape")?,
                 num_feat: positive(&mut s, "num_feat")?,
                 refine_res: s.take("refine_highest_res")?,
                 pe: read_pe(&mut s)?,
+                residual: s.take_or("refiner_residual", true)?,
             },
             "TriPlane" => {
                 // The reference fails for any value but plane_res.
@@ -77,6 +85,7 @@ impl EncoderConfig {
                     plane_res: s.require("plane_res")?,
                     num_feat: positive(&mut s, "num_feat")?,
                     pe: read_pe(&mut s)?,
+                    residual: s.take_or("refiner_residual", true)?,
                 }
             }
             "HashGrid" => Self::Hash(HashConfig::read(&mut s, None)?),
@@ -88,9 +97,6 @@ impl EncoderConfig {
         if !matches!(config, Self::Hash(_)) {
             for (key, supported) in SINGLE_CHOICES {
                 only(&mut s, key, supported)?;
-            }
-            if !s.take_or("refiner_residual", true)? {
-                bail!("{}: given false, only true is supported", s.at("refiner_residual"));
             }
         }
         config.check_shapes(s.path())?;
@@ -126,6 +132,16 @@ impl EncoderConfig {
             _ => 1,
         };
         grids.checked_mul(*num_feat)?.checked_mul(widening)
+    }
+
+    /// Whether what is refined is added to the refiner's result.
+    pub fn residual(&self) -> bool {
+        match self {
+            Self::MultiDense { residual, .. }
+            | Self::Dense { residual, .. }
+            | Self::TriPlane { residual, .. } => *residual,
+            Self::Hash(_) => false,
+        }
     }
 
     /// Resolution of the refined grid (of each plane, for tri-planes); a hash grid has none.
@@ -230,7 +246,7 @@ impl EncoderConfig {
     }
 }
 
-/// A refiner is added to its input, so both its widths must be those of the input.
+/// A refiner is added to its input, or takes its place, so both its widths must be those of the input.
 pub(super) fn check_residual(
     glu: &super::GluConfig,
     width: usize,
@@ -242,7 +258,7 @@ pub(super) fn check_residual(
     }
     bail!(
         "{path}: the refiner has feat_dim {} and out_dim {}, but {input} gives {width} channels, \
-         and the result is added to its input",
+         and the result is added to its input or takes its place",
         glu.feat_dim,
         glu.out_dim
     )

@@ -189,6 +189,25 @@ impl ModelConfig {
         }
     }
 
+    /// What tables call the model.
+    pub fn title(&self) -> String {
+        let grids = |config: &EncoderConfig| match config {
+            EncoderConfig::MultiDense { .. } => "multi-dense grids",
+            EncoderConfig::Dense { .. } => "dense grid",
+            EncoderConfig::TriPlane { .. } => "tri-planes",
+            EncoderConfig::Hash(_) => "hash grid",
+        };
+        let (refined, encoder) = match self {
+            Self::Hdinr(config) => (config.refines_grid(), &config.encoder),
+            Self::Encoder(config) => (config.refines_grid(), &config.encoder),
+            Self::Baseline(config) => return config.title().to_owned(),
+        };
+        match refined {
+            true => format!("DRR-Net, {}", grids(encoder)),
+            false => format!("{}, not refined", grids(encoder)),
+        }
+    }
+
     /// The grids of the model; models to compare with have none of this kind.
     pub fn encoder(&self) -> Option<&EncoderConfig> {
         match self {

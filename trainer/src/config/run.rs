@@ -53,6 +53,9 @@ pub struct TrainConfig {
     pub maxsteps: Option<usize>,
     /// Ours: length of the training in steps; goes before `maxsteps`.
     pub steps: Option<usize>,
+    /// Ours: length of the training in minutes: as many steps as fit, which is found out before the
+    /// first one; goes before `steps`.
+    pub minutes: Option<f64>,
     /// Ours: seed of everything random.
     pub seed: usize,
     /// Ours: where to train: `cpu`, `cuda`, `cuda:N` or `auto`.
@@ -201,6 +204,7 @@ impl TrainConfig {
             accumulate: optional_positive(&mut s, "accumulate")?,
             precision: Precision::read(&mut s)?,
             ema: s.take("ema")?,
+            minutes: s.take("minutes")?,
             validate_steps: optional_positive(&mut s, "validate_steps")?,
             patience: optional_positive(&mut s, "patience")?,
             reportsteps: s.take("reportsteps")?,
@@ -212,6 +216,9 @@ impl TrainConfig {
             nerfacc_scene: s.take("nerfacc_scene")?,
             nerfacc_data_root: s.take("nerfacc_data_root")?,
         };
+        if let Some(minutes) = config.minutes.filter(|minutes| !(1e-3..=1e6).contains(minutes)) {
+            bail!("{}: given {minutes}, expected 0.001 to a million", s.at("minutes"));
+        }
         if let Some(ema) = config.ema.filter(|ema| !(0.0..1.0).contains(ema)) {
             bail!("{}: given {ema}, expected 0 or more and less than 1", s.at("ema"));
         }

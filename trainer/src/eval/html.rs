@@ -269,12 +269,13 @@ impl Page<'_> {
     }
 }
 
-fn data(png: &[u8]) -> String {
+/// A picture as it stands in HTML.
+pub(crate) fn data(png: &[u8]) -> String {
     format!("data:image/png;base64,{}", STANDARD.encode(png))
 }
 
 /// Text as it stands in HTML.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -288,7 +289,7 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-const STYLE: &str = "\
+pub(crate) const STYLE: &str = "\
 body{font:16px/1.5 system-ui,sans-serif;color:#282830;max-width:1100px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2rem}pre{background:#f4f4f6;padding:1rem;overflow-x:auto}
 figure{margin:1rem 0}.slice{width:100%;image-rendering:pixelated;display:block}[hidden]{display:none}

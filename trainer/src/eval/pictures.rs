@@ -31,7 +31,7 @@ const PANEL: u32 = 380;
 const MARGIN: u32 = 24;
 const HEADER: u32 = 64;
 const LEGEND: u32 = 70;
-const INK: RGBColor = RGBColor(40, 40, 48);
+pub(super) const INK: RGBColor = RGBColor(40, 40, 48);
 /// NaN.
 const MISSING: RGBColor = RGBColor(200, 200, 200);
 
@@ -131,7 +131,7 @@ pub fn loss_curve(path: &Path, points: &[(u64, f64)]) -> Result<()> {
     })
 }
 
-type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
+pub(super) type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
 
 fn draw(path: &Path, title: &str, panels: &[Panel], size: (usize, usize)) -> Result<()> {
     let count = panels.len() as u32;
@@ -185,7 +185,7 @@ fn draw_panel(
 }
 
 /// Draws on white and writes the PNG, atomically.
-fn picture(
+pub(super) fn picture(
     path: &Path,
     (width, height): (u32, u32),
     body: impl FnOnce(&Area<'_>) -> Result<()>,

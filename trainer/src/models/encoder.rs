@@ -67,22 +67,25 @@ impl Encoder {
         refine: bool,
     ) -> Result<Self> {
         let mut parts = match config {
-            EncoderConfig::MultiDense { grid_shapes, num_feat, refine_res, pe } => {
+            EncoderConfig::MultiDense { grid_shapes, num_feat, refine_res, pe, .. } => {
                 vec![multi_dense(parameters, name, grid_shapes, *num_feat, refine_res, *pe)?]
             }
-            EncoderConfig::Dense { grid_shape, num_feat, refine_res, pe } => {
+            EncoderConfig::Dense { grid_shape, num_feat, refine_res, pe, .. } => {
                 vec![dense(parameters, name, grid_shape, *num_feat, refine_res, *pe)?]
             }
-            EncoderConfig::TriPlane { plane_res, num_feat, pe } => {
+            EncoderConfig::TriPlane { plane_res, num_feat, pe, .. } => {
                 tri_plane(parameters, name, *plane_res, *num_feat, *pe)?
             }
             EncoderConfig::Hash(config) => vec![hashed(parameters, name, config)?],
         };
         for (i, part) in parts.iter_mut().enumerate() {
             let refiner = match refiner {
-                Some(RefinerConfig::One(glu)) => Refiner::new(parameters, refiner_name, glu)?,
+                Some(RefinerConfig::One(glu)) => {
+                    Refiner::new(parameters, refiner_name, glu, config.residual())?
+                }
                 Some(RefinerConfig::PerPlane(glu)) => {
-                    Refiner::new(parameters, &format!("{refiner_name}.net.{i}"), glu)?
+                    let name = format!("{refiner_name}.net.{i}");
+                    Refiner::new(parameters, &name, glu, config.residual())?
                 }
                 None => continue,
             };
@@ -179,7 +182,8 @@ impl Part {
         self.refiner.as_ref().map_or(0, Refiner::bytes_per_row)
     }
 
-    fn own_coordinates(&self, points: &Tensor) -> Tensor {
+    /// The coordinates that it sees, of `points`, `[points, dims]`.
+    pub fn own_coordinates(&self, points: &Tensor) -> Tensor {
         let axes: Vec<i64> = self.axes.iter().map(|&axis| axis as i64).collect();
         points.index_select(1, &Tensor::from_slice(&axes).to_device(points.device()))
     }

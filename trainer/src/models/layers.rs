@@ -17,6 +17,8 @@ pub struct Linear {
 /// The refiner `GLUFeatMLP`: gated blocks that transform the features of each vertex.
 pub struct Refiner {
     blocks: Vec<GluBlock>,
+    /// Whether what goes in is added to what comes out.
+    residual: bool,
 }
 
 /// `x + W3 (act(W1 n) * W2 n)` with `n = RMSNorm(x)`.
@@ -65,8 +67,13 @@ impl Linear {
 }
 
 impl Refiner {
-    /// Builds the refiner's blocks under `name`.
-    pub fn new(parameters: &mut Parameters, name: &str, config: &GluConfig) -> Result<Self> {
+    /// Builds the refiner's blocks under `name`; with `residual`, what goes in is added to the result.
+    pub fn new(
+        parameters: &mut Parameters,
+        name: &str,
+        config: &GluConfig,
+        residual: bool,
+    ) -> Result<Self> {
         let blocks = (0..config.num_layers)
             .map(|i| {
                 let last = i + 1 == config.num_layers;
@@ -74,7 +81,7 @@ impl Refiner {
                 GluBlock::new(parameters, &format!("{name}.net.{i}"), config, outputs)
             })
             .collect::<Result<_>>()?;
-        Ok(Self { blocks })
+        Ok(Self { blocks, residual })
     }
 
     /// Bytes that refining a vertex keeps for the way back, roughly: what the blocks' norms,
@@ -88,13 +95,13 @@ impl Refiner {
     }
 
     /// Refined features of vertices, `[vertices, features]`, the residual around the refiner
-    /// included.
+    /// included if it has one.
     pub fn refine(&self, features: &Tensor) -> Tensor {
         let mut x = features.shallow_clone();
         for block in &self.blocks {
             x = block.forward(&x);
         }
-        x + features
+        if self.residual { x + features } else { x }
     }
 }
 

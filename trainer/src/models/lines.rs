@@ -73,7 +73,7 @@ impl Lines {
             })
             .collect::<Result<_>>()?;
         let refiner = match refiner {
-            Some(glu) => Some(Refiner::new(parameters, "cond_refiner", glu)?),
+            Some(glu) => Some(Refiner::new(parameters, "cond_refiner", glu, true)?),
             None => None,
         };
         Ok(Self { lines, finest, finest_of_all, refiner: refiner.filter(|_| refine) })

@@ -6,6 +6,7 @@ pub mod baselines;
 pub mod checkpoint;
 pub mod encoder;
 pub mod encoder_only;
+pub mod frozen;
 pub mod hash;
 pub mod hdinr;
 pub mod layers;

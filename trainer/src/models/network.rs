@@ -68,7 +68,15 @@ impl Network {
     /// # Errors
     /// If the file cannot be read or does not fit the configuration.
     pub fn load(config: &ModelConfig, weights: &Path) -> Result<Self> {
-        Parameters::from_checkpoint(weights, Device::Cpu, Kind::Float)
+        Self::load_on(config, weights, Device::Cpu)
+    }
+
+    /// As [`load`](Self::load), on a device.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_on(config: &ModelConfig, weights: &Path, device: Device) -> Result<Self> {
+        Parameters::from_checkpoint(weights, device, Kind::Float)
             .and_then(|parameters| Self::build(config, parameters))
             .with_context(|| format!("cannot load {}", weights.display()))
     }

@@ -48,14 +48,9 @@ impl Metrics {
 
     /// The file of a run that goes on after `step`: later rows are dropped.
     pub fn resume(path: &Path, step: u64) -> Result<Self> {
-        let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let rows: Vec<Row> = csv::Reader::from_reader(&text[..])
-            .deserialize::<Row>()
-            .map_while(Result::ok)
-            .take_while(|row| row.step <= step)
-            .collect();
+        let rows = read(path)?;
         let mut metrics = Self::create(path)?;
-        for row in &rows {
+        for row in rows.iter().take_while(|row| row.step <= step) {
             metrics.add(row)?;
         }
         Ok(metrics)
@@ -75,4 +70,14 @@ impl Metrics {
     pub fn losses(&self) -> Vec<(u64, f64)> {
         self.rows.iter().map(|row| (row.step, row.loss)).collect()
     }
+}
+
+/// All rows up to the first damaged one.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn read(path: &Path) -> Result<Vec<Row>> {
+    let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let rows = csv::Reader::from_reader(&text[..]).into_deserialize::<Row>();
+    Ok(rows.map_while(Result::ok).collect())
 }

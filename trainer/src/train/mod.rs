@@ -1,4 +1,4 @@
-//! Training: a run is started or gone on with here; the loop is in `trainer`.
+//! Training: a run is started or gone on with here; the loop is in `trainer`, its steps in `step`.
 //!
 //! - `settings`: how a run is trained; `schedule`: its learning rates; `record`: what its data are
 //! - `adam`: the optimiser; `average`: averaged weights; `precision`: 16 bits; `budget`: less memory
@@ -9,16 +9,18 @@ mod average;
 pub mod budget;
 pub mod checkpoints;
 mod events;
-mod metrics;
+pub mod metrics;
 mod precision;
 mod record;
 pub mod run;
 mod schedule;
 mod settings;
+mod step;
 mod trainer;
 mod validation;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -28,7 +30,7 @@ use crate::config::{Config, DatasetConfig, Precision};
 use crate::data::{BatchPlan, Ensemble, Importance, LoadOptions};
 use crate::device;
 use crate::models::{Network, Parameters};
-use crate::progress::Progress;
+use crate::progress::{Progress, say};
 use adam::Adam;
 use average::Average;
 use checkpoints::Checkpoint;
@@ -82,18 +84,29 @@ struct Learner {
 pub fn start(entry: &Value, out: &Path, resources: &Resources) -> Result<()> {
     let mut config = Config::from_value(entry)?;
     resources.apply(&mut config);
-    let task = prepare(&config, resources)?;
+    let mut task = prepare(&config, resources)?;
     let data = DataRecord::new(&task.ensemble, &config.dataset)?;
     // Whatever can be wrong is found before the folder is made: it must be empty the next time.
     let device = device::parse(&task.settings.device, resources.torch.as_deref())?;
-    let model = Network::new(&config.model, device, task.settings.seed)?;
-    let learner = Learner::new(model, &task, device)?;
+    let learner = |task: &Task| {
+        let model = Network::new(&config.model, device, task.settings.seed)?;
+        Learner::new(model, task, device)
+    };
+    let mut fresh = learner(&task)?;
+    if let Some(minutes) = config.train.minutes {
+        Run::check_free(out)?;
+        say(&format!("timing a few steps, to see how many fit into {minutes} minutes"));
+        let steps =
+            step::affordable(fresh, &task, device, Duration::from_secs_f64(minutes * 60.0))?;
+        task = task.of_steps(&config, steps)?;
+        fresh = learner(&task)?;
+    }
     let run = Run::create(out)?;
     run.write_config(&task.settings.resolved(entry.clone()))?;
     run.write_data(&data)?;
     let metrics = Metrics::create(&run.path("metrics.csv"))?;
     let events = Events::create(run.folder(), 0)?;
-    let mut trainer = Trainer::new(run, task, device, learner, metrics, events);
+    let mut trainer = Trainer::new(run, task, device, fresh, metrics, events);
     trainer.announce(&config)?;
     trainer.train()
 }
@@ -142,10 +155,23 @@ fn prepare(config: &Config, resources: &Resources) -> Result<Task> {
     let model = config.model.of_ensemble()?;
     let ensemble = load_ensemble(&config.dataset, &LoadOptions::of(model))?;
     ensemble.check_parameters(model.parameters())?;
-    let settings = Settings::new(config, &ensemble)?;
-    let plan = settings.plan(Importance::load(&config.dataset, &ensemble)?);
-    plan.check(&ensemble)?;
-    Ok(Task { settings, ensemble, plan, max_memory: resources.max_memory })
+    Task::new(config, ensemble, resources.max_memory)
+}
+
+impl Task {
+    fn new(config: &Config, ensemble: Ensemble, max_memory: Option<usize>) -> Result<Self> {
+        let settings = Settings::new(config, &ensemble)?;
+        let plan = settings.plan(Importance::load(&config.dataset, &ensemble)?);
+        plan.check(&ensemble)?;
+        Ok(Self { settings, ensemble, plan, max_memory })
+    }
+
+    /// The same with another number of steps.
+    fn of_steps(self, config: &Config, steps: usize) -> Result<Self> {
+        let mut config = config.clone();
+        config.train.steps = Some(steps);
+        Self::new(&config, self.ensemble, self.max_memory)
+    }
 }
 
 /// The ensemble, with its progress shown.

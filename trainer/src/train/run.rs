@@ -21,6 +21,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::checkpoints::{Checkpoint, Checkpoints};
+use super::metrics::{self, Row};
 use super::record::DataRecord;
 use crate::config::{self, Config};
 use crate::data::Ensemble;
@@ -37,15 +38,22 @@ impl Run {
     /// # Errors
     /// If the folder holds something or cannot be written.
     pub fn create(folder: &Path) -> Result<Self> {
+        Self::check_free(folder)?;
+        fs::create_dir_all(folder.join("checkpoints"))
+            .with_context(|| format!("cannot make the run's folder {}", folder.display()))?;
+        Ok(Self { folder: folder.to_owned() })
+    }
+
+    /// # Errors
+    /// If the folder holds something.
+    pub fn check_free(folder: &Path) -> Result<()> {
         let occupied = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
         ensure!(
             !occupied,
             "{} is not empty: `--resume` goes on with a run, or choose another folder",
             folder.display()
         );
-        fs::create_dir_all(folder.join("checkpoints"))
-            .with_context(|| format!("cannot make the run's folder {}", folder.display()))?;
-        Ok(Self { folder: folder.to_owned() })
+        Ok(())
     }
 
     /// An existing run.
@@ -84,6 +92,14 @@ impl Run {
     /// The resolved configuration.
     pub fn config(&self) -> Result<Config> {
         Config::from_value(&config::load_entry(&self.path("config.yaml"), 0)?)
+    }
+
+    /// What was reported of the training so far.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn metrics(&self) -> Result<Vec<Row>> {
+        metrics::read(&self.path("metrics.csv"))
     }
 
     /// Stores what the data are.

@@ -258,6 +258,9 @@ impl Settings {
         put("train", "device", json!(self.device));
         put("train", "report_steps", json!(self.report_steps));
         put("train", "checkpoint_steps", json!(self.checkpoint_steps));
+        if let Some(Value::Object(train)) = entry.get_mut("train") {
+            train.remove("minutes");
+        }
         // It is in the numbers of the noise.
         if let Some(Value::Object(dataset)) = entry.pointer_mut("/dataset/param") {
             dataset.remove("pairs");

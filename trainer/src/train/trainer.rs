@@ -4,9 +4,8 @@
 use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
-use tch::{Device, Kind, Reduction, Tensor};
+use tch::{Device, Kind, Tensor};
 
-use super::budget;
 use super::checkpoints::{State, Tensors};
 use super::events::Events;
 use super::metrics::{Metrics, Row};
@@ -14,11 +13,9 @@ use super::precision::LossScale;
 use super::run::Run;
 use super::{Learner, Task};
 use crate::config::Config;
-use crate::data::Batch;
 use crate::device;
 use crate::eval::metrics::psnr;
 use crate::eval::pictures;
-use crate::models::Network;
 use crate::progress::{Interrupted, Progress, is_interrupted, say};
 
 /// A training in progress.
@@ -57,7 +54,7 @@ impl Trainer {
         progress.start_at(self.learner.step);
         let mut interval = Interval::new(self.learner.step);
         while self.learner.step < steps && !self.is_exhausted() {
-            let loss = self.one_step()?;
+            let loss = self.learner.one_step(&self.task, self.device)?;
             let step = self.learner.step;
             interval.add(&loss);
             progress.advance(1);
@@ -167,47 +164,6 @@ impl Trainer {
         self.learner.seconds + self.began.elapsed().as_secs_f64()
     }
 
-    /// One optimiser step; the loss stays on the device so that a GPU is not waited for.
-    fn one_step(&mut self) -> Result<Tensor> {
-        let parts = self.task.settings.accumulate;
-        let step = self.learner.step;
-        self.learner.adam.zero_grad();
-        let mut total = Tensor::zeros([], (Kind::Float, self.device));
-        for part in 0..parts {
-            let batch = self.task.plan.batch(step * parts + part, &self.task.ensemble)?;
-            total += self.backward(&batch, 1.0 / parts as f64);
-        }
-        self.learner.apply(|lr| self.task.settings.schedule.rate(step, lr));
-        Ok(total)
-    }
-
-    /// Adds the gradients of `share` times a batch's loss to those of the weights; returns that loss.
-    fn backward(&self, batch: &Batch, share: f64) -> Tensor {
-        let Task { ensemble, plan, max_memory, .. } = &self.task;
-        let dims = ensemble.places.axes() as i64;
-        let members = batch.members.len() as i64;
-        let tensor = |values: &[f32], shape: &[i64]| {
-            Tensor::from_slice(values).view(shape).to_device(self.device)
-        };
-        let points = Tensor::from_slice(&batch.coords).to_device(self.device);
-        let points = if plan.shared_points {
-            points.view([-1, dims])
-        } else {
-            points.view([members, -1, dims])
-        };
-        let conditions = tensor(&batch.conds, &[members, ensemble.parameters.len() as i64]);
-        let targets = tensor(&batch.targets, &[members, -1, ensemble.values.len() as i64]);
-        let Learner { model, loss_scale, .. } = &self.learner;
-        let factor = share * loss_scale.as_ref().map_or(1.0, LossScale::factor);
-        if let (Some(bytes), Network::Hdinr(model)) = (*max_memory, model) {
-            return budget::backward(model, [&points, &conditions, &targets], factor, bytes)
-                * share;
-        }
-        let loss = model.forward(&points, &conditions).mse_loss(&targets, Reduction::Mean);
-        (&loss * factor).backward();
-        loss.detach() * share
-    }
-
     /// Whether nothing better came for so long that training ends.
     fn is_exhausted(&self) -> bool {
         let validation = self.learner.validation.as_ref();
@@ -307,24 +263,6 @@ impl Trainer {
 }
 
 impl Learner {
-    /// One step with the gradients that the weights have; left out where they overflowed because
-    /// the loss was scaled too much.
-    fn apply(&mut self, rate: impl Fn(f64) -> f64) {
-        self.step += 1;
-        if let Some(scale) = &mut self.loss_scale {
-            let finite = self.adam.scale_gradients(scale.inverse());
-            let skipped = !finite && !scale.is_least();
-            scale.update(finite);
-            if skipped {
-                return;
-            }
-        }
-        self.adam.step(rate);
-        if let Some(average) = &mut self.average {
-            average.update(self.adam.steps());
-        }
-    }
-
     /// Mean PSNR of the model that would be used on the members set aside.
     fn look(&mut self) -> f64 {
         let Self { model, average, validation, .. } = self;

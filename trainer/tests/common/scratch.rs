@@ -111,7 +111,8 @@ impl Scratch {
             ("--device", "cpu"),
         ];
         for (name, value) in defaults {
-            if !more.contains(&name) {
+            let timed = name == "--steps" && more.contains(&"--minutes");
+            if !more.contains(&name) && !timed {
                 arguments.extend([name, value]);
             }
         }

@@ -27,8 +27,8 @@ pub struct Job {
     pub options: Vec<String>,
     /// Where it goes.
     pub folder: PathBuf,
-    /// Whether it is judged.
-    pub judge: bool,
+    /// Arguments of `eval` beside the folder; `None`: it is not judged.
+    pub judge: Option<Vec<String>>,
 }
 
 /// What came of a run.
@@ -40,7 +40,7 @@ pub struct Outcome {
     pub seconds: Option<f64>,
     /// Trainable numbers.
     pub parameters: Option<u64>,
-    /// What `eval` says of held-out members; null if nothing.
+    /// What `eval` says of training and of held-out members; null if nothing.
     pub quality: Value,
     /// Why it is not finished.
     pub error: Option<String>,
@@ -73,8 +73,10 @@ impl Job {
             train.extend(self.options.iter().map(String::as_str));
         }
         self.run(&train, slot)?;
-        if self.judge {
-            self.run(&["eval", &folder], slot)?;
+        if let Some(options) = &self.judge {
+            let options = options.iter().map(String::as_str);
+            let eval: Vec<&str> = ["eval", &folder].into_iter().chain(options).collect();
+            self.run(&eval, slot)?;
         }
         Ok(())
     }
@@ -128,7 +130,7 @@ impl Job {
             steps: Some(state.steps),
             seconds: Some(state.seconds),
             parameters: sizes,
-            quality: summary.map_or(Value::Null, |summary| summary["quality"]["test"].clone()),
+            quality: summary.map_or(Value::Null, |summary| summary["quality"].clone()),
             error: None,
         })
     }

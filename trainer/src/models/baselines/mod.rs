@@ -5,7 +5,7 @@ mod encoded;
 mod explorable;
 mod fa_inr;
 mod kplanes;
-mod sampling;
+pub(super) mod sampling;
 mod siren;
 
 use anyhow::Result;

@@ -1,0 +1,145 @@
+//! What a trained model costs: counted, and measured on this machine.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use drr::model::GridPrecision;
+use drr::{OpenOptions, Points, Runtime, Sampler, SamplerOptions, Units, ValuesMut};
+use tch::{Device, Kind, Tensor};
+
+use crate::bake::{Decoder, Fold, Options};
+use crate::cli::bake::bake_with;
+use crate::config::Config;
+use crate::eval::flops::{Counting, Flops, Sizes};
+use crate::models::Network;
+use crate::models::frozen::Frozen;
+use crate::progress::is_interrupted;
+use crate::train::run::Run;
+
+/// Queries that costs are given for, as in the paper.
+pub const QUERIES: f64 = 1e9;
+
+/// Points that are asked at a time: some models keep much for each.
+const POINTS: usize = 1 << 14;
+
+/// Times that are measured at least, of which the median counts.
+const LEAST: usize = 5;
+
+/// How long is measured at most, but for [`LEAST`].
+const LONG: Duration = Duration::from_millis(800);
+
+/// Costs of [`QUERIES`] queries and of the model.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cost {
+    /// Multiply-adds as the paper counts, refinement included.
+    pub multiply_adds: Option<f64>,
+    /// Trainable numbers.
+    pub parameters: Option<u64>,
+    /// Bytes of the baked file, or of the weights of a model that cannot be baked.
+    pub bytes: Option<u64>,
+    /// Whether there is a baked file.
+    pub is_baked: bool,
+    /// Seconds in libtorch, with refinement done before.
+    pub libtorch_s: Option<f64>,
+    /// Seconds in libdrr, from the baked file, on all cores.
+    pub libdrr_s: Option<f64>,
+}
+
+/// The cost of the model of a run, which is baked into `baked` if it can be.
+///
+/// # Errors
+/// If the run cannot be read.
+pub fn measure(run: &Run, baked: &Path, device: Device) -> Result<Cost> {
+    let config = run.config()?;
+    let weights = run.model_checkpoint()?.model();
+    let flops = Flops::of_model(&config.model, Counting::Paper)?;
+    let mut cost = Cost {
+        multiply_adds: Some(flops.with_refinement(QUERIES as u64)? as f64),
+        parameters: Some(Sizes::of_model(&config.model)?.total()?),
+        ..Cost::default()
+    };
+    let model = config.model.of_ensemble()?;
+    let (dims, parameters) = (model.dims(), model.parameters());
+    if is_bakeable(&config) {
+        let options = Options {
+            fold: Fold::Auto,
+            compression: None,
+            grid: GridPrecision::F16,
+            decoder: Decoder::F32,
+        };
+        let bytes = bake_with(&config, &weights, run.data()?.description, &options, baked)?;
+        (cost.bytes, cost.is_baked) = (Some(bytes), true);
+        cost.libdrr_s = Some(libdrr(baked, dims, parameters)?);
+    } else {
+        cost.bytes = Some(std::fs::metadata(&weights)?.len());
+    }
+    let network = Network::load_on(&config.model, &weights, device)?;
+    cost.libtorch_s = Some(libtorch(&network, dims, parameters, device));
+    Ok(cost)
+}
+
+fn is_bakeable(config: &Config) -> bool {
+    config.model.encoder().is_some()
+}
+
+/// Seconds in the functions of PyTorch.
+fn libtorch(network: &Network, dims: usize, parameters: usize, device: Device) -> f64 {
+    let options = (Kind::Double, Device::Cpu);
+    let points = Tensor::rand([POINTS as i64, dims as i64], options) * 2.0 - 1.0;
+    let points = points.to_device(device);
+    let conditions = Tensor::rand([1, parameters as i64], (Kind::Float, device));
+    let frozen = match network {
+        Network::Hdinr(model) => Some(Frozen::new(model)),
+        Network::Baseline(_) => None,
+    };
+    tch::no_grad(|| {
+        median_time(|| {
+            let values = match &frozen {
+                Some(model) => model.forward(&points, &conditions),
+                None => network.forward(&points, &conditions),
+            };
+            // A GPU has finished when a result is here.
+            let _ = values.get(0).get(0).get(0).double_value(&[]);
+        })
+    }) / POINTS as f64
+        * QUERIES
+}
+
+/// Seconds of the library, on all cores.
+fn libdrr(file: &Path, dims: usize, parameters: usize) -> Result<f64> {
+    // Enough for all cores; they share pieces of a query.
+    const MANY: usize = 1 << 18;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = Runtime::open(file, &OpenOptions { threads, ..Default::default() })?;
+    let options = SamplerOptions { units: Units::Normalized, ..Default::default() };
+    let sampler = Sampler::new(&runtime, &vec![0.4; parameters], &options)?;
+    let numbers = Tensor::rand([(MANY * dims) as i64], (Kind::Double, Device::Cpu)) * 2.0 - 1.0;
+    let points = Vec::<f64>::try_from(&numbers)?;
+    let outputs = runtime.model().spec().outputs();
+    let mut values = vec![0.0f32; MANY * outputs];
+    let mut failed = None;
+    let seconds = median_time(|| {
+        let answer = Points::packed(&points, dims)
+            .and_then(|points| Ok((points, ValuesMut::packed(&mut values, outputs)?)))
+            .and_then(|(points, mut room)| sampler.query(&points, &mut room));
+        failed = answer.err().or(failed.take());
+    });
+    match failed {
+        Some(error) => Err(error.into()),
+        None => Ok(seconds / MANY as f64 * QUERIES),
+    }
+}
+
+/// Median seconds of some repetitions, the first one left out.
+fn median_time(mut work: impl FnMut()) -> f64 {
+    work();
+    let (mut times, began) = (Vec::new(), Instant::now());
+    while times.len() < LEAST || (began.elapsed() < LONG && !is_interrupted()) {
+        let each = Instant::now();
+        work();
+        times.push(each.elapsed().as_secs_f64());
+    }
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}

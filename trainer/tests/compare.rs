@@ -1,0 +1,126 @@
+//! Models are trained on the same batches and compared in one table.
+
+mod common;
+
+use common::scratch::Scratch;
+use common::{SMALL_MODEL, drr_train, drr_train_ok};
+
+const SIREN: &str = "Siren, param: {in_dim: 5, feat_dim: 16, num_layers: 2, out_dim: 1}";
+
+const EXPLORABLE: &str = "INR_FG, param: {grid_shape: [4,4,4,5,5,5,3,3], num_feat_3d: 8, \
+                          num_feat_2d: 8, num_feat_1d: 4, out_features: 1}";
+
+/// The small model, one to compare with that has other batches of its own, and one without any.
+fn models(scratch: &Scratch) {
+    let of = |model: &str, more: &str| format!("- {{model: {{type: {model}}}{more}}}\n");
+    let other = of(SIREN, ", dataset: {param: {cond_batch: 1, batch_points: 7}}");
+    scratch.put("small.yaml", format!("{SMALL_MODEL}{other}{}", of(EXPLORABLE, "")));
+}
+
+fn compare(scratch: &Scratch, config: &str, more: &[&str]) -> Vec<String> {
+    let (config, data, out) = (scratch.path(config), scratch.path("ens"), scratch.path("out"));
+    let set = ["--set", "dataset.param.cond_batch=4", "--set", "dataset.param.batch_points=64"];
+    let all = ["compare", "--config", &config, "--data", &data, "--out", &out, "--device", "cpu"];
+    [&all[..], &set, more].concat().into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_table_has_quality_and_cost_of_every_model() {
+    let scratch = Scratch::small();
+    models(&scratch);
+    let arguments = compare(&scratch, "small.yaml", &["--budget", "20steps", "--budget", "8steps"]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let text = drr_train_ok(&arguments);
+    for budget in ["20steps", "8steps"] {
+        for id in [0, 1, 2] {
+            let config = scratch.text(&format!("out/{budget}/small-{id}/config.yaml"));
+            assert!(config.contains("cond_batch: 4\n"), "{config}");
+            assert!(config.contains("batch_points: 64\n"), "{config}");
+        }
+    }
+    let csv = scratch.text("out/compare.csv");
+    let mut rows = csv::Reader::from_reader(csv.as_bytes());
+    let heading = rows.headers().expect("a heading").clone();
+    let rows: Vec<csv::StringRecord> = rows.records().map(|row| row.expect("a row")).collect();
+    assert_eq!(rows.len(), 6, "{csv}");
+    let cell = |row: usize, key: &str| {
+        let at = heading.iter().position(|name| name == key).expect(key);
+        rows[row].get(at).expect("a cell").to_owned()
+    };
+    let number = |row: usize, key: &str| cell(row, key).parse::<f64>().expect(key);
+    for row in 0..6 {
+        assert_eq!(cell(row, "error"), "", "{csv}");
+        assert_eq!(number(row, "steps"), if row < 3 { 20.0 } else { 8.0 });
+        for key in [
+            "train_seconds",
+            "psnr",
+            "psnr_train",
+            "rel_l2",
+            "multiply_adds_1e9_queries",
+            "libtorch_seconds_1e9_queries",
+            "parameters",
+            "file_bytes",
+        ] {
+            assert!(number(row, key) > 0.0, "{key} in {csv}");
+        }
+        let title = cell(row, "model");
+        assert!(text.lines().any(|line| line.starts_with(&title)), "{title} in {text}");
+    }
+    assert!(number(0, "libdrr_seconds_1e9_queries") > 0.0);
+    let titles = [0, 1, 2].map(|row| cell(row, "model"));
+    assert_eq!(titles, ["DRR-Net, multi-dense grids", "SIREN", "Explorable-INR"]);
+    // What a run says of itself stands in the table.
+    let summary = scratch.text("out/20steps/small-1/eval/summary.json");
+    let summary: serde_json::Value = serde_json::from_str(&summary).expect("JSON");
+    assert_eq!(summary["quality"]["test"]["psnr_mean"].as_f64(), Some(number(1, "psnr")));
+
+    let markdown = scratch.text("out/compare.md");
+    assert!(markdown.contains("### 20 steps each") && markdown.contains("| SIREN | 20 |"));
+    let page = scratch.text("out/compare.html");
+    assert_eq!(page.matches("alt=\"slices\"").count(), 6);
+    assert_eq!(page.matches("alt=\"training courses\"").count(), 2);
+    assert!(!page.contains("http"), "the page needs no network");
+    // Again: nothing is trained anew.
+    let metrics = scratch.text("out/8steps/small-2/metrics.csv");
+    drr_train_ok(&arguments);
+    assert_eq!(scratch.text("out/8steps/small-2/metrics.csv"), metrics);
+}
+
+#[test]
+fn what_cannot_be_compared_is_said_first() {
+    let scratch = Scratch::small();
+    models(&scratch);
+    scratch.put("wrong.yaml", "- model: {type: Siren, param: {in_dim: 5}}\n");
+    let image = "- model: {type: DRRINR, param: {out_dim: 1, spatial_fdim: 2, encoder_kwargs: {type: \
+                 DRRGrid, param: {grid_type: DenseFeatGrid, grid_kwargs: {grid_shape: [4, 4], \
+                 num_feat: 2}}}}}\n";
+    scratch.put("image.yaml", image);
+    for (config, budget, text) in [
+        ("wrong.yaml", "3steps", "wrong.yaml, entry 0: model.param.feat_dim"),
+        ("image.yaml", "3steps", "image and radiance-field models"),
+        ("small.yaml", "3", "expected steps or minutes"),
+        ("small.yaml", "0steps", "expected steps or minutes"),
+    ] {
+        let arguments = compare(&scratch, config, &["--budget", budget]);
+        let output = drr_train(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(!output.status.success() && said.contains(text), "{said}\nexpected {text}");
+        assert!(!scratch.has("out/3steps"), "nothing was begun");
+    }
+}
+
+#[test]
+fn a_model_that_fails_does_not_stop_the_others() {
+    let scratch = Scratch::small();
+    let other =
+        "- model: {type: Siren, param: {in_dim: 6, feat_dim: 8, num_layers: 1, out_dim: 1}}\n";
+    scratch.put("two.yaml", format!("{SMALL_MODEL}{other}"));
+    let arguments = compare(&scratch, "two.yaml", &["--budget", "4steps"]);
+    let output = drr_train(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("1 of 2 runs failed"), "{said}");
+    let csv = scratch.text("out/compare.csv");
+    let lines: Vec<&str> = csv.lines().collect();
+    assert!(lines[1].ends_with(',') && lines[2].contains("parameters"), "{csv}");
+}

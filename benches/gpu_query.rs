@@ -79,6 +79,8 @@ impl Size {
                 shape: self.shape.into(),
                 channels: self.hidden,
                 offset: 0,
+                entries: None,
+                product: None,
             }],
             lines: (0..self.parameters)
                 .map(|parameter| Line { parameter, vertices: 16, features: self.hidden, offset: 0 })

@@ -8,7 +8,10 @@ use super::gradient::{self, Pass};
 use super::lanes::{LANES, Lanes, Portable, Single};
 use super::packed::PackedLayer;
 use super::product::{self, Bias, InstructionSet, Prefetch, Rows};
+use super::products::gather;
+use super::stage::Corners;
 use super::{Scratch, stage, tile};
+use crate::model::GridData;
 use crate::model::spec::Activation;
 
 /// Whether this machine has the instructions.
@@ -71,6 +74,17 @@ impl InstructionSet for Avx2 {
         // SAFETY: see `Avx2`.
         unsafe { dense_with_features(layer, activation, bias, x, y, prefetch) }
     }
+
+    #[inline(always)]
+    fn interpolate(at: &Corners, data: GridData<'_>, i: usize, features: &mut [f32]) {
+        // SAFETY: see `Avx2`.
+        unsafe { interpolate_with_features(at, data, i, features) }
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn interpolate_with_features(at: &Corners, data: GridData<'_>, i: usize, features: &mut [f32]) {
+    gather::interpolate::<Avx2>(at, data, i, features);
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]

@@ -8,7 +8,10 @@ use super::gradient::{self, Pass};
 use super::lanes::{LANES, Lanes, Product, Single};
 use super::packed::{Arithmetic, PackedLayer};
 use super::product::{self, Bias, InstructionSet, Prefetch, Rows};
+use super::products::gather;
+use super::stage::Corners;
 use super::{Scratch, stage, tile};
+use crate::model::GridData;
 use crate::model::spec::Activation;
 
 /// Whether this machine has AVX-512 as of 2017 (F, BW, DQ, VL).
@@ -103,6 +106,17 @@ impl InstructionSet for Avx512<false> {
         // SAFETY: see `Avx512`.
         unsafe { dense_single(layer, activation, bias, x, y, prefetch) }
     }
+
+    #[inline(always)]
+    fn interpolate(at: &Corners, data: GridData<'_>, i: usize, features: &mut [f32]) {
+        // SAFETY: see `Avx512`.
+        unsafe { interpolate_single(at, data, i, features) }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
+fn interpolate_single(at: &Corners, data: GridData<'_>, i: usize, features: &mut [f32]) {
+    gather::interpolate::<Avx512<false>>(at, data, i, features);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
@@ -132,6 +146,17 @@ impl InstructionSet for Avx512<true> {
         // SAFETY: see `Avx512`.
         unsafe { dense_mixed(layer, activation, bias, x, y, prefetch) }
     }
+
+    #[inline(always)]
+    fn interpolate(at: &Corners, data: GridData<'_>, i: usize, features: &mut [f32]) {
+        // SAFETY: see `Avx512`.
+        unsafe { interpolate_mixed(at, data, i, features) }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,fma,f16c")]
+fn interpolate_mixed(at: &Corners, data: GridData<'_>, i: usize, features: &mut [f32]) {
+    gather::interpolate::<Avx512<true>>(at, data, i, features);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,fma,f16c")]

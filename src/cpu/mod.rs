@@ -16,6 +16,7 @@ mod lanes;
 mod neon;
 mod packed;
 mod product;
+mod products;
 mod reference;
 mod runs;
 mod stage;
@@ -26,6 +27,7 @@ use std::sync::OnceLock;
 
 use lanes::{LANES, Portable};
 use packed::{PackedLayer, to_vectors};
+use products::{Bound, Products, ProductsScratch};
 pub use stage::Run;
 use tile::{Parameters, SetsScratch};
 use varying::{Varying, VaryingScratch};
@@ -146,13 +148,21 @@ pub enum Padding {
 pub struct Engine {
     kernel: Kernel,
     layers: Vec<PackedLayer>,
+    /// None of models whose grids are only added, or for the reference.
+    products: Option<Products>,
+    /// Whether points in runs share what is interpolated: not in hashed grids.
+    has_runs: bool,
     varying: Varying,
     /// For derivatives: made when first asked for.
     transposed: OnceLock<Vec<PackedLayer>>,
 }
 
-/// The part of the first layers that depends on the parameters alone.
+/// What depends on the parameters alone.
 pub struct Binding {
+    /// As they were given.
+    parameters: Vec<f64>,
+    /// Grids and factors of products.
+    products: Bound,
     /// What each spatial input starts from, `[spatial_width]`.
     inputs: Vec<f64>,
     /// Bias of the first layer with the conditional inputs folded in, `[outputs]`; empty without
@@ -187,8 +197,11 @@ impl Engine {
                 packed
             })
             .collect();
-        let varying = Varying::new(model, kernel, &layers);
-        Ok(Self { kernel, layers, varying, transposed: OnceLock::new() })
+        let products = if kernel == Kernel::Reference { None } else { Products::new(model) };
+        let is_dense = spec.grids.iter().all(|grid| grid.entries.is_none());
+        let has_runs = products.is_none() && is_dense;
+        let varying = Varying::new((model, products.as_ref()), kernel, &layers);
+        Ok(Self { kernel, layers, products, has_runs, varying, transposed: OnceLock::new() })
     }
 
     /// The kernel in use.
@@ -217,12 +230,26 @@ impl Engine {
             let sums = bias32.as_flattened_mut().iter_mut();
             sums.zip(layer.bias.as_flattened()).for_each(|(sum, offset)| *sum += offset);
         }
-        Binding { inputs, bias, inputs32, bias32 }
+        let products = self.products.as_ref().map(|products| products.bind(model, parameters));
+        Binding {
+            parameters: parameters.to_vec(),
+            products: products.unwrap_or_default(),
+            inputs,
+            bias,
+            inputs32,
+            bias32,
+        }
+    }
+
+    /// Bytes that the grids of a [`Binding`] take.
+    pub fn bound_bytes(&self, model: &Model) -> usize {
+        self.products.as_ref().map_or(0, |products| products.bound_bytes(model.spec()))
     }
 
     /// Prepares a tile for [`Engine::evaluate`]. Of two tiles that are staged, the first is
     /// evaluated while the memory that the second needs is fetched. `run` says that the points
-    /// stand in runs; their values are then the same up to rounding, and sooner there.
+    /// stand in runs; their values are then the same up to rounding, and sooner there (of models whose
+    /// grids are dense and only added: of others they are those of any points).
     pub fn stage(
         &self,
         model: &Model,
@@ -236,7 +263,8 @@ impl Engine {
         let lists = scratch.waiting > 0;
         let staged = &mut scratch.staged[scratch.waiting];
         scratch.waiting += 1;
-        let job = stage::Job { model, positions, padding, run, lists };
+        let (products, run) = (self.products.as_ref(), run.filter(|_| self.has_runs));
+        let job = stage::Job { model, products, positions, padding, run, lists };
         match self.kernel {
             Kernel::Reference => {
                 staged.reference.clear();
@@ -308,7 +336,8 @@ impl Engine {
         scratch: &mut Scratch,
         values: &mut [f64],
     ) {
-        let job = tile::Job { model, layers: &self.layers, parameters };
+        let products = self.products.as_ref();
+        let job = tile::Job { model, layers: &self.layers, products, parameters };
         match self.kernel {
             Kernel::Reference => reference::evaluate(&job, &scratch.staged[0], values),
             Kernel::Scalar => tile::evaluate::<Portable>(&job, scratch, values),
@@ -338,6 +367,7 @@ impl Engine {
             features: vec![[0.0; LANES]; width.div_ceil(LANES)],
             sets: SetsScratch::default(),
             varying: VaryingScratch::default(),
+            products: ProductsScratch::default(),
             pairs: model.spec().grids.iter().map(|grid| runs::Pair::new(grid.channels)).collect(),
         }
     }
@@ -355,6 +385,7 @@ pub struct Scratch {
     pairs: Vec<runs::Pair>,
     sets: SetsScratch,
     varying: VaryingScratch,
+    products: ProductsScratch,
 }
 
 impl Scratch {

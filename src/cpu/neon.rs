@@ -9,7 +9,10 @@ use super::gradient::{self, Pass};
 use super::lanes::{LANES, Lanes, Single};
 use super::packed::PackedLayer;
 use super::product::{self, Bias, InstructionSet, Prefetch, Rows};
+use super::products::gather;
+use super::stage::Corners;
 use super::{Scratch, tile};
+use crate::model::GridData;
 use crate::model::spec::Activation;
 
 // All targets with a standard library have it: there is nothing to detect.
@@ -41,6 +44,10 @@ impl InstructionSet for Neon {
         prefetch: &mut Prefetch<'_>,
     ) {
         product::dense::<Single<Self>>(layer, activation, bias, x, y, prefetch);
+    }
+
+    fn interpolate(at: &Corners, data: GridData<'_>, i: usize, features: &mut [f32]) {
+        gather::interpolate::<Self>(at, data, i, features);
     }
 }
 

@@ -4,7 +4,9 @@ use super::TILE;
 use super::activation::{apply, apply_but_relu};
 use super::lanes::{LANES, Lanes, Portable, Product, Single, Words};
 use super::packed::{Format, PackedLayer};
-use super::stage::{LINE, Staged};
+use super::products::gather;
+use super::stage::{Corners, LINE, Staged};
+use crate::model::GridData;
 use crate::model::spec::Activation;
 
 /// Points of a register block.
@@ -28,6 +30,10 @@ pub trait InstructionSet {
         y: &mut Rows<'_>,
         prefetch: &mut Prefetch<'_>,
     );
+
+    /// [`gather::interpolate`](super::products::gather::interpolate), compiled once with the
+    /// instructions.
+    fn interpolate(at: &Corners, data: GridData<'_>, i: usize, features: &mut [f32]);
 }
 
 impl InstructionSet for Portable {
@@ -42,6 +48,10 @@ impl InstructionSet for Portable {
         prefetch: &mut Prefetch<'_>,
     ) {
         dense::<Single<Self>>(layer, activation, bias, x, y, prefetch);
+    }
+
+    fn interpolate(at: &Corners, data: GridData<'_>, i: usize, features: &mut [f32]) {
+        gather::interpolate::<Self>(at, data, i, features);
     }
 }
 

@@ -2,16 +2,17 @@
 //! it can be written. Also does what is computed once per sampler, where speed does not matter.
 
 use super::activation::apply64;
-use super::corners::Corners;
+use super::corners::{Corners, Place};
 use super::stage::Staged;
 use super::tile::{Job, Parameters};
 use super::{Binding, Padding};
 use half::bf16;
 
-use crate::model::spec::LayerPrecision;
+use crate::model::spec::{Grid, LayerPrecision, Spec};
 use crate::model::{GridData, GridValues, Model, Scaling};
 
-/// The input vector before any grid is added: bias plus lines at `parameters`, `[input.width]`.
+/// The input vector before any grid over the domain is added: bias plus lines and products of
+/// parameters alone at `parameters`, `[input.width]`.
 pub fn conditional_inputs(model: &Model, parameters: &[f64]) -> Vec<f64> {
     let spec = model.spec();
     let mut inputs = match model.input_bias() {
@@ -30,7 +31,16 @@ pub fn conditional_inputs(model: &Model, parameters: &[f64]) -> Vec<f64> {
             inputs[line.offset + f] += a + fraction * (b - a);
         }
     }
+    let place = Place { axes: spec.axes.len(), position: [0.0; 3], padding: Padding::Border, parameters };
+    for term in model.terms().iter().filter(|term| !is_spatial(spec, term)) {
+        add_term(model, term, &place, &mut inputs);
+    }
     inputs
+}
+
+/// Whether the product of some grids differs from point to point.
+pub fn is_spatial(spec: &Spec, term: &[usize]) -> bool {
+    term.iter().any(|&n| spec.has_coordinates(&spec.grids[n]))
 }
 
 /// Bias of the first layer plus what the non-spatial inputs contribute to it; empty without
@@ -53,19 +63,22 @@ pub fn first_bias(model: &Model, inputs: &[f64]) -> Vec<f64> {
 pub fn evaluate(job: &Job<'_>, tile: &Staged, values: &mut [f64]) {
     let model = job.model;
     let mut rows = values.chunks_exact_mut(model.spec().outputs());
-    let mut evaluate = |inputs: &[f64], bias: &[f64], point: &([f64; 3], Padding)| {
+    let axes = model.spec().axes.len();
+    let mut evaluate = |start: (&[f64], &[f64]), parameters: &[f64], point: &([f64; 3], Padding)| {
         if let Some(values) = rows.next() {
-            evaluate_point(model, (inputs, bias), *point, values, |_| {});
+            let &(position, padding) = point;
+            let place = Place { axes, position, padding, parameters };
+            evaluate_point(model, start, &place, values, |_| {});
         }
     };
     let points = &tile.reference;
     match job.parameters {
-        Parameters::Bound(Binding { inputs, bias, .. }) => {
-            points.iter().for_each(|point| evaluate(inputs, bias, point));
+        Parameters::Bound(Binding { inputs, bias, parameters, .. }) => {
+            points.iter().for_each(|point| evaluate((inputs, bias), parameters, point));
         }
         Parameters::Sets(bindings) => {
-            for Binding { inputs, bias, .. } in bindings {
-                points.iter().for_each(|point| evaluate(inputs, bias, point));
+            for Binding { inputs, bias, parameters, .. } in bindings {
+                points.iter().for_each(|point| evaluate((inputs, bias), parameters, point));
             }
         }
         Parameters::Each(_) => {
@@ -73,7 +86,8 @@ pub fn evaluate(job: &Job<'_>, tile: &Staged, values: &mut [f64]) {
                 let parameters: Vec<f64> = tile.parameters.iter().map(|all| all[i]).collect();
                 let inputs = conditional_inputs(model, &parameters);
                 let bias = first_bias(model, &inputs);
-                evaluate(&inputs[..model.spec().spatial_width()], &bias, point);
+                let start = (&inputs[..model.spec().spatial_width()], &bias[..]);
+                evaluate(start, &parameters, point);
             }
         }
     }
@@ -84,12 +98,12 @@ pub fn evaluate(job: &Job<'_>, tile: &Staged, values: &mut [f64]) {
 pub fn evaluate_point(
     model: &Model,
     (inputs, first_bias): (&[f64], &[f64]),
-    (position, padding): ([f64; 3], Padding),
+    place: &Place<'_>,
     values: &mut [f64],
     mut see: impl FnMut(&[f64]),
 ) {
     let spec = model.spec();
-    let mut x = spatial_inputs(model, inputs, position, padding);
+    let mut x = spatial_inputs(model, inputs, place);
     see(&x);
     x.iter_mut().for_each(|x| *x = apply64(spec.input.activation, *x));
     for (n, (layer, tensors)) in spec.layers.iter().zip(model.layers()).enumerate() {
@@ -107,20 +121,44 @@ pub fn evaluate_point(
 }
 
 /// The input vector before its activation.
-fn spatial_inputs(model: &Model, start: &[f64], position: [f64; 3], padding: Padding) -> Vec<f64> {
-    let spec = model.spec();
+fn spatial_inputs(model: &Model, start: &[f64], place: &Place<'_>) -> Vec<f64> {
     let mut inputs = start.to_vec();
-    for (n, grid) in spec.grids.iter().enumerate() {
-        let data = model.grid(n);
-        let corners = Corners::new(grid, &position, padding);
-        for c in 0..corners.count {
-            let start = corners.vertices[c] * data.row;
-            for f in 0..grid.channels {
-                inputs[grid.offset + f] += corners.weights[c] * feature(&data, start, f);
-            }
-        }
+    for term in model.terms().iter().filter(|term| is_spatial(model.spec(), term)) {
+        add_term(model, term, place, &mut inputs);
     }
     inputs
+}
+
+/// Adds a grid's features, or the product of those of some grids.
+fn add_term(model: &Model, term: &[usize], place: &Place<'_>, inputs: &mut [f64]) {
+    let Grid { offset, channels, .. } = model.spec().grids[term[0]];
+    let sums = &mut inputs[offset..][..channels];
+    if let [n] = *term {
+        return add_features(model, n, &Corners::new(&model.spec().grids[n], place), sums);
+    }
+    let mut product = vec![1.0; channels];
+    for &n in term {
+        let factor = interpolated(model, n, &Corners::new(&model.spec().grids[n], place));
+        product.iter_mut().zip(factor).for_each(|(product, x)| *product *= x);
+    }
+    sums.iter_mut().zip(product).for_each(|(sum, x)| *sum += x);
+}
+
+/// Features of grid `n` between corners, `[channels]`.
+pub fn interpolated(model: &Model, n: usize, corners: &Corners) -> Vec<f64> {
+    let mut features = vec![0.0; model.spec().grids[n].channels];
+    add_features(model, n, corners, &mut features);
+    features
+}
+
+fn add_features(model: &Model, n: usize, corners: &Corners, sums: &mut [f64]) {
+    let data = model.grid(n);
+    for c in 0..corners.count {
+        let start = corners.vertices[c] * data.row;
+        for (f, sum) in sums.iter_mut().enumerate() {
+            *sum += corners.weights[c] * feature(&data, start, f);
+        }
+    }
 }
 
 /// Feature `f` of the vertex whose row begins at `start`.

@@ -8,6 +8,7 @@
 // The loops index several arrays alike.
 #![allow(clippy::needless_range_loop)]
 
+use super::products::{Kind, Products};
 use super::{Padding, Positions, TILE};
 use crate::model::spec::Grid;
 use crate::model::{GridData, GridValues, Model};
@@ -21,6 +22,7 @@ pub const LINE: usize = 64;
 /// What is to be staged.
 pub struct Job<'a> {
     pub model: &'a Model,
+    pub products: Option<&'a Products>,
     pub positions: &'a Positions,
     pub padding: Padding,
     pub run: Option<Run>,
@@ -56,6 +58,9 @@ pub struct Staged {
     pub grids: Vec<Corners>,
     /// From 0 to 1, per parameter of the model; empty unless each point has its own.
     pub parameters: Vec<[f64; TILE]>,
+    /// Where the points are, of models with [`Products`].
+    pub positions: [[f64; TILE]; 3],
+    pub padding: Padding,
     /// If the points stand in runs.
     pub run: Option<Run>,
     /// Per grid, the vertices along the axis of the runs.
@@ -76,7 +81,7 @@ unsafe impl Send for Staged {}
 
 /// The corners of the cells around the points of a tile, in one grid.
 pub struct Corners {
-    /// 2 to the number of axes.
+    /// 2 to the number of dimensions.
     pub count: usize,
     /// Number of the first value of each corner's row.
     pub starts: [[usize; TILE]; 8],
@@ -99,13 +104,14 @@ struct Bracket<const N: usize> {
 impl Staged {
     /// Room for a model's grids.
     pub fn new(model: &Model) -> Self {
-        let corners = || Corners { count: 0, starts: [[0; TILE]; 8], weights: [[0.0; TILE]; 8] };
         let along = || Along { starts: [[0; TILE]; 2], weights: [[0.0; TILE]; 2] };
         let grids = &model.spec().grids;
         Self {
             len: 0,
-            grids: grids.iter().map(|_| corners()).collect(),
+            grids: grids.iter().map(|_| Corners::none()).collect(),
             parameters: Vec::new(),
+            positions: [[0.0; TILE]; 3],
+            padding: Padding::Border,
             run: None,
             along: grids.iter().map(|_| along()).collect(),
             lines: Vec::new(),
@@ -129,8 +135,18 @@ pub fn stage(job: &Job<'_>, staged: &mut Staged) {
     staged.len = len;
     staged.run = job.run;
     staged.lines.clear();
+    if job.products.is_some() {
+        (staged.positions, staged.padding) = (job.positions.axes, job.padding);
+    }
     let grids = job.model.spec().grids.iter().zip(&mut staged.grids).zip(&mut staged.along);
     for (n, ((grid, corners), along)) in grids.enumerate() {
+        if let Some(products) = job.products.filter(|products| products.kind(n) != Kind::Fixed) {
+            // What is bound is not known here, and small.
+            if let Kind::Bound { row } = products.kind(n) {
+                corners.fill_bound((grid, products), row, job);
+            }
+            continue;
+        }
         let data = job.model.grid(n);
         let mut lines = LineList::new(data, grid.channels, staged.unit, &mut staged.lines);
         if len <= FEW {
@@ -150,19 +166,79 @@ pub fn stage(job: &Job<'_>, staged: &mut Staged) {
 }
 
 impl Corners {
-    /// Corners of the first `N` points along all axes but that of the runs.
+    /// Of no point yet.
+    pub fn none() -> Self {
+        Self { count: 0, starts: [[0; TILE]; 8], weights: [[0.0; TILE]; 8] }
+    }
+
     #[inline(always)]
-    fn fill<const N: usize>(&mut self, grid: &Grid, row: usize, job: &Job<'_>) {
+    fn begin<const N: usize>(&mut self) {
         self.count = 1;
         self.starts[0][..N].fill(0);
         self.weights[0][..N].fill(1.0);
+    }
+
+    /// Corners of the first `N` points along all axes but that of the runs.
+    #[inline(always)]
+    fn fill<const N: usize>(&mut self, grid: &Grid, row: usize, job: &Job<'_>) {
+        self.begin::<N>();
+        let (x, padding) = (&job.positions.axes, job.padding);
+        if let Some(entries) = grid.entries {
+            for (k, (&axis, &size)) in grid.axes.iter().zip(grid.shape.iter().rev()).enumerate() {
+                self.add_hashed(&Bracket::<N>::new(x, padding, axis, size), k);
+            }
+            return self.to_rows::<N>(entries, row);
+        }
         // The last spatial dimension is the fastest and moves with the first axis.
         let mut stride = row;
         for (&axis, &size) in grid.axes.iter().zip(grid.shape.iter().rev()) {
             if job.run.is_none_or(|run| run.axis != axis) {
-                self.add_axis(&Bracket::<N>::new(job, axis, size), stride);
+                self.add_axis(&Bracket::<N>::new(x, padding, axis, size), stride);
             }
             stride *= size;
+        }
+    }
+
+    /// Corners of all points along the axes of a grid whose other dimensions are bound.
+    #[inline(always)]
+    fn fill_bound(&mut self, (grid, products): (&Grid, &Products), row: usize, job: &Job<'_>) {
+        self.begin::<TILE>();
+        let mut stride = row;
+        for (&axis, &size) in grid.axes.iter().zip(grid.shape.iter().rev()) {
+            if products.is_coordinate(axis) {
+                let x = &job.positions.axes;
+                self.add_axis(&Bracket::<TILE>::new(x, job.padding, axis, size), stride);
+                stride *= size;
+            }
+        }
+    }
+
+    /// Corners of all points along all dimensions of a grid, of which those from `axes` on are
+    /// parameters.
+    pub fn fill_all(
+        &mut self,
+        (grid, axes): (&Grid, usize),
+        row: usize,
+        positions: &[[f64; TILE]; 3],
+        padding: Padding,
+        parameters: &[[f64; TILE]],
+    ) {
+        self.begin::<TILE>();
+        let mut stride = row;
+        for (k, (&axis, &size)) in grid.axes.iter().zip(grid.shape.iter().rev()).enumerate() {
+            let bracket = match axis.checked_sub(axes) {
+                None => Bracket::<TILE>::new(positions, padding, axis, size),
+                Some(n) => Bracket::<TILE>::between(&parameters[n], size),
+            };
+            if grid.entries.is_some() {
+                self.add_hashed(&bracket, k);
+            } else {
+                self.add_axis(&bracket, stride);
+                stride *= size;
+            }
+        }
+        if let Some(entries) = grid.entries {
+            self.to_rows::<TILE>(entries, row);
         }
     }
 
@@ -175,6 +251,34 @@ impl Corners {
                 lower[i] += bracket.vertices[0][i] as usize * stride;
             }
         }
+        self.add_weights(bracket);
+    }
+
+    /// The starts are hashes until [`Corners::to_rows`].
+    #[inline(always)]
+    fn add_hashed<const N: usize>(&mut self, bracket: &Bracket<N>, k: usize) {
+        let (lower, upper) = self.starts.split_at_mut(self.count);
+        for (lower, upper) in lower.iter_mut().zip(upper) {
+            for i in 0..N {
+                upper[i] = lower[i] ^ Grid::hash(k, bracket.vertices[1][i]) as usize;
+                lower[i] ^= Grid::hash(k, bracket.vertices[0][i]) as usize;
+            }
+        }
+        self.add_weights(bracket);
+    }
+
+    #[inline(always)]
+    fn to_rows<const N: usize>(&mut self, entries: usize, row: usize) {
+        for starts in &mut self.starts[..self.count] {
+            for start in &mut starts[..N] {
+                // A power of two.
+                *start = (*start & (entries - 1)) * row;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add_weights<const N: usize>(&mut self, bracket: &Bracket<N>) {
         let (lower, upper) = self.weights.split_at_mut(self.count);
         for (lower, upper) in lower.iter_mut().zip(upper) {
             for i in 0..N {
@@ -203,7 +307,8 @@ impl Along {
         let mut stride = row;
         for (&axis, &size) in grid.axes.iter().zip(grid.shape.iter().rev()) {
             if axis == run {
-                let bracket = Bracket::<TILE>::new(job, axis, size);
+                let bracket =
+                    Bracket::<TILE>::new(&job.positions.axes, job.padding, axis, size);
                 for (starts, vertices) in self.starts.iter_mut().zip(&bracket.vertices) {
                     for i in 0..TILE {
                         starts[i] = vertices[i] as usize * stride;
@@ -300,11 +405,28 @@ impl<'a> LineList<'a> {
 
 impl<const N: usize> Bracket<N> {
     #[inline(always)]
-    fn new(job: &Job<'_>, axis: usize, size: usize) -> Self {
-        match job.padding {
-            Padding::Border => Self::border(&job.positions.axes[axis], size),
-            Padding::Zeros => Self::zeros(&job.positions.axes[axis], size),
+    fn new(positions: &[[f64; TILE]; 3], padding: Padding, axis: usize, size: usize) -> Self {
+        match padding {
+            Padding::Border => Self::border(&positions[axis], size),
+            Padding::Zeros => Self::zeros(&positions[axis], size),
         }
+    }
+
+    /// For parameters from 0 to 1.
+    #[inline(always)]
+    fn between(t: &[f64; TILE], size: usize) -> Self {
+        let last = (size - 1) as f64;
+        let mut bracket = Self { vertices: [[0; N]; 2], weights: [[0.0; N]; 2] };
+        for i in 0..N {
+            let p = (t[i] * last).max(0.0).min(last);
+            let lower = p as i32;
+            let fraction = (p - f64::from(lower)) as f32;
+            bracket.vertices[0][i] = lower as u32;
+            bracket.vertices[1][i] = (lower as u32 + 1).min(size as u32 - 1);
+            bracket.weights[0][i] = 1.0 - fraction;
+            bracket.weights[1][i] = fraction;
+        }
+        bracket
     }
 
     /// Positions beyond the ends count as the ends.

@@ -8,8 +8,9 @@ use super::activation::apply_but_relu;
 use super::lanes::{Feature, LANES, Lanes};
 use super::packed::{Format, PackedLayer};
 use super::product::{Bias, InstructionSet, Prefetch, Rows};
+use super::products::{Products, gather as products};
 use super::stage::{Corners, Staged};
-use super::varying::{Bracket, Varying};
+use super::varying::{Own, Varying};
 use super::{Binding, Scratch, runs};
 use crate::model::spec::{Activation, Spec};
 use crate::model::{GridData, GridValues, Model, Scaling};
@@ -21,6 +22,7 @@ const FEW_GRIDS: usize = 8;
 pub struct Job<'a> {
     pub model: &'a Model,
     pub layers: &'a [PackedLayer],
+    pub products: Option<&'a Products>,
     pub parameters: Parameters<'a>,
 }
 
@@ -40,7 +42,7 @@ pub enum Parameters<'a> {
 /// are fetched meanwhile.
 #[inline(always)]
 pub fn evaluate<I: InstructionSet>(job: &Job<'_>, scratch: &mut Scratch, values: &mut [f64]) {
-    let &Job { model, layers, parameters } = job;
+    let &Job { model, layers, products, parameters } = job;
     let spec = model.spec();
     let Scratch { staged: [tile, next], front, back, features, pairs, sets, varying, .. } = scratch;
     let (mut from, mut to) = (&mut front[..], &mut back[..]);
@@ -61,20 +63,23 @@ pub fn evaluate<I: InstructionSet>(job: &Job<'_>, scratch: &mut Scratch, values:
         }
         Parameters::Each(each) => {
             let working = [&mut *from, &mut *to];
-            each.starts::<I>(model, tile, working, varying, &mut prefetch)
+            each.starts::<I>((model, products), tile, working, varying, &mut prefetch)
         }
     };
     let mut format = layers.first().map_or(Format::PLAIN, |layer| layer.format);
     let mut stride = format.stride(spec.spatial_width());
     let mut inputs = Rows { words: &mut from[..rows * stride], stride, format };
-    match (tile.run, parameters) {
-        (Some(_), Parameters::Bound(binding)) => {
+    let activation = spec.input.activation;
+    match (tile.run, parameters, products) {
+        (Some(_), Parameters::Bound(binding), _) => {
             runs::gather::<I::Lanes>((model, binding), tile, features, pairs, &mut inputs);
         }
-        _ => {
-            let activation = spec.input.activation;
-            gather::<I::Lanes>((model, activation), tile, starts, features, &mut inputs);
+        (_, _, Some(products)) => {
+            let (what, at) = ((products, model, activation), (&*tile, parameters));
+            let scratch = &mut scratch.products;
+            products::gather::<I>(what, at, starts, scratch, &mut inputs);
         }
+        _ => gather::<I>((model, activation), tile, starts, features, &mut inputs),
     }
     for (n, layer) in layers.iter().enumerate() {
         let bias = if n == 0 { first_bias } else { Bias::same(&layer.bias) };
@@ -143,14 +148,14 @@ pub enum Starts<'a> {
         is_complete: bool,
     },
     /// Each from its own.
-    Each { varying: &'a Varying, brackets: &'a [Bracket], sums: &'a mut [[f32; LANES]] },
+    Each { own: Own<'a>, sums: &'a mut [[f32; LANES]] },
 }
 
 /// Input vectors of all rows: what grids add and what that is added to, activated and in the
 /// format of the first layer. `features` has room for one point; for several bindings, what grids
 /// add to each point of a tile is kept behind that.
 #[inline(always)]
-pub fn gather<L: Lanes>(
+pub fn gather<I: InstructionSet>(
     (model, activation): (&Model, Activation),
     tile: &Staged,
     mut starts: Starts<'_>,
@@ -182,21 +187,18 @@ pub fn gather<L: Lanes>(
             let (start, is_kept) = match &mut starts {
                 Starts::Same(start) => (*start, false),
                 Starts::Sets { bindings, .. } => (&bindings[set].inputs32[..], true),
-                Starts::Each { varying, brackets, sums } => {
-                    varying.start::<L>(model, i, brackets, sums);
-                    (&**sums, false)
-                }
+                Starts::Each { own, sums } => (own.start::<I>(i, sums), false),
             };
             let place = if is_kept { (1 + i) * width } else { 0 };
             if set == 0 && !is_known {
                 let start = if is_kept { None } else { Some(start) };
-                grids.add::<L>(tile, i, start, &mut features[place..][..width]);
+                grids.add::<I::Lanes>(tile, i, start, &mut features[place..][..width]);
             }
             let (sums, kept) = features.split_at_mut(width);
             if is_kept {
-                add::<L>(&kept[i * width..][..width], start, sums);
+                add::<I::Lanes>(&kept[i * width..][..width], start, sums);
             }
-            let least = apply_but_relu::<L>(activation, sums);
+            let least = apply_but_relu::<I::Lanes>(activation, sums);
             inputs.format.store(sums, width, least, std::iter::once(row), 0);
         }
     }

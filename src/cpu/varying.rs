@@ -1,11 +1,15 @@
 //! Parameters that differ from point to point: what a [`Binding`](super::Binding) holds for one set
 //! of them is computed for every point of a tile, in 32 bits.
 
+use std::ops::Range;
+
 use super::activation::apply;
 use super::lanes::{LANES, Lanes};
 use super::packed::{Format, PackedLayer, to_vectors};
 use super::product::{Bias, InstructionSet, Prefetch, Rows};
-use super::stage::Staged;
+use super::products::gather::add_row_from;
+use super::products::{Kind, Products};
+use super::stage::{Corners, Staged};
 use super::tile::Starts;
 use super::{Kernel, TILE};
 use crate::model::spec::{Activation, Layer, LayerPrecision};
@@ -23,21 +27,60 @@ pub struct Varying {
     bias: Vec<[f32; LANES]>,
 }
 
-/// A part of the input vector without what grids add.
+/// A part of the input vector without what grids over the domain add.
 struct Lines {
     /// What it starts as, padded to whole vectors.
     start: Vec<[f32; LANES]>,
     pieces: Vec<Piece>,
+    /// Of the terms of [`Products::conditional`] instead of lines.
+    terms: Vec<Piece>,
 }
 
-/// The features of a line that go to such a part.
+/// The features of a line, or of a product of grids, that go to such a part.
 struct Piece {
-    line: usize,
+    source: usize,
     /// The first of them.
     first: usize,
     count: usize,
     /// Where the first one goes.
     offset: usize,
+}
+
+impl Piece {
+    /// What goes to `span` of features that are added at `offset` of the input vector; None if
+    /// nothing does.
+    fn new(source: usize, offset: usize, features: usize, span: &Range<usize>) -> Option<Self> {
+        let (from, to) = (offset.max(span.start), (offset + features).min(span.end));
+        let (count, first) = (to.checked_sub(from)?, from - offset);
+        (count > 0).then(|| Self { source, first, count, offset: from - span.start })
+    }
+}
+
+/// What is known of the points of a tile and their own parameters.
+pub struct Own<'a> {
+    varying: &'a Varying,
+    model: &'a Model,
+    products: Option<&'a Products>,
+    /// Per line of the model.
+    brackets: &'a [Bracket],
+    /// Per grid of the model, as far as it depends on parameters.
+    pub corners: &'a [Corners],
+    /// Room for two products of grids.
+    rows: &'a mut [[f32; LANES]],
+}
+
+impl Own<'_> {
+    /// What the inputs of point `i` start from, in `sums`.
+    #[inline(always)]
+    pub fn start<'s, I: InstructionSet>(
+        &mut self,
+        i: usize,
+        sums: &'s mut [[f32; LANES]],
+    ) -> &'s [[f32; LANES]] {
+        let varying = self.varying;
+        varying.spatial.sum::<I>(self, i, sums);
+        sums
+    }
 }
 
 /// Between which vertices of a line the points of a tile lie.
@@ -53,6 +96,10 @@ pub struct Bracket {
 pub struct VaryingScratch {
     /// Per line of the model.
     brackets: Vec<Bracket>,
+    /// Per grid of the model, as far as it depends on parameters.
+    corners: Vec<Corners>,
+    /// Two products of grids.
+    rows: Vec<[f32; LANES]>,
     /// What the inputs of one point start from.
     sums: Vec<[f32; LANES]>,
     /// The first layer's bias, per point.
@@ -61,7 +108,11 @@ pub struct VaryingScratch {
 
 impl Varying {
     /// Prepares `model`, whose layers were packed, for `kernel`.
-    pub fn new(model: &Model, kernel: Kernel, layers: &[PackedLayer]) -> Self {
+    pub fn new(
+        (model, products): (&Model, Option<&Products>),
+        kernel: Kernel,
+        layers: &[PackedLayer],
+    ) -> Self {
         let spec = model.spec();
         let (spatial, width) = (spec.spatial_width(), spec.input.width);
         let conditional = width - spatial;
@@ -86,8 +137,8 @@ impl Varying {
             bias
         });
         Self {
-            spatial: Lines::new(model, 0..spatial),
-            conditional: Lines::new(model, spatial..width),
+            spatial: Lines::new(model, products, 0..spatial),
+            conditional: Lines::new(model, products, spatial..width),
             layer,
             bias: bias.unwrap_or_default(),
         }
@@ -110,43 +161,36 @@ impl Varying {
     #[inline(always)]
     pub fn starts<'a, I: InstructionSet>(
         &'a self,
-        model: &Model,
+        (model, products): (&'a Model, Option<&'a Products>),
         tile: &Staged,
         working: [&mut [u32]; 2],
         scratch: &'a mut VaryingScratch,
         prefetch: &mut Prefetch<'_>,
     ) -> (Bias<'a>, Starts<'a>) {
-        let VaryingScratch { brackets, sums, bias } = scratch;
+        let VaryingScratch { brackets, corners, rows, sums, bias } = scratch;
         let lines = &model.spec().lines;
         brackets.resize_with(lines.len(), Bracket::default);
         for (line, bracket) in lines.iter().zip(&mut *brackets) {
             let parameters = &tile.parameters[line.parameter][..tile.len];
             bracket.fill(parameters, line.vertices, line.features);
         }
+        if let Some(products) = products {
+            let depends = |kind| kind != Kind::Fixed;
+            products.fill_corners(model, tile, &tile.parameters, depends, corners);
+            rows.resize(2 * products.longest(), [0.0; LANES]);
+        }
         sums.resize(self.spatial.start.len(), [0.0; LANES]);
-        let bias = self.first_bias::<I>(model, tile.len, brackets, working, bias, prefetch);
-        (bias, Starts::Each { varying: self, brackets, sums })
-    }
-
-    /// Writes what the inputs of point `i` start from to `sums`.
-    #[inline(always)]
-    pub fn start<L: Lanes>(
-        &self,
-        model: &Model,
-        i: usize,
-        brackets: &[Bracket],
-        sums: &mut [[f32; LANES]],
-    ) {
-        self.spatial.sum::<L>(model, i, brackets, sums);
+        let mut own = Own { varying: self, model, products, brackets, corners, rows };
+        let bias = self.first_bias::<I>(&mut own, tile.len, working, bias, prefetch);
+        (bias, Starts::Each { own, sums })
     }
 
     /// The first layer's bias of `rows` points.
     #[inline(always)]
     fn first_bias<'a, I: InstructionSet>(
         &'a self,
-        model: &Model,
+        own: &mut Own<'_>,
         rows: usize,
-        brackets: &[Bracket],
         [x, y]: [&mut [u32]; 2],
         bias: &'a mut Vec<[f32; LANES]>,
         prefetch: &mut Prefetch<'_>,
@@ -160,8 +204,8 @@ impl Varying {
         bias.resize(vectors.max(TILE * layer.vectors()), [0.0; LANES]);
         for (i, row) in x.words.chunks_exact_mut(strides[0]).enumerate() {
             let sums = &mut bias[..vectors];
-            self.conditional.sum::<I::Lanes>(model, i, brackets, sums);
-            apply::<I::Lanes>(model.spec().input.activation, sums);
+            self.conditional.sum::<I>(own, i, sums);
+            apply::<I::Lanes>(own.model.spec().input.activation, sums);
             let any = I::Lanes::splat(f32::NEG_INFINITY);
             format.store(sums, vectors, any, std::iter::once(row), 0);
         }
@@ -180,43 +224,37 @@ impl Varying {
 
 impl Lines {
     /// The part of the input vector from `span.start` to before `span.end`.
-    fn new(model: &Model, span: std::ops::Range<usize>) -> Self {
+    fn new(model: &Model, products: Option<&Products>, span: Range<usize>) -> Self {
         let start = match model.input_bias() {
             Some(bias) => to_vectors(&bias[span.clone()]),
             None => vec![[0.0; LANES]; span.len().div_ceil(LANES)],
         };
         let pieces = (model.spec().lines.iter().enumerate())
-            .filter_map(|(n, line)| {
-                let from = line.offset.max(span.start);
-                let to = (line.offset + line.features).min(span.end);
-                (from < to).then(|| Piece {
-                    line: n,
-                    first: from - line.offset,
-                    count: to - from,
-                    offset: from - span.start,
-                })
-            })
+            .filter_map(|(n, line)| Piece::new(n, line.offset, line.features, &span))
             .collect();
-        Self { start, pieces }
+        let terms = products.map_or(&[][..], Products::conditional).iter().enumerate();
+        let terms = terms.filter_map(|(n, term)| Piece::new(n, term.offset, term.channels, &span));
+        Self { start, pieces, terms: terms.collect() }
     }
 
     /// The part for point `i`.
     #[inline(always)]
-    fn sum<L: Lanes>(
-        &self,
-        model: &Model,
-        i: usize,
-        brackets: &[Bracket],
-        sums: &mut [[f32; LANES]],
-    ) {
+    fn sum<I: InstructionSet>(&self, own: &mut Own<'_>, i: usize, sums: &mut [[f32; LANES]]) {
         sums.copy_from_slice(&self.start);
         for piece in &self.pieces {
-            let (values, bracket) = (model.line(piece.line), &brackets[piece.line]);
+            let (values, bracket) = (own.model.line(piece.source), &own.brackets[piece.source]);
             let [a, b] = [bracket.starts[0][i], bracket.starts[1][i]];
             let a = &values[a + piece.first..][..piece.count];
             let b = &values[b + piece.first..][..piece.count];
             let sums = &mut sums.as_flattened_mut()[piece.offset..][..piece.count];
-            add_between::<L>([a, b], bracket.fraction[i], sums);
+            add_between::<I::Lanes>([a, b], bracket.fraction[i], sums);
+        }
+        let Some(products) = own.products else { return };
+        for piece in &self.terms {
+            let term = &products.conditional()[piece.source];
+            let row = term.of_parameters::<I>(own.model, (own.corners, i), own.rows);
+            let sums = &mut sums.as_flattened_mut()[piece.offset..][..piece.count];
+            add_row_from::<I::Lanes>(&row[piece.first..][..piece.count], sums);
         }
     }
 }

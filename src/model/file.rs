@@ -11,8 +11,9 @@ use crate::{Error, ErrorKind, Result};
 /// Value of the metadata entry `format`.
 pub const FORMAT: &str = "drr-baked";
 
-/// Version of the file format that this library reads and writes.
-pub const VERSION: u32 = 1;
+/// Versions of the file format that this library reads; it writes the oldest that can say what is
+/// to be said ([`Spec::version`]).
+pub const VERSIONS: std::ops::RangeInclusive<u32> = 1..=2;
 
 /// Metadata entry with the CRC-32 of a tensor (or of `spec`), eight hexadecimal digits.
 pub fn checksum_key(name: &str) -> String {
@@ -24,6 +25,7 @@ pub struct Container<'a> {
     bytes: &'a [u8],
     data_start: usize,
     metadata: Metadata,
+    version: u32,
 }
 
 impl<'a> Container<'a> {
@@ -36,8 +38,8 @@ impl<'a> Container<'a> {
                 bytes.len()
             ))
         })?;
-        let container = Self { bytes, data_start: header + 8, metadata };
-        container.check_version()?;
+        let mut container = Self { bytes, data_start: header + 8, metadata, version: 0 };
+        container.version = container.check_version()?;
         Ok(container)
     }
 
@@ -52,6 +54,19 @@ impl<'a> Container<'a> {
         self.check_sum("spec", text.as_bytes())?;
         serde_json::from_str(text)
             .map_err(|error| Error::format(format!("the description `spec` is malformed: {error}")))
+    }
+
+    /// Refuses a description with more than the file's version has.
+    pub fn check_features(&self, spec: &Spec) -> Result<()> {
+        if spec.version() <= self.version {
+            return Ok(());
+        }
+        Err(Error::format(format!(
+            "the description `spec` has `entries`, a `product` or a grid along a parameter, which \
+             came with version {}, but the file says that its version is {}",
+            spec.version(),
+            self.version
+        )))
     }
 
     /// Refuses files that lack a tensor or hold one that nothing refers to.
@@ -100,7 +115,7 @@ impl<'a> Container<'a> {
         Ok(&self.bytes[range])
     }
 
-    fn check_version(&self) -> Result<()> {
+    fn check_version(&self) -> Result<u32> {
         if self.entry("format") != Some(FORMAT) {
             return Err(Error::format(
                 "a safetensors file, but not a baked model (no metadata `format: drr-baked`); \
@@ -108,14 +123,16 @@ impl<'a> Container<'a> {
             ));
         }
         let version = self.entry("version").unwrap_or("none");
-        if version.parse() == Ok(VERSION) {
-            return Ok(());
+        if let Some(known) = version.parse().ok().filter(|known| VERSIONS.contains(known)) {
+            return Ok(known);
         }
         Err(Error::new(
             ErrorKind::Version,
             format!(
-                "format version is {version}, this library ({}) reads {VERSION}",
-                crate::VERSION
+                "format version is {version}, this library ({}) reads {} to {}",
+                crate::VERSION,
+                VERSIONS.start(),
+                VERSIONS.end()
             ),
         ))
     }

@@ -30,7 +30,7 @@ impl<'a> GridWriter<'a> {
         Self { writer, channels, row, left: vertices, scaling, crc, buffer }
     }
 
-    /// Appends vertices, `[vertices, channels]` row-major, rounded to the stored precision.
+    /// Appends vertices (entries of a hashed grid), `[vertices, channels]` row-major, rounded to the stored precision.
     ///
     /// # Errors
     /// `InvalidArgument` for an incomplete vertex, one too many, or a number that the precision

@@ -41,6 +41,7 @@ pub struct Model {
     bytes: Bytes,
     spec: Spec,
     spec_json: String,
+    terms: Vec<Vec<usize>>,
     grids: Vec<GridTensor>,
     input_bias: Option<Vec<f32>>,
     lines: Vec<Vec<f32>>,
@@ -53,7 +54,7 @@ pub struct Model {
 pub struct GridData<'a> {
     /// Numbers from one vertex to the next.
     pub row: usize,
-    /// All rows, `[D, H, W, row]` flattened.
+    /// All rows, `[D, H, W, row]` or `[entries, row]` flattened.
     pub values: GridValues<'a>,
 }
 
@@ -155,6 +156,7 @@ impl Model {
         let container = Container::parse(bytes.as_slice())?;
         let spec = container.spec()?;
         spec.check()?;
+        container.check_features(&spec)?;
         let grids = grid_tensors(&container, &spec)?;
         let precisions: Vec<_> = grids.iter().map(|grid| grid.precision).collect();
         let small = layout::small(&spec, &precisions);
@@ -179,7 +181,8 @@ impl Model {
             .map(|(n, layer)| reader.layer(n, layer))
             .collect::<Result<_>>()?;
         let spec_json = container.spec_json().to_owned();
-        Ok(Self { spec, spec_json, grids, input_bias, lines, layers, bytes })
+        let terms = spec.terms();
+        Ok(Self { spec, spec_json, terms, grids, input_bias, lines, layers, bytes })
     }
 
     /// The description.
@@ -195,6 +198,11 @@ impl Model {
     /// Size of the file in bytes.
     pub fn file_bytes(&self) -> usize {
         self.bytes.as_slice().len()
+    }
+
+    /// [`Spec::terms`] of the description.
+    pub fn terms(&self) -> &[Vec<usize>] {
+        &self.terms
     }
 
     /// Features of grid `n` (see [`Spec::grids`]).
@@ -336,10 +344,11 @@ fn grid_tensor(container: &Container<'_>, n: usize, grid: &spec::Grid) -> Result
         .ok_or_else(|| Error::format(format!("{name} is {dtype:?}, expected F32, F16 or I8")))?;
     let (dims, row) = shape.split_at(shape.len().saturating_sub(1));
     let row = row.first().copied().unwrap_or(0);
-    if dims != grid.shape || row < grid.channels {
+    let expected = grid.tensor_shape();
+    if dims != expected || row < grid.channels {
         return Err(Error::format(format!(
-            "{name} has shape {shape:?}, expected {:?} and rows of at least {}",
-            grid.shape, grid.channels
+            "{name} has shape {shape:?}, expected {expected:?} and rows of at least {}",
+            grid.channels
         )));
     }
     if !range.start.is_multiple_of(precision.bytes()) {

@@ -1,11 +1,13 @@
 //! The JSON description inside a baked file: what the tensors mean and how they connect.
 //!
-//! A model is one *input vector* per point, to which grids and lines each **add** their
-//! interpolated features at an offset, followed by dense layers. Concatenation is offsets side by
-//! side; a sum (tri-planes, a folded first layer) is offsets that coincide. Everything here is
-//! checked by [`Spec::check`] before anything is computed with it.
+//! A model is one *input vector* per point, to which grids, products of grids and lines each
+//! **add** their interpolated features at an offset, followed by dense layers. Concatenation is
+//! offsets side by side; a sum (tri-planes, a folded first layer) is offsets that coincide.
+//! Everything here is checked by [`Spec::check`] before anything is computed with it.
 
-use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{Error, Result};
 
@@ -25,7 +27,7 @@ pub struct Spec {
     pub parameters: Vec<Parameter>,
     /// The field's components, one per output of the last layer.
     pub values: Vec<Value>,
-    /// Feature grids over the domain.
+    /// Feature grids over the domain and the parameters.
     pub grids: Vec<Grid>,
     /// Feature lines over one parameter each.
     pub lines: Vec<Line>,
@@ -95,12 +97,14 @@ pub enum Transform {
     Log,
 }
 
-/// A feature grid, tensor `grid.N` of shape `[shape..., row]` with `row >= channels`.
+/// A feature grid of one to three dimensions, tensor `grid.N` of shape `[shape..., row]` with
+/// `row >= channels`, or `[entries, row]` if its vertices are hashed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grid {
-    /// Coordinates that index it; the first moves along the *last* spatial dimension of the
-    /// tensor. `[0, 1, 2]` is a volume `[D, H, W]` indexed by x, y, z.
+    /// What indexes it, all different: coordinates by their number, and parameter k as the number
+    /// of the model's axes plus k. The first moves along the *last* dimension of `shape`:
+    /// `[0, 1, 2]` is a volume `[D, H, W]` indexed by x, y, z.
     pub axes: Vec<usize>,
     /// Vertices per dimension, slowest first (`[D, H, W]`).
     pub shape: Vec<usize>,
@@ -108,6 +112,14 @@ pub struct Grid {
     pub channels: usize,
     /// Where in the input vector its features are added.
     pub offset: usize,
+    /// Rows that the vertices share by their hash ([`Grid::hash`]): a power of two below their
+    /// number. None: each vertex has its own row.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub entries: Option<usize>,
+    /// Grids of the same number here, and of the same offset and channels, are multiplied feature
+    /// by feature, and their product is added. None: the grid is added by itself.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub product: Option<usize>,
 }
 
 /// A feature line over one parameter, tensor `line.N` of shape `[vertices, features]`.
@@ -235,7 +247,49 @@ impl Spec {
         if self.layers.is_empty() {
             return self.input.width;
         }
-        self.grids.iter().map(|grid| grid.offset + grid.channels).max().unwrap_or(0)
+        // A product reaches as far as each of its grids: those along an axis stand for all.
+        let spatial = self.grids.iter().filter(|grid| self.has_coordinates(grid));
+        spatial.map(|grid| grid.offset + grid.channels).max().unwrap_or(0)
+    }
+
+    /// Whether `grid` has a dimension along an axis of the domain.
+    pub fn has_coordinates(&self, grid: &Grid) -> bool {
+        grid.axes.iter().any(|&axis| axis < self.axes.len())
+    }
+
+    /// Whether `grid` has a dimension along a parameter.
+    pub fn has_parameters(&self, grid: &Grid) -> bool {
+        grid.axes.iter().any(|&axis| axis >= self.axes.len())
+    }
+
+    /// What is added to the input vector: the grids of each product, and each other grid alone, in
+    /// the order of their first grids.
+    pub fn terms(&self) -> Vec<Vec<usize>> {
+        let mut terms: Vec<Vec<usize>> = Vec::new();
+        let mut of_product = HashMap::new();
+        for (n, grid) in self.grids.iter().enumerate() {
+            let known = grid.product.and_then(|product| of_product.get(&product));
+            match known {
+                Some(&term) => {
+                    let term: &mut Vec<usize> = &mut terms[term];
+                    term.push(n);
+                }
+                None => {
+                    grid.product.map(|product| of_product.insert(product, terms.len()));
+                    terms.push(vec![n]);
+                }
+            }
+        }
+        terms
+    }
+
+    /// The oldest version of the file format that can say all this: 2 if a grid is hashed, part of
+    /// a product or has a dimension along a parameter, else 1.
+    pub fn version(&self) -> u32 {
+        let is_new = |grid: &Grid| {
+            grid.entries.is_some() || grid.product.is_some() || self.has_parameters(grid)
+        };
+        if self.grids.iter().any(is_new) { 2 } else { 1 }
     }
 
     /// Checks that the description is consistent in itself and of sane size.
@@ -257,8 +311,10 @@ impl Spec {
                 self.axes.len()
             )));
         }
-        if self.grids.is_empty() {
-            return Err(Error::format("spec has no grids, expected at least one"));
+        if !self.grids.iter().any(|grid| self.has_coordinates(grid)) {
+            return Err(Error::format(
+                "spec has no grid along an axis of the domain, expected at least one",
+            ));
         }
         let counts = [
             ("parameters", self.parameters.len()),
@@ -278,24 +334,52 @@ impl Spec {
         check_width("the input vector", self.input.width)?;
         for (n, grid) in self.grids.iter().enumerate() {
             let distinct = (0..grid.axes.len()).all(|i| !grid.axes[..i].contains(&grid.axes[i]));
-            let known = grid.axes.iter().all(|&axis| axis < self.axes.len());
-            if !distinct || !known || grid.axes.len() != grid.shape.len() || grid.axes.is_empty() {
+            let (axes, parameters) = (self.axes.len(), self.parameters.len());
+            let known = grid.axes.iter().all(|&axis| axis < axes + parameters);
+            let fits = grid.axes.len() == grid.shape.len() && (1..=3).contains(&grid.axes.len());
+            if !distinct || !known || !fits {
                 return Err(Error::format(format!(
-                    "grid.{n} has axes {:?} and shape {:?}, expected one size for each of some \
-                     distinct axes below {}",
+                    "grid.{n} has axes {:?} and shape {:?}, expected one size for each of one to \
+                     three distinct numbers below {} ({axes} axes, then {parameters} parameters)",
                     grid.axes,
                     grid.shape,
-                    self.axes.len()
+                    axes + parameters
                 )));
             }
+            grid.check_entries().map_err(|error| error.context(format!("grid.{n}")))?;
             let large = grid.shape.iter().any(|&size| size > i32::MAX as usize);
-            if grid.shape.contains(&0) || large || grid.vertices().is_none() {
+            if grid.shape.contains(&0) || large || grid.rows().is_none() {
                 return Err(Error::format(format!(
                     "grid.{n} has shape {:?} with {} channels: empty, or too large to address",
                     grid.shape, grid.channels
                 )));
             }
             self.check_span(&format!("grid.{n}"), grid.offset, grid.channels)?;
+        }
+        self.check_products()
+    }
+
+    fn check_products(&self) -> Result<()> {
+        for term in self.terms() {
+            let first = &self.grids[term[0]];
+            if first.product.is_some_and(|product| product > i32::MAX as usize) {
+                return Err(Error::format(format!(
+                    "grid.{} belongs to product {}, expected a number up to {}",
+                    term[0],
+                    first.product.unwrap_or_default(),
+                    i32::MAX
+                )));
+            }
+            for &n in &term[1..] {
+                let Grid { offset, channels, .. } = self.grids[n];
+                if (offset, channels) != (first.offset, first.channels) {
+                    return Err(Error::format(format!(
+                        "grid.{n} has {channels} channels at {offset} and belongs to a product with \
+                         grid.{}, which has {} at {}: expected the same",
+                        term[0], first.channels, first.offset
+                    )));
+                }
+            }
         }
         Ok(())
     }
@@ -357,14 +441,55 @@ impl Spec {
     }
 }
 
+/// What the index of a vertex along each dimension is multiplied by before it is hashed (Mueller,
+/// Evans, Schied, Keller 2022).
+pub const HASH_FACTORS: [u32; 3] = [1, 2_654_435_761, 805_459_861];
+
 impl Grid {
-    /// Number of vertices, unless its features cannot be addressed with 48 bits (twice what any
-    /// machine maps, so that later products of sizes cannot overflow).
+    /// Number of vertices, unless it cannot be counted (that of a hashed grid need not be).
     pub fn vertices(&self) -> Option<usize> {
-        let vertices = self.shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size))?;
-        let features = vertices.checked_mul(self.channels.checked_add(64)?)?;
-        (features < 1 << 48).then_some(vertices)
+        self.shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size))
     }
+
+    /// Rows of its tensor: one per vertex, or [`Grid::entries`]. None if their features cannot be
+    /// addressed with 48 bits (twice what any machine maps, so that later products of sizes cannot
+    /// overflow).
+    pub fn rows(&self) -> Option<usize> {
+        let rows = self.entries.or_else(|| self.vertices())?;
+        let features = rows.checked_mul(self.channels.checked_add(64)?)?;
+        (features < 1 << 48).then_some(rows)
+    }
+
+    /// Dimensions of its tensor before the row.
+    pub fn tensor_shape(&self) -> Vec<usize> {
+        self.entries.map_or_else(|| self.shape.clone(), |entries| vec![entries])
+    }
+
+    /// What a vertex' index along dimension `k` of [`Grid::axes`] contributes to the hash of the
+    /// vertex: the contributions of all dimensions are combined by exclusive or, and the row is
+    /// the rest of that divided by [`Grid::entries`].
+    #[inline]
+    pub fn hash(k: usize, index: u32) -> u32 {
+        index.wrapping_mul(HASH_FACTORS[k])
+    }
+
+    fn check_entries(&self) -> Result<()> {
+        let Some(entries) = self.entries else { return Ok(()) };
+        let shares = self.vertices().is_none_or(|vertices| entries < vertices);
+        if entries.is_power_of_two() && entries <= 1 << 31 && shares {
+            return Ok(());
+        }
+        Err(Error::format(format!(
+            "{entries} entries for the vertices of shape {:?}, expected a power of two up to 2^31, \
+             and fewer than there are vertices (all of them without `entries`)",
+            self.shape
+        )))
+    }
+}
+
+/// A field that may be absent, but not null.
+fn present<'de, D: Deserializer<'de>>(value: D) -> std::result::Result<Option<usize>, D::Error> {
+    usize::deserialize(value).map(Some)
 }
 
 /// Checks names, units and ranges alone: what is known before there is a model.

@@ -13,7 +13,7 @@ use safetensors::Dtype;
 use serde_json::json;
 
 use super::Scaling;
-use super::file::{FORMAT, VERSION, checksum_key};
+use super::file::{FORMAT, checksum_key};
 use super::grid_writer::{GridWriter, quantize};
 use super::layout::{self, GridPrecision};
 use super::spec::Spec;
@@ -94,7 +94,7 @@ impl Writer {
         Ok(writer)
     }
 
-    /// The next grid, to be filled vertex by vertex in row-major order. A grid that is not finished
+    /// The next grid, to be filled vertex by vertex in row-major order, or entry by entry. A grid that is not finished
     /// is begun again by the next call.
     ///
     /// # Errors
@@ -143,7 +143,7 @@ impl Writer {
             .get(entry)
             .ok_or_else(|| Error::argument(format!("all {entry} grids are written")))?;
         let channels = grid.channels;
-        let left = grid.vertices().unwrap_or(0);
+        let left = grid.rows().unwrap_or(0);
         let before: usize = self.entries[..entry].iter().map(|entry| entry.bytes).sum();
         let start = SeekFrom::Start(self.data_start + before as u64);
         self.out.seek(start).map_err(|error| self.io(error))?;
@@ -275,7 +275,7 @@ impl Writer {
         let spec = serde_json::to_string(&self.spec).map_err(bug)?;
         let mut metadata = serde_json::Map::new();
         metadata.insert("format".into(), FORMAT.into());
-        metadata.insert("version".into(), VERSION.to_string().into());
+        metadata.insert("version".into(), self.spec.version().to_string().into());
         let spec_crc = crc32fast::hash(spec.as_bytes());
         metadata.insert(checksum_key("spec"), format!("{spec_crc:08x}").into());
         metadata.insert("spec".into(), spec.into());
@@ -318,7 +318,7 @@ fn entries(spec: &Spec, precision: GridPrecision) -> Vec<Entry> {
         GridPrecision::I8 => Dtype::I8,
     };
     let grids = spec.grids.iter().enumerate().map(|(n, grid)| {
-        let shape = [&grid.shape[..], &[precision.row(grid.channels)]].concat();
+        let shape = [&grid.tensor_shape()[..], &[precision.row(grid.channels)]].concat();
         let bytes = shape.iter().product::<usize>() * precision.bytes();
         Entry { name: layout::grid(n), dtype, shape, bytes, crc: 0 }
     });

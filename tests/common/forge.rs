@@ -72,12 +72,31 @@ impl Forged {
         self
     }
 
-    /// The header, before padding.
-    pub fn header(&self) -> Map<String, Value> {
+    /// The oldest version of the format that has what the description has, as far as it makes sense.
+    fn version(&self) -> &'static str {
+        let axes = self.spec["axes"].as_array().map_or(0, Vec::len) as u64;
+        let is_new = |grid: &Value| {
+            let mut indices = grid["axes"].as_array().into_iter().flatten();
+            grid.get("entries").is_some()
+                || grid.get("product").is_some()
+                || indices.any(|axis| axis.as_u64().is_some_and(|axis| axis >= axes))
+        };
+        let mut grids = self.spec["grids"].as_array().into_iter().flatten();
+        if grids.any(is_new) { "2" } else { "1" }
+    }
+
+    /// The description with another entry in the object at a JSON pointer.
+    pub fn with_entry(mut self, pointer: &str, key: &str, value: Value) -> Self {
+        let object = self.spec.pointer_mut(pointer).and_then(Value::as_object_mut);
+        object.expect(pointer).insert(key.into(), value);
+        self
+    }
+
+    /// The header, before padding.(&self) -> Map<String, Value> {
         let spec = self.spec.to_string();
         let mut metadata = Map::new();
         metadata.insert("format".into(), "drr-baked".into());
-        metadata.insert("version".into(), "1".into());
+        metadata.insert("version".into(), self.version().into());
         metadata.insert("crc32.spec".into(), checksum(spec.as_bytes()).into());
         metadata.insert("spec".into(), spec.into());
         let mut header = Map::new();

@@ -41,7 +41,7 @@ impl Baked {
                 _ => writer.grid(),
             };
             let mut grid = grid.expect("a grid to write");
-            for _ in 0..shape.vertices().expect("a small grid") {
+            for _ in 0..shape.rows().expect("a small grid") {
                 grid.push(&rng.list(shape.channels, 1.0)).expect("finite features");
             }
             grid.finish().expect("a complete grid");

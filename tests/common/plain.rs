@@ -59,7 +59,15 @@ impl File {
             spec: serde_json::from_str(&spec).expect("a JSON object"),
             data_start,
         };
-        assert_eq!((file.entry("format"), file.entry("version")), ("drr-baked", "1"));
+        assert_eq!(file.entry("format"), "drr-baked");
+        let axes = list(&file.spec["axes"]).len();
+        for grid in list(&file.spec["grids"]) {
+            let is_new = !grid["entries"].is_null()
+                || !grid["product"].is_null()
+                || list(&grid["axes"]).iter().any(|axis| size(axis) >= axes);
+            assert!(!is_new || file.entry("version") == "2", "{grid}");
+        }
+        assert!(["1", "2"].contains(&file.entry("version")));
         assert_eq!(file.entry("crc32.spec"), checksum(spec.as_bytes()));
         for tensor in &file.tensors {
             let key = format!("crc32.{}", tensor.name);
@@ -104,34 +112,33 @@ impl File {
         if input["bias"].as_bool().expect("a boolean") {
             v.copy_from_slice(&self.tensor("input.bias").values);
         }
-        for (n, grid) in list(&self.spec["grids"]).iter().enumerate() {
-            let coordinates: Vec<_> =
-                list(&grid["axes"]).iter().rev().map(|axis| x[size(axis)]).collect();
-            let shape: Vec<usize> = list(&grid["shape"]).iter().map(size).collect();
-            let p: Vec<f64> = (coordinates.iter().zip(&shape))
-                .map(|(&x, &n)| position((x + 1.0) / 2.0, n, outside))
-                .collect();
-            let tensor = self.tensor(&format!("grid.{n}"));
-            assert_eq!(tensor.shape[..shape.len()], shape);
-            let mut features = interpolate(tensor, &p);
-            if tensor.dtype == "I8" {
-                let list = |what| &self.tensor(&format!("grid.{n}.{what}")).values;
-                let sum: f64 = weights(&p, &shape).iter().sum();
-                for (c, (scale, zero)) in list("scale").iter().zip(list("zero")).enumerate() {
-                    features[c] = scale * features[c] + sum * zero;
-                }
+        let grids = list(&self.spec["grids"]);
+        for (n, grid) in grids.iter().enumerate() {
+            let mut features = self.features(n, x, t, outside);
+            let is_factor = |other: &&Value| {
+                !grid["product"].is_null() && other["product"] == grid["product"]
+            };
+            if grids[..n].iter().any(|before| is_factor(&before)) {
+                continue; // Part of a product that was added with its first grid.
             }
-            add(&mut v, size(&grid["offset"]), &features[..size(&grid["channels"])]);
+            for (other, _) in grids.iter().enumerate().skip(n + 1).filter(|(_, g)| is_factor(g)) {
+                let factor = self.features(other, x, t, outside);
+                assert_eq!(factor.len(), features.len());
+                features.iter_mut().zip(factor).for_each(|(product, x)| *product *= x);
+            }
+            add(&mut v, size(&grid["offset"]), &features);
         }
         for (n, line) in list(&self.spec["lines"]).iter().enumerate() {
             let vertices = size(&line["vertices"]);
             let p = position(t[size(&line["parameter"])], vertices, Outside::Clamp);
             let tensor = self.tensor(&format!("line.{n}"));
             assert_eq!(tensor.shape, [vertices, size(&line["features"])]);
-            add(&mut v, size(&line["offset"]), &interpolate(tensor, &[p]));
+            let features = interpolate(tensor, &[p], &[vertices], None);
+            add(&mut v, size(&line["offset"]), &features);
         }
         v.iter_mut().for_each(|x| *x = activation(text(&input["activation"]), *x));
-        let ends = list(&self.spec["grids"]).iter();
+        let is_spatial = |grid: &&Value| list(&grid["axes"]).iter().any(|axis| size(axis) < x.len());
+        let ends = grids.iter().filter(is_spatial);
         let ends = ends.map(|grid| size(&grid["offset"]) + size(&grid["channels"]));
         let mut rounded = ends.max().expect("a grid");
         for (n, layer) in list(&self.spec["layers"]).iter().enumerate() {
@@ -155,6 +162,36 @@ impl File {
                 .collect();
         }
         v
+    }
+}
+
+impl File {
+    /// The features of a grid, without padding.
+    fn features(&self, n: usize, x: &[f64], t: &[f64], outside: Outside) -> Vec<f64> {
+        let grid = &self.spec["grids"][n];
+        let shape: Vec<usize> = list(&grid["shape"]).iter().map(size).collect();
+        let p: Vec<f64> = (list(&grid["axes"]).iter().rev().zip(&shape))
+            .map(|(axis, &n)| match size(axis) {
+                axis if axis < x.len() => position((x[axis] + 1.0) / 2.0, n, outside),
+                axis => position(t[axis - x.len()], n, Outside::Clamp),
+            })
+            .collect();
+        let tensor = self.tensor(&format!("grid.{n}"));
+        let entries = grid["entries"].as_u64();
+        match entries {
+            Some(entries) => assert_eq!(tensor.shape[..tensor.shape.len() - 1], [entries as usize]),
+            None => assert_eq!(tensor.shape[..shape.len()], shape),
+        }
+        let mut features = interpolate(tensor, &p, &shape, entries);
+        if tensor.dtype == "I8" {
+            let list = |what| &self.tensor(&format!("grid.{n}.{what}")).values;
+            let sum: f64 = weights(&p, &shape).iter().sum();
+            for (c, (scale, zero)) in list("scale").iter().zip(list("zero")).enumerate() {
+                features[c] = scale * features[c] + sum * zero;
+            }
+        }
+        features.truncate(size(&grid["channels"]));
+        features
     }
 }
 
@@ -210,16 +247,28 @@ impl File {
 }
 
 /// Sum over *all* vertices, most of which have no weight. `p` has one position per dimension.
-fn interpolate(tensor: &Tensor, p: &[f64]) -> Vec<f64> {
-    let row = tensor.shape[p.len()];
+fn interpolate(tensor: &Tensor, p: &[f64], shape: &[usize], entries: Option<u64>) -> Vec<f64> {
+    let row = tensor.shape[tensor.shape.len() - 1];
     let mut sums = vec![0.0; row];
-    let weights = weights(p, &tensor.shape);
-    for (features, weight) in tensor.values.chunks(row).zip(weights) {
+    for (vertex, weight) in weights(p, shape).into_iter().enumerate() {
         if weight > 0.0 {
+            let place = entries.map_or(vertex, |entries| hash(vertex, shape, entries));
+            let features = &tensor.values[place * row..][..row];
             sums.iter_mut().zip(features).for_each(|(sum, f)| *sum += weight * f);
         }
     }
     sums
+}
+
+/// The row of a vertex, given by its row-major number, among so many `entries`.
+fn hash(mut vertex: usize, shape: &[usize], entries: u64) -> usize {
+    let mut hash = 0;
+    // The last of `shape` belongs to the first axis.
+    for (n, factor) in shape.iter().rev().zip([1, 2_654_435_761, 805_459_861]) {
+        hash ^= (vertex % n) as u64 * factor % (1 << 32);
+        vertex /= n;
+    }
+    (hash % entries) as usize
 }
 
 /// The weight of every vertex of a grid of this shape (what follows the dimensions is ignored).

@@ -154,6 +154,8 @@ fn features(
                 shape: (0..2).map(|_| size(rng)).collect(),
                 channels: end,
                 offset: 0,
+                entries: None,
+                product: None,
             }));
         }
         Layout::Overlapping | Layout::Bare => {
@@ -187,7 +189,7 @@ fn grid(dims: usize, channels: usize, offset: usize, rng: &mut Rng) -> Grid {
         axes.push(0);
     }
     let shape = axes.iter().map(|_| size(rng)).collect();
-    Grid { axes, shape, channels, offset }
+    Grid { axes, shape, channels, offset, entries: None, product: None }
 }
 
 fn size(rng: &mut Rng) -> usize {

@@ -320,7 +320,7 @@ fn model_for_tensor_cores(seed: u64, most: usize) -> Baked {
             let channels = 8 * (1 + rng.below(most / 24));
             let offset = if rng.below(2) == 0 { end } else { 0 };
             end = end.max(offset + channels);
-            drr::model::spec::Grid { axes, shape, channels, offset }
+            drr::model::spec::Grid { axes, shape, channels, offset, entries: None, product: None }
         })
         .collect();
     spec.input.width = end + rng.below(9);

@@ -1,5 +1,5 @@
-//! Slopes of the interpolation: how fast the features of a grid change along each axis within the
-//! cell around a point.
+//! Slopes of the interpolation: how fast the features of a grid change along each axis, and with
+//! each parameter that indexes it, within the cell around a point.
 //!
 //! On a vertex that is the cell above, on the last vertex the cell below. Where nothing changes
 //! (one vertex, outside with [`Padding::Border`]) slopes are zero.
@@ -15,11 +15,12 @@ use crate::model::{GridData, GridValues, Scaling};
 /// The cells around the points of a tile, in one grid.
 pub struct Cells {
     /// Number of the first value of each corner's row; bit j of a corner's number says whether it
-    /// is the upper one on the grid's axis j.
+    /// is the upper one along the grid's dimension j.
     starts: [[usize; TILE]; 8],
-    /// Where in its cell a point lies, from 0 to 1, per axis of the grid.
+    /// Where in its cell a point lies, from 0 to 1, per dimension of the grid.
     fractions: [[f32; TILE]; 3],
-    /// Cells per unit of a normalised coordinate, or 0 where features do not change with it.
+    /// Cells per unit of a normalised coordinate or parameter, or 0 where features do not change
+    /// with it.
     scales: [[f64; TILE]; 3],
     /// What the features of each corner are multiplied by: 0 for vertices outside, else 1.
     inside: [[f32; TILE]; 8],
@@ -27,7 +28,26 @@ pub struct Cells {
     fades: bool,
 }
 
-/// The cell of a point on one axis.
+/// Where the points of a tile are.
+pub struct Places<'a> {
+    /// Number of the model's axes: what indexes a grid from there on is a parameter.
+    pub axes: usize,
+    pub positions: &'a [[f64; TILE]; 3],
+    /// Of all points; outside of 0 to 1, nothing changes with them.
+    pub parameters: &'a [f64],
+    pub len: usize,
+    pub padding: Padding,
+}
+
+/// What is added up for one point.
+pub struct Sums<'a> {
+    /// By each coordinate, unless not wanted.
+    pub position: Option<&'a mut [f64]>,
+    /// By each parameter, unless not wanted.
+    pub parameters: Option<&'a mut [f64]>,
+}
+
+/// The cell of a point along one dimension.
 struct Cell {
     vertices: [usize; 2],
     inside: [f32; 2],
@@ -37,14 +57,26 @@ struct Cell {
 
 impl Cell {
     #[inline(always)]
-    fn new(x: f64, size: usize, padding: Padding) -> Self {
+    fn new(places: &Places<'_>, i: usize, axis: usize, size: usize) -> Self {
         if size == 1 {
             return Self { vertices: [0; 2], inside: [1.0; 2], fraction: 0.0, scale: 0.0 };
         }
         let last = (size - 1) as f64;
-        let p = (x + 1.0) * 0.5 * last;
+        match axis.checked_sub(places.axes) {
+            None => {
+                let p = (places.positions[axis][i] + 1.0) * 0.5 * last;
+                Self::at(p, 0.5 * last, size, places.padding)
+            }
+            Some(n) => Self::at(places.parameters[n] * last, last, size, Padding::Border),
+        }
+    }
+
+    /// At `p` vertices from the first, `scale` to a unit.
+    #[inline(always)]
+    fn at(p: f64, scale: f64, size: usize, padding: Padding) -> Self {
+        let last = (size - 1) as f64;
         if padding == Padding::Zeros && !(0.0..=last).contains(&p) {
-            return Self::outside(p, size);
+            return Self::outside(p, scale, size);
         }
         let nearest = p.max(0.0).min(last);
         // At most 2^31 - 2: see the limits of the file format.
@@ -53,15 +85,14 @@ impl Cell {
             vertices: [lower, lower + 1],
             inside: [1.0; 2],
             fraction: (nearest - lower as f64) as f32,
-            scale: if nearest == p { 0.5 * last } else { 0.0 },
+            scale: if nearest == p { scale } else { 0.0 },
         }
     }
 
     /// Between the border and a vertex beyond it, whose features are zero, or farther away.
     #[inline(always)]
-    fn outside(p: f64, size: usize) -> Self {
+    fn outside(p: f64, scale: f64, size: usize) -> Self {
         let last = (size - 1) as f64;
-        let scale = 0.5 * last;
         if (-1.0..0.0).contains(&p) {
             let fraction = (p + 1.0) as f32;
             return Self { vertices: [0; 2], inside: [0.0, 1.0], fraction, scale };
@@ -85,49 +116,56 @@ impl Cells {
         }
     }
 
-    /// The cells of the first `len` positions in `grid`, whose rows are `row` numbers apart.
+    /// The cells of the points at `places` in `grid`, whose rows are `row` numbers apart.
     #[inline(always)]
-    pub fn fill(
-        &mut self,
-        (grid, row): (&Grid, usize),
-        positions: &[[f64; TILE]; 3],
-        len: usize,
-        padding: Padding,
-    ) {
+    pub fn fill(&mut self, (grid, row): (&Grid, usize), places: &Places<'_>) {
         self.fades = false;
-        for i in 0..len {
+        for i in 0..places.len {
             let mut corners = 1;
             // The last spatial dimension is the fastest and moves with the first axis.
             let mut stride = row;
             (self.starts[0][i], self.inside[0][i]) = (0, 1.0);
             for (j, (&axis, &size)) in grid.axes.iter().zip(grid.shape.iter().rev()).enumerate() {
-                let cell = Cell::new(positions[axis][i], size, padding);
+                let cell = Cell::new(places, i, axis, size);
                 for c in 0..corners {
                     let (start, inside) = (self.starts[c][i], self.inside[c][i]);
-                    self.starts[corners + c][i] = start + cell.vertices[1] * stride;
-                    self.starts[c][i] = start + cell.vertices[0] * stride;
+                    let [lower, upper] = cell.vertices;
+                    (self.starts[c][i], self.starts[corners + c][i]) = match grid.entries {
+                        None => (start + lower * stride, start + upper * stride),
+                        // Hashes until all dimensions are in.
+                        Some(_) => (
+                            start ^ Grid::hash(j, lower as u32) as usize,
+                            start ^ Grid::hash(j, upper as u32) as usize,
+                        ),
+                    };
                     self.inside[corners + c][i] = inside * cell.inside[1];
                     self.inside[c][i] = inside * cell.inside[0];
                 }
                 self.fades |= cell.inside != [1.0; 2];
                 (self.fractions[j][i], self.scales[j][i]) = (cell.fraction, cell.scale);
                 corners *= 2;
-                stride *= size;
+                // Not of hashed grids, whose vertices may be more than can be counted.
+                stride = if grid.entries.is_some() { row } else { stride * size };
+            }
+            if let Some(entries) = grid.entries {
+                for starts in &mut self.starts[..corners] {
+                    starts[i] = starts[i] % entries * row;
+                }
             }
         }
     }
 
-    /// Adds to `sums` (one per axis of the model) how fast the dot product of `gradient` and the
-    /// features of point `i` changes with each normalised coordinate. `gradient` belongs to the
-    /// features from `first` on.
+    /// Adds to `sums` how fast the dot product of `gradient` and the features of point `i` changes
+    /// with each normalised coordinate and parameter. `gradient` belongs to the features from
+    /// `first` on.
     #[inline(always)]
     pub fn add_slopes<L: Lanes>(
         &self,
-        (grid, data): (&Grid, GridData<'_>),
+        (grid, data, axes): (&Grid, GridData<'_>, usize),
         i: usize,
         first: usize,
         gradient: &[f32],
-        sums: &mut [f64],
+        sums: &mut Sums<'_>,
     ) {
         let dots = match data.values {
             GridValues::F32(values) => self.dots::<L, _>(grid, values, None, i, first, gradient),
@@ -137,7 +175,13 @@ impl Cells {
             }
         };
         for (j, &axis) in grid.axes.iter().enumerate() {
-            sums[axis] += f64::from(dots[j].sum()) * self.scales[j][i];
+            let sum = match axis.checked_sub(axes) {
+                None => sums.position.as_mut().map(|sums| &mut sums[axis]),
+                Some(n) => sums.parameters.as_mut().map(|sums| &mut sums[n]),
+            };
+            if let Some(sum) = sum {
+                *sum += f64::from(dots[j].sum()) * self.scales[j][i];
+            }
         }
     }
 

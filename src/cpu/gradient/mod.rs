@@ -8,6 +8,7 @@
 mod activation;
 mod cells;
 mod parameters;
+mod products;
 mod reference;
 pub mod tile;
 
@@ -15,6 +16,7 @@ pub mod tile;
 use super::neon;
 use super::packed::{Format, PackedLayer};
 use super::product::Rows;
+use super::products::Products;
 use super::{Binding, Engine, Kernel, LANES, Padding, Portable, Positions, Scratch, TILE};
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
@@ -24,6 +26,7 @@ use crate::{Error, ErrorKind, Result};
 use cells::Cells;
 use parameters::Direction;
 pub use parameters::ParameterSlopes;
+use products::Others;
 
 /// What a forward pass remembers of a tile; one per thread.
 pub struct Tape {
@@ -33,6 +36,8 @@ pub struct Tape {
     levels: Vec<Level>,
     /// Per grid.
     cells: Vec<Cells>,
+    /// Of grids that are multiplied.
+    others: Others,
     /// Room for two of the widest rows.
     numbers: Vec<[f32; LANES]>,
     /// What the reference kernel remembers instead.
@@ -51,10 +56,7 @@ impl Level {
     fn new(width: usize) -> Result<Self> {
         let stride = Format::PLAIN.stride(width);
         let mut words = Vec::new();
-        words.try_reserve_exact(TILE * stride).map_err(|error| {
-            Error::new(ErrorKind::OutOfMemory, format!("derivatives of {width} numbers: {error}"))
-        })?;
-        words.resize(TILE * stride, 0);
+        room(&mut words, TILE * stride, 0, "numbers")?;
         Ok(Self { width, stride, words })
     }
 
@@ -62,6 +64,19 @@ impl Level {
         let words = &mut self.words[..len * self.stride];
         Rows { words, stride: self.stride, format: Format::PLAIN }
     }
+}
+
+/// Makes `list` as long.
+///
+/// # Errors
+/// `OutOfMemory`
+fn room<T: Clone>(list: &mut Vec<T>, len: usize, value: T, what: &str) -> Result<()> {
+    list.try_reserve_exact(len).map_err(|error| {
+        let message = format!("derivatives of {} {what}: {error}", len / TILE);
+        Error::new(ErrorKind::OutOfMemory, message)
+    })?;
+    list.resize(len, value);
+    Ok(())
 }
 
 /// Where the derivatives of one output at the points of a tile are written.
@@ -84,6 +99,7 @@ pub enum Pass<'a, 'b> {
 pub struct Forward<'a> {
     model: &'a Model,
     layers: &'a [PackedLayer],
+    products: Option<&'a Products>,
     binding: &'a Binding,
     positions: &'a Positions,
     padding: Padding,
@@ -96,6 +112,7 @@ pub struct Forward<'a> {
 pub struct Backward<'a, 'b> {
     model: &'a Model,
     transposed: &'a [PackedLayer],
+    products: Option<&'a Products>,
     parameters: &'a ParameterSlopes,
     output: usize,
     scratch: &'a mut Scratch,
@@ -120,6 +137,10 @@ impl Engine {
             len: 0,
             levels: levels.iter().map(|&width| Level::new(width)).collect::<Result<_>>()?,
             cells: grids.iter().map(|_| Cells::new()).collect(),
+            others: self
+                .products
+                .as_ref()
+                .map_or(Ok(Others::default()), |products| Others::new(model, products))?,
             numbers: vec![[0.0; LANES]; 2 * widest.div_ceil(LANES)],
             reference: Vec::new(),
         })
@@ -136,9 +157,17 @@ impl Engine {
         tape: &mut Tape,
         values: &mut [f64],
     ) {
-        let layers = &self.layers;
-        let pass = Forward { model, layers, binding, positions, padding, scratch, tape, values };
-        self.run(Pass::Forward(pass));
+        self.run(Pass::Forward(Forward {
+            model,
+            layers: &self.layers,
+            products: self.products.as_ref(),
+            binding,
+            positions,
+            padding,
+            scratch,
+            tape,
+            values,
+        }));
         scratch.finish();
     }
 
@@ -158,6 +187,7 @@ impl Engine {
         self.run(Pass::Backward(Backward {
             model,
             transposed,
+            products: self.products.as_ref(),
             parameters,
             output,
             scratch,

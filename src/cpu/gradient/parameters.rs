@@ -1,9 +1,12 @@
-//! What changes with the simulation parameters: slopes of the lines, and what they become in the
-//! first layer's bias. Computed in 64 bits, once per set of parameters.
+//! What changes with the simulation parameters alone: slopes of the lines and of products of
+//! parameters, and what they become in the first layer's bias. Computed in 64 bits, once per set of
+//! parameters.
 
 use crate::cpu::lanes::LANES;
 use crate::cpu::packed::to_vectors;
-use crate::cpu::reference::conditional_inputs;
+use crate::cpu::Padding;
+use crate::cpu::corners::{Corners, Place};
+use crate::cpu::reference::{conditional_inputs, interpolated, is_spatial};
 use crate::model::Model;
 use crate::model::spec::Line;
 
@@ -25,6 +28,8 @@ pub struct Direction {
 pub struct ParameterSlopes {
     /// Number of parameters.
     pub count: usize,
+    /// Normalised to [0, 1]; those that are clamped are outside.
+    pub at: Vec<f64>,
     /// Of the input vector before its activation, where it differs from point to point.
     pub inputs: Vec<Direction>,
     /// Of the first layer's bias.
@@ -46,25 +51,65 @@ impl ParameterSlopes {
         let mut inputs = Vec::new();
         // Per parameter, of the inputs that no grid reaches.
         let mut conditional = vec![Vec::new(); parameters.len()];
-        for (n, line) in spec.lines.iter().enumerate() {
-            let Some(slopes) = line_slopes(line, model.line(n), parameters[line.parameter]) else {
-                continue;
-            };
-            let before = spatial.saturating_sub(line.offset).min(line.features);
+        let mut add = |parameter: usize, offset: usize, slopes: &[f64]| {
+            let before = spatial.saturating_sub(offset).min(slopes.len());
             if before > 0 {
-                let slopes = slopes[..before].to_vec();
-                inputs.push(Direction::new(line.parameter, line.offset, slopes));
+                inputs.push(Direction::new(parameter, offset, slopes[..before].to_vec()));
             }
-            if before < line.features {
-                let sums: &mut Vec<f64> = &mut conditional[line.parameter];
+            if before < slopes.len() {
+                let sums: &mut Vec<f64> = &mut conditional[parameter];
                 sums.resize(spec.input.width - spatial, 0.0);
-                let sums = &mut sums[line.offset + before - spatial..];
+                let sums = &mut sums[offset + before - spatial..];
                 sums.iter_mut().zip(&slopes[before..]).for_each(|(sum, slope)| *sum += slope);
+            }
+        };
+        for (n, line) in spec.lines.iter().enumerate() {
+            if let Some(slopes) = line_slopes(line, model.line(n), parameters[line.parameter]) {
+                add(line.parameter, line.offset, &slopes);
+            }
+        }
+        for term in model.terms().iter().filter(|term| !is_spatial(spec, term)) {
+            for (parameter, slopes) in term_slopes(model, term, parameters) {
+                add(parameter, spec.grids[term[0]].offset, &slopes);
             }
         }
         let bias = bias_slopes(model, parameters, conditional);
-        Self { count: parameters.len(), inputs, bias }
+        Self { count: parameters.len(), at: parameters.to_vec(), inputs, bias }
     }
+}
+
+/// How a product of grids along parameters alone changes with each dimension of each grid: the
+/// parameter, and the slope of each feature.
+fn term_slopes(model: &Model, term: &[usize], parameters: &[f64]) -> Vec<(usize, Vec<f64>)> {
+    let spec = model.spec();
+    let axes = spec.axes.len();
+    let place = Place { axes, position: [0.0; 3], padding: Padding::Border, parameters };
+    let others = other_factors(model, term, &place);
+    let mut all = Vec::new();
+    for (&n, others) in term.iter().zip(&others) {
+        for (k, &axis) in spec.grids[n].axes.iter().enumerate() {
+            let mut slopes = interpolated(model, n, &Corners::slope(&spec.grids[n], &place, k));
+            slopes.iter_mut().zip(others).for_each(|(slope, others)| *slope *= others);
+            all.push((axis - axes, slopes));
+        }
+    }
+    all
+}
+
+/// For each of some grids, the product of the features of all others.
+pub fn other_factors(model: &Model, term: &[usize], place: &Place<'_>) -> Vec<Vec<f64>> {
+    let grids = &model.spec().grids;
+    let features = |&n: &usize| interpolated(model, n, &Corners::new(&grids[n], place));
+    let factors: Vec<_> = term.iter().map(features).collect();
+    (0..term.len())
+        .map(|own| {
+            let mut product = vec![1.0; grids[term[0]].channels];
+            for (_, factor) in factors.iter().enumerate().filter(|&(n, _)| n != own) {
+                product.iter_mut().zip(factor).for_each(|(product, x)| *product *= x);
+            }
+            product
+        })
+        .collect()
 }
 
 /// Slopes of a line's features within the cell around `t`: on a vertex the cell above, on the last

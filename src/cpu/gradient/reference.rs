@@ -2,12 +2,12 @@
 //! with finite differences.
 
 use super::activation::derivative64;
-use super::parameters::Direction;
-use super::{Backward, Forward, Pass};
+use super::parameters::{Direction, other_factors};
+use super::{Backward, Derivatives, Forward, Pass};
 use crate::cpu::Padding;
 use crate::cpu::activation::apply64;
-use crate::cpu::corners::Corners;
-use crate::cpu::reference::{evaluate_point, feature};
+use crate::cpu::corners::{Corners, Place};
+use crate::cpu::reference::{evaluate_point, feature, is_spatial};
 use crate::model::Model;
 use crate::model::spec::{Grid, LayerPrecision};
 
@@ -28,16 +28,18 @@ pub fn run(pass: Pass<'_, '_>) {
 }
 
 fn forward(pass: Forward<'_>) {
-    let Forward { model, binding, positions, padding, scratch, tape, values, .. } = pass;
+    let Forward { model, binding, positions, scratch, tape, values, .. } = pass;
     let spec = model.spec();
     let activations = spec.layers.iter().map(|layer| layer.activation);
     let activations: Vec<_> = [spec.input.activation].into_iter().chain(activations).collect();
     tape.reference.clear();
     let points = scratch.staged[0].reference.iter().zip(values.chunks_exact_mut(spec.outputs()));
-    for (i, (&point, values)) in points.enumerate() {
+    let axes = spec.axes.len();
+    for (i, (&(position, padding), values)) in points.enumerate() {
         let mut levels = Vec::with_capacity(activations.len());
         let start = (&binding.inputs[..], &binding.bias[..]);
-        evaluate_point(model, start, point, values, |sums| {
+        let place = Place { axes, position, padding, parameters: &binding.parameters };
+        evaluate_point(model, start, &place, values, |sums| {
             let n = levels.len();
             let precision = spec.layers.get(n).map_or(LayerPrecision::F32, |next| next.precision);
             let slope = |&sum| {
@@ -61,7 +63,7 @@ fn is_beyond(precision: LayerPrecision, x: f64) -> bool {
 
 fn backward(pass: Backward<'_, '_>) {
     let Backward { model, parameters, output, tape, derivatives, .. } = pass;
-    let dims = model.spec().axes.len();
+    let axes = model.spec().axes.len();
     for (i, point) in tape.reference.iter().enumerate() {
         let (hidden, inputs) = gradients(model, output, &point.levels);
         if let Some(sums) = &mut derivatives.parameters {
@@ -69,9 +71,9 @@ fn backward(pass: Backward<'_, '_>) {
             add_directions(&parameters.bias, &hidden, sums);
             add_directions(&parameters.inputs, &inputs, sums);
         }
-        if let Some(sums) = &mut derivatives.position {
-            add_slopes(model, point, &inputs, &mut sums[i * dims..][..dims]);
-        }
+        let &Point { position, padding, .. } = point;
+        let place = Place { axes, position, padding, parameters: &parameters.at };
+        add_slopes(model, &place, &inputs, i, derivatives);
     }
 }
 
@@ -99,17 +101,35 @@ fn add_directions(directions: &[Direction], gradient: &[f64], sums: &mut [f64]) 
     }
 }
 
-fn add_slopes(model: &Model, point: &Point, gradient: &[f64], sums: &mut [f64]) {
-    for (n, grid) in model.spec().grids.iter().enumerate() {
-        let Grid { offset, channels, .. } = *grid;
-        let data = model.grid(n);
-        for (k, &axis) in grid.axes.iter().enumerate() {
-            let corners = Corners::slope(grid, &point.position, point.padding, k);
-            for c in 0..corners.count {
-                let start = corners.vertices[c] * data.row;
-                let gradient = gradient[offset..offset + channels].iter().enumerate();
-                let dot: f64 = gradient.map(|(f, g)| g * feature(&data, start, f)).sum();
-                sums[axis] += corners.weights[c] * dot;
+/// What grids change at point `i`: by the product rule, each factor of a term in turn.
+fn add_slopes(
+    model: &Model,
+    place: &Place<'_>,
+    gradient: &[f64],
+    i: usize,
+    derivatives: &mut Derivatives<'_>,
+) {
+    let spec = model.spec();
+    let (axes, parameters) = (spec.axes.len(), spec.parameters.len());
+    for term in model.terms().iter().filter(|term| is_spatial(spec, term)) {
+        let Grid { offset, channels, .. } = spec.grids[term[0]];
+        let gradient = &gradient[offset..offset + channels];
+        for (&n, others) in term.iter().zip(other_factors(model, term, place)) {
+            let (grid, data) = (&spec.grids[n], model.grid(n));
+            for (k, &axis) in grid.axes.iter().enumerate() {
+                let sum = match axis.checked_sub(axes) {
+                    None => derivatives.position.as_mut().map(|all| &mut all[i * axes + axis]),
+                    Some(p) => derivatives.parameters.as_mut().map(|all| &mut all[i * parameters + p]),
+                };
+                let Some(sum) = sum else { continue };
+                let corners = Corners::slope(grid, place, k);
+                for c in 0..corners.count {
+                    let start = corners.vertices[c] * data.row;
+                    let gradient = gradient.iter().zip(&others).enumerate();
+                    let dot: f64 =
+                        gradient.map(|(f, (g, others))| g * others * feature(&data, start, f)).sum();
+                    *sum += corners.weights[c] * dot;
+                }
             }
         }
     }

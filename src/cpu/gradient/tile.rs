@@ -3,12 +3,14 @@
 //! transposed weights, once per output, up to the input vector.
 
 use super::activation::derivative;
-use super::{Backward, Direction, Forward, Level, Pass, Tape};
+use super::cells::{Places, Sums};
+use super::{Backward, Derivatives, Direction, Forward, Level, Pass, Tape};
 use crate::cpu::activation::apply;
 use crate::cpu::lanes::{LANES, Lanes};
 use crate::cpu::packed::Format;
 use crate::cpu::product::{Bias, InstructionSet, Prefetch, Rows};
-use crate::cpu::tile::{Starts, gather, write_values};
+use crate::cpu::products::gather as products;
+use crate::cpu::tile::{Parameters, Starts, gather, write_values};
 use crate::model::spec::{Activation, LayerPrecision};
 
 /// Runs a pass.
@@ -25,20 +27,35 @@ pub fn run<I: InstructionSet>(pass: Pass<'_, '_>) {
 /// activation.
 #[inline(always)]
 fn forward<I: InstructionSet>(pass: Forward<'_>) {
-    let Forward { model, layers, binding, positions, padding, scratch, tape, values } = pass;
+    let Forward { model, layers, products, binding, positions, padding, scratch, tape, values } =
+        pass;
     let spec = model.spec();
     let [staged, next] = &scratch.staged;
-    let Tape { levels, cells, numbers, len, .. } = tape;
+    let Tape { levels, cells, others, numbers, len, .. } = tape;
     *len = staged.len;
+    let places = Places {
+        axes: spec.axes.len(),
+        positions: &positions.axes,
+        parameters: &binding.parameters,
+        len: *len,
+        padding,
+    };
     for (n, (grid, cells)) in spec.grids.iter().zip(cells).enumerate() {
-        cells.fill((grid, model.grid(n).row), &positions.axes, *len, padding);
+        cells.fill((grid, model.grid(n).row), &places);
     }
     let vectors = <I::Lanes as Lanes>::VECTORS;
     let mut prefetch = Prefetch::new(next, layers, *len, vectors);
     let plain = Activation::Identity;
     let mut sums = levels[0].rows(*len);
     let start = Starts::Same(&binding.inputs32);
-    gather::<I::Lanes>((model, plain), staged, start, &mut scratch.features, &mut sums);
+    if let Some(products) = products {
+        let at = (staged, Parameters::Bound(binding));
+        let working = &mut scratch.products;
+        products::gather::<I>((products, model, plain), at, start, working, &mut sums);
+        others.fill::<I>((model, products, binding), staged, working);
+    } else {
+        gather::<I>((model, plain), staged, start, &mut scratch.features, &mut sums);
+    }
     let mut stride = 0;
     for n in 0..levels.len() {
         let before = n.checked_sub(1).map(|n| spec.layers[n].activation);
@@ -110,9 +127,13 @@ fn load(words: &[u32], numbers: &mut [[f32; LANES]]) {
 /// Derivatives of one output at the points of the tile that went forward last.
 #[inline(always)]
 fn backward<I: InstructionSet>(pass: Backward<'_, '_>) {
-    let Backward { model, transposed, parameters, output, scratch, tape, derivatives } = pass;
+    let Backward { model, transposed, products, parameters, output, scratch, tape, derivatives } =
+        pass;
     let (mut from, mut to) = (&mut scratch.front, &mut scratch.back);
-    let Tape { levels, cells, numbers, len, .. } = tape;
+    let Tape { levels, cells, others, numbers, len, .. } = tape;
+    let grids_change = derivatives.position.is_some()
+        || derivatives.parameters.is_some()
+            && products.is_some_and(|products| products.depend_on_parameters());
     start(&mut levels[transposed.len()], *len, output, from);
     for (n, layer) in transposed.iter().enumerate().rev() {
         // `from` says how the output changes with the sums of layer n.
@@ -121,7 +142,7 @@ fn backward<I: InstructionSet>(pass: Backward<'_, '_>) {
             if let Some(sums) = &mut derivatives.parameters {
                 add_directions::<I::Lanes>(&parameters.bias, from, stride, parameters.count, sums);
             }
-            if derivatives.position.is_none() && parameters.inputs.is_empty() {
+            if !grids_change && parameters.inputs.is_empty() {
                 return;
             }
         }
@@ -141,24 +162,40 @@ fn backward<I: InstructionSet>(pass: Backward<'_, '_>) {
     if let Some(sums) = &mut derivatives.parameters {
         add_directions::<I::Lanes>(&parameters.inputs, from, stride, parameters.count, sums);
     }
-    let Some(sums) = &mut derivatives.position else { return };
+    if !grids_change {
+        return;
+    }
     let spec = model.spec();
+    let axes = spec.axes.len();
     // Without layers, all elements of the gradient but one are zero.
     let reached = match transposed {
         [] => output..output + 1,
         _ => 0..spec.spatial_width(),
     };
-    let points = from.chunks_exact(stride).zip(sums.chunks_exact_mut(spec.axes.len())).take(*len);
-    for (i, (words, sums)) in points.enumerate() {
-        load(words, numbers);
-        let gradient = numbers.as_flattened();
+    for (i, words) in from.chunks_exact(stride).take(*len).enumerate() {
+        let of_point = |count: usize| i * count..(i + 1) * count;
+        let Derivatives { position, parameters: by_parameters } = &mut *derivatives;
+        let mut sums = Sums {
+            position: position.as_mut().map(|sums| &mut sums[of_point(axes)]),
+            parameters: by_parameters.as_mut().map(|sums| &mut sums[of_point(parameters.count)]),
+        };
+        let half = numbers.len() / 2;
+        let (gradient, product) = numbers.split_at_mut(half);
+        load(words, gradient);
+        let (gradient, product) = (gradient.as_flattened(), product.as_flattened_mut());
         for (n, grid) in spec.grids.iter().enumerate() {
             let start = reached.start.max(grid.offset);
             let end = reached.end.min(grid.offset + grid.channels);
             if start < end {
-                let part = &gradient[start..end];
-                let data = (grid, model.grid(n));
-                cells[n].add_slopes::<I::Lanes>(data, i, start - grid.offset, part, sums);
+                let (first, mut part) = (start - grid.offset, &gradient[start..end]);
+                if let Some(others) = others.of(n, i) {
+                    let product = &mut product[..part.len()];
+                    let numbers = product.iter_mut().zip(part).zip(&others[first..]);
+                    numbers.for_each(|((product, gradient), others)| *product = gradient * others);
+                    part = product;
+                }
+                let data = (grid, model.grid(n), axes);
+                cells[n].add_slopes::<I::Lanes>(data, i, first, part, &mut sums);
             }
         }
     }

@@ -265,6 +265,8 @@ impl Network {
                 shape: shape.into(),
                 channels: hidden,
                 offset: 0,
+                entries: None,
+                product: None,
             }],
             lines: (0..parameters)
                 .map(|parameter| Line {

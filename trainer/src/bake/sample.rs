@@ -165,7 +165,8 @@ mod tests {
 
     #[test]
     fn corners_interpolate_a_linear_function_exactly() {
-        let grid = Grid { axes: vec![2, 0], shape: vec![4, 5], channels: 1, offset: 0 };
+        let (axes, shape) = (vec![2, 0], vec![4, 5]);
+        let grid = Grid { axes, shape, channels: 1, offset: 0, entries: None, product: None };
         // The first axis moves along the last dimension: z along 5 vertices, x along 4.
         let value = |vertex: usize| 10.0 * (vertex / 5) as f64 + (vertex % 5) as f64;
         for (x, z) in [(-1.0, -1.0), (1.0, 1.0), (0.25, -0.7), (-0.4, 1.0)] {

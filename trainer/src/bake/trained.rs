@@ -95,7 +95,9 @@ impl Trained {
             let shapes = part_shapes(part);
             let channels = self.features / shapes.len();
             for shape in shapes {
-                grids.push(spec::Grid { axes: part.axes.clone(), shape, channels, offset });
+                let axes = part.axes.clone();
+                let (entries, product) = (None, None);
+                grids.push(spec::Grid { axes, shape, channels, offset, entries, product });
                 offset += channels;
             }
         }

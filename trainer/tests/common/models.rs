@@ -43,7 +43,8 @@ fn spec(width: usize, grids: Vec<Grid>, layers: Vec<Layer>) -> Spec {
 }
 
 fn grid(axes: &[usize], shape: &[usize], channels: usize, offset: usize) -> Grid {
-    Grid { axes: axes.to_vec(), shape: shape.to_vec(), channels, offset }
+    let (axes, shape) = (axes.to_vec(), shape.to_vec());
+    Grid { axes, shape, channels, offset, entries: None, product: None }
 }
 
 fn layer(inputs: usize, outputs: usize, activation: Activation) -> Layer {

@@ -11,9 +11,7 @@ use common::{Golden, hidden, worst};
 use drr::Checksums;
 use drr::model::GridPrecision;
 use drr::model::spec::LayerPrecision;
-use drr_train::bake::{
-    Baked, Compression, Decoder, Description, Fold, Options, Source, Trained, bake,
-};
+use drr_train::bake::{self, Baked, Compression, Decoder, Description, Fold, Options, Source};
 use drr_train::config::{Config, parse_yaml};
 
 #[test]
@@ -47,7 +45,7 @@ fn encoders_of_every_kind_fold_and_keep_full_rank() {
         let config = Config::from_value(&entry).expect("a configuration");
         let weights = scratch.place("run/checkpoints/step-00000030/weights.safetensors");
         let description = Description::of_config(&config);
-        let trained = Trained::load(&config.model, &weights, description).expect("weights");
+        let trained = bake::load(&config.model, &weights, description).expect("weights");
         let folder = tempfile::tempdir().expect("folder");
         let case = Case { name: name.into(), trained, folder };
         let expected = values(&case.exact());
@@ -188,13 +186,13 @@ fn a_file_bakes_to_what_its_run_bakes_to() {
             Options::EXACT,
         ];
         for options in ways {
-            bake(&file, &options, None, &again, &hidden).expect("bake");
+            bake::bake(&file, &options, None, &again, &hidden).expect("bake");
             let bytes = |path: &Path| std::fs::read(path).expect("a file");
             assert!(bytes(&again) == bytes(&case.bake(&options).0), "{} {options:?}", case.name);
         }
         // In one pass features are folded before they are rounded, from a file after.
         let options = Options { fold: Fold::On, ..Options::EXACT };
-        bake(&file, &options, None, &again, &hidden).expect("bake");
+        bake::bake(&file, &options, None, &again, &hidden).expect("bake");
         let error = worst(&values(&again), &values(&case.bake(&options).0));
         assert!(error < ROUNDING, "{}: {error:e}", case.name);
     }
@@ -205,7 +203,7 @@ fn what_cannot_be_baked_is_refused_with_the_reason() {
     let Some(case) = Case::named("hdinr_clover_like") else { return };
     let refused = |source: &dyn Source, options: &Options, text: &str| {
         let path = case.folder.path().join("refused");
-        let error = bake(source, options, None, &path, &hidden).expect_err(text);
+        let error = bake::bake(source, options, None, &path, &hidden).expect_err(text);
         let message = format!("{error:#}");
         assert!(message.contains(text), "{message}");
         assert!(!path.exists(), "{message}");
@@ -214,12 +212,12 @@ fn what_cannot_be_baked_is_refused_with_the_reason() {
     let max_error =
         |limit| Options { compression: Some(Compression::MaxError(limit)), ..Options::EXACT };
     let coarse = Options { decoder: Decoder::I8, grid: GridPrecision::I8, ..max_error(1e-6) };
-    refused(&case.trained, &rank(33), "--rank 33: expected 1 to 32");
-    refused(&case.trained, &rank(0), "--rank 0: expected 1 to 32");
-    refused(&case.trained, &max_error(0.0), "--max-error 0: expected a positive number");
-    refused(&case.trained, &max_error(f64::NAN), "--max-error NaN: expected a positive number");
-    refused(&case.trained, &coarse, "with all 32 components the largest error is");
-    refused(&case.trained, &Options { fold: Fold::On, ..rank(4) }, "--rank with --fold on");
+    refused(&*case.trained, &rank(33), "--rank 33: expected 1 to 32");
+    refused(&*case.trained, &rank(0), "--rank 0: expected 1 to 32");
+    refused(&*case.trained, &max_error(0.0), "--max-error 0: expected a positive number");
+    refused(&*case.trained, &max_error(f64::NAN), "--max-error NaN: expected a positive number");
+    refused(&*case.trained, &coarse, "with all 32 components the largest error is");
+    refused(&*case.trained, &Options { fold: Fold::On, ..rank(4) }, "--rank with --fold on");
 
     let open = |options: &Options| Baked::open(&case.bake(options).0, Checksums::Verify);
     let folded = open(&Options { fold: Fold::On, ..Options::EXACT }).expect("a file");
@@ -232,10 +230,10 @@ fn what_cannot_be_baked_is_refused_with_the_reason() {
 
     for golden in Golden::all("drr_") {
         let encoder = Case::golden(&golden).trained;
-        refused(&encoder, &again, "--fold on: the model has no layers");
-        refused(&encoder, &rank(4), "--rank: the grids cannot be compressed: the model has no");
+        refused(&*encoder, &again, "--fold on: the model has no layers");
+        refused(&*encoder, &rank(4), "--rank: the grids cannot be compressed: the model has no");
         let decoder = Options { decoder: Decoder::I8, ..Options::EXACT };
-        refused(&encoder, &decoder, "--decoder i8: the model has no layers");
+        refused(&*encoder, &decoder, "--decoder i8: the model has no layers");
     }
     let left = std::fs::read_dir(case.folder.path()).expect("a folder");
     let hidden = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with('.');

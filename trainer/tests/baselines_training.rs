@@ -7,11 +7,11 @@ use common::scratch::Scratch;
 use common::{drr_train_fails, drr_train_ok};
 use serde_json::Value;
 
-const MODELS: [(&str, &str); 6] = [
+const MODELS: [(&str, &str); 7] = [
     (
         "kplanes",
         "KPlaneField, param: {grid_config: {grid_dimensions: 2, input_coordinate_dim: 5, \
-         output_coordinate_dim: 4, resolution: [4,4,4,3,3]}, multiscale_res: [1, 2]}",
+         output_coordinate_dim: 4, resolution: [4,4,4,3,3]}, multiscale_res: [1, 2], neutral_parameters: true}",
     ),
     (
         "explorable",
@@ -35,6 +35,14 @@ const MODELS: [(&str, &str); 6] = [
         "frequency",
         "EncodedMLP, param: {cond_dims: 2, hidden_dim: 16, encoding: {type: Frequency, param: \
          {num_freqs: 3, cond_freqs: 2}}}",
+    ),
+    (
+        "hash_and_lines",
+        "HDINRBase, param: {out_dim: 1, hidden_dim: 16, spatial_fdim: 6, out_act: Sigmoid, \
+         encoder_kwargs: {type: HashGrid, param: {n_input_dims: 3, n_levels: 3, \
+         log2_hashmap_size: 6, base_resolution: 2, max_resolution: 8}}, decoder_kwargs: {type: \
+         FeatMLP, param: {feat_dim: 16, num_layers: 2, out_dim: 1}}, latent_kwargs: {type: \
+         MultiCondLatentLines, param: {cond_dim: 2, line_dims_list: [[3, 3]], latent_shape: [4]}}}",
     ),
 ];
 

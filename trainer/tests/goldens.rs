@@ -11,7 +11,7 @@ use std::ptr::{null, null_mut};
 use common::{Golden, drr_train_ok, hidden, worst};
 use drr::capi::*;
 use drr::model::GridPrecision;
-use drr_train::bake::{Description, Fold, Options, Trained, bake};
+use drr_train::bake::{self, Description, Fold, Options};
 use drr_train::data::npy;
 use drr_train::models::{Hdinr, Parameters};
 use tch::{Device, Kind, Tensor};
@@ -92,7 +92,7 @@ fn baked_files_agree_through_the_c_abi() {
     let folder = tempfile::tempdir().expect("folder");
     for golden in Golden::all("hdinr_").into_iter().chain(Golden::all("drr_")) {
         let description = Description::of_config(&golden.config);
-        let trained = Trained::load(&golden.config.model, &golden.weights(), description);
+        let trained = bake::load(&golden.config.model, &golden.weights(), description);
         let trained = trained.expect("weights");
         // An encoder alone has no layer to fold.
         let folds =
@@ -103,7 +103,7 @@ fn baked_files_agree_through_the_c_abi() {
         {
             let path = folder.path().join("baked");
             let options = Options { fold, grid, ..Options::EXACT };
-            let outcome = bake(&trained, &options, None, &path, &hidden).expect("bake");
+            let outcome = bake::bake(&*trained, &options, None, &path, &hidden).expect("bake");
             assert_eq!(outcome.folded, fold == Fold::On);
             let check = |x: &str, y: &str, outside: drr_outside| {
                 let ours = query_by_c_abi(&golden, &path, x, outside);

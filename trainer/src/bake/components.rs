@@ -60,6 +60,9 @@ pub fn obstacle(form: &Form) -> Option<&'static str> {
     if spec.input.activation != Activation::Identity {
         return Some("its first layer is folded already");
     }
+    if spec.version() > 1 {
+        return Some("only grids over coordinates, neither hashed nor multiplied, have components");
+    }
     let spans = || spec.grids.iter().map(|grid| (grid.offset, grid.offset + grid.channels));
     let overlap = |a: (usize, usize)| spans().any(|b| a != b && a.0 < b.1 && b.0 < a.1);
     spans().any(overlap).then_some("its grids overlap in part")

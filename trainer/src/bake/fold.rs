@@ -24,6 +24,9 @@ pub fn obstacle(form: &Form) -> Option<&'static str> {
     if form.spec.input.activation != Activation::Identity {
         return Some("its first layer is folded already");
     }
+    if form.spec.grids.iter().any(|grid| grid.product.is_some()) {
+        return Some("the first layer is behind products of grids, which are not linear");
+    }
     None
 }
 
@@ -36,7 +39,7 @@ pub fn pays(form: &Form) -> bool {
     let (mut gather, mut folded_gather, mut numbers, mut folded_numbers) = (0.0, 0.0, 0.0, 0.0);
     for grid in &form.spec.grids {
         let corners = CORNERS.powi(grid.axes.len() as i32);
-        let vertices = grid.vertices().unwrap_or(0) as f64;
+        let vertices = grid.rows().unwrap_or(0) as f64;
         gather += corners * grid.channels as f64;
         folded_gather += corners * layer.outputs as f64;
         numbers += vertices * grid.channels as f64;

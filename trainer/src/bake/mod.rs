@@ -1,12 +1,14 @@
 //! Turns a trained model into a baked file: refines every vertex once, folds what is linear into
 //! the grids, keeps principal components, rounds, and measures what that costs.
 //!
-//! - `source`: vertices of a trained model (`trained`) or of a file baked before
+//! - `source`: vertices of a trained model (`trained`; `plain` and `baselines` without refiners) or of
+//!   a file baked before
 //! - `form`: a model as it will be written; `fold` and `components` make one from another,
 //!   `calibrate` rounds its decoder
 //! - `passes`: over all vertices, out of core; `sample`: a look at some points
 //! - `workbench`: several files of one model and what they lost (`measure`, `judge`); `report`
 
+mod baselines;
 mod calibrate;
 mod components;
 mod describe;
@@ -15,6 +17,7 @@ mod form;
 mod judge;
 mod measure;
 mod passes;
+mod plain;
 pub mod report;
 mod sample;
 mod source;
@@ -23,9 +26,12 @@ mod workbench;
 
 use std::path::Path;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use drr::model::{GridPrecision, Writer};
 use serde_json::json;
+
+use crate::config::ModelConfig;
+use crate::models::Parameters;
 
 pub use calibrate::Decoder;
 pub use describe::Description;
@@ -34,8 +40,43 @@ pub use judge::Judge;
 pub use measure::Loss;
 pub use passes::Bars;
 pub use source::{Baked, Source};
-pub use trained::Trained;
+use trained::Trained;
 use workbench::{Change, Recipe, Workbench};
+
+/// Loads a checkpoint for baking, in 64 bits on the CPU; `description` is what the file will say about
+/// its data.
+///
+/// # Errors
+/// If the model cannot be baked, or the file cannot be read or does not fit the configuration.
+pub fn load(
+    config: &ModelConfig,
+    weights: &Path,
+    description: Description,
+) -> Result<Box<dyn Source>> {
+    let load = || -> Result<Box<dyn Source>> {
+        let parameters = Parameters::for_baking(weights)?;
+        Ok(match config {
+            ModelConfig::Hdinr(config) => {
+                Box::new(Trained::hdinr(config, parameters, description)?)
+            }
+            ModelConfig::Encoder(config) => {
+                Box::new(Trained::encoder(config, parameters, description)?)
+            }
+            ModelConfig::Baseline(config) => {
+                Box::new(baselines::plain(config, parameters, description)?)
+            }
+        })
+    };
+    load().with_context(|| format!("cannot load {}", weights.display()))
+}
+
+/// Why a model cannot be baked, if so.
+pub fn obstacle(config: &ModelConfig) -> Option<String> {
+    match config {
+        ModelConfig::Baseline(config) => baselines::obstacle(config),
+        ModelConfig::Hdinr(_) | ModelConfig::Encoder(_) => None,
+    }
+}
 
 /// Whether the first layer is folded into grids and lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -28,9 +28,9 @@ pub struct Moments {
     pub covariance: Tensor,
 }
 
-/// Vertices of all grids.
+/// Rows of all grids: vertices, or the entries that they share.
 fn vertices(form: &Form) -> usize {
-    form.spec.grids.iter().filter_map(|grid| grid.vertices()).sum()
+    form.spec.grids.iter().filter_map(|grid| grid.rows()).sum()
 }
 
 /// Shows `visit` the features of grid `n`, `[vertices, channels]`, chunk by chunk in row-major
@@ -42,7 +42,7 @@ fn visit(
     progress: &Progress,
     mut visit: impl FnMut(Tensor) -> Result<()>,
 ) -> Result<()> {
-    let vertices = form.spec.grids[n].vertices().unwrap_or(0);
+    let vertices = form.spec.grids[n].rows().unwrap_or(0);
     for start in (0..vertices).step_by(CHUNK) {
         progress.check_interrupt()?;
         let count = CHUNK.min(vertices - start);

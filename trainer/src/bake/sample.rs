@@ -87,10 +87,16 @@ impl Observed {
         let count = points / axes;
         let features = |(n, grid): (usize, &Grid)| {
             let mut features = vec![0.0f64; count * grid.channels];
-            let points = sample.points.iter().flat_map(|points| points.chunks_exact(axes));
-            for (point, sums) in points.zip(features.chunks_exact_mut(grid.channels)) {
-                for (vertex, weight) in corners(grid, point) {
-                    model.add_features(n, vertex, weight, sums);
+            let mut rows = features.chunks_exact_mut(grid.channels);
+            for (parameters, points) in sample.sets.iter().zip(&sample.points) {
+                for point in points.chunks_exact(axes) {
+                    // Coordinates and parameters on one scale, as a grid's dimensions count them.
+                    let parameters = parameters.iter().map(|t| 2.0 * t - 1.0);
+                    let place: Vec<f64> = point.iter().copied().chain(parameters).collect();
+                    let Some(sums) = rows.next() else { break };
+                    for (row, weight) in corners(grid, &place) {
+                        model.add_features(n, row, weight, sums);
+                    }
                 }
             }
             Tensor::from_slice(&features).view([count as i64, grid.channels as i64])
@@ -109,9 +115,12 @@ impl Observed {
     pub fn inputs(&self, form: &Form) -> Tensor {
         let (count, width) = (self.len() as i64, form.spec.input.width as i64);
         let inputs = Tensor::zeros([count, width], (tch::Kind::Double, tch::Device::Cpu));
-        for (n, (grid, features)) in form.spec.grids.iter().zip(&self.features).enumerate() {
+        for term in form.spec.terms() {
+            let grid = &form.spec.grids[term[0]];
+            let factors = term.iter().map(|&n| form.stored(n, self.features[n].shallow_clone()));
+            let Some(product) = factors.reduce(|a, b| a * b) else { continue };
             let mut span = inputs.narrow(1, grid.offset as i64, grid.channels as i64);
-            span += form.stored(n, features.shallow_clone());
+            span += product;
         }
         let points = count / self.sets.len() as i64;
         for (set, parameters) in self.sets.iter().enumerate() {
@@ -122,21 +131,28 @@ impl Observed {
     }
 }
 
-/// Vertices around a point in [-1, 1] and their weights.
-fn corners(grid: &Grid, point: &[f64]) -> Vec<(usize, f64)> {
+/// Rows of the vertices around a place in [-1, 1], and their weights.
+fn corners(grid: &Grid, place: &[f64]) -> Vec<(usize, f64)> {
     let mut corners = vec![(0, 1.0)];
-    for (&axis, &size) in grid.axes.iter().rev().zip(&grid.shape) {
-        let position = (point[axis] + 1.0) / 2.0 * (size - 1) as f64;
+    let dimensions = grid.axes.iter().enumerate().rev().zip(&grid.shape);
+    for ((k, &axis), &size) in dimensions {
+        let position = (place[axis] + 1.0) / 2.0 * (size - 1) as f64;
         let lower = (position as usize).min(size - 1);
+        let upper = (lower + 1).min(size - 1);
         let fraction = position - lower as f64;
+        let at = |row: usize, index: usize| match grid.entries {
+            Some(_) => row ^ Grid::hash(k, index as u32) as usize,
+            None => row * size + index,
+        };
         corners = (corners.into_iter())
-            .flat_map(|(vertex, weight)| {
-                let vertex = vertex * size + lower;
-                let upper = if lower + 1 < size { vertex + 1 } else { vertex };
-                [(vertex, weight * (1.0 - fraction)), (upper, weight * fraction)]
+            .flat_map(|(row, weight)| {
+                [(at(row, lower), weight * (1.0 - fraction)), (at(row, upper), weight * fraction)]
             })
             .filter(|&(_, weight)| weight > 0.0)
             .collect();
+    }
+    if let Some(entries) = grid.entries {
+        corners.iter_mut().for_each(|(row, _)| *row %= entries);
     }
     corners
 }

@@ -1,16 +1,14 @@
 //! A trained model as a source of vertices: refines them in 64 bits, a chunk at a time.
 
-use std::path::Path;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use drr::model::spec::{self, LayerPrecision, Spec};
 use tch::{Device, Kind, Tensor};
 
 use super::Description;
 use super::form::{Dense, Form};
 use super::source::{Baked, Source};
-use crate::config::{Activation, ModelConfig};
-use crate::models::encoder::Part;
+use crate::config::{Activation, EncoderOnlyConfig, HdinrConfig};
+use crate::models::encoder::{Part, Table};
 use crate::models::layers::Linear;
 use crate::models::{Encoder, EncoderOnly, Hdinr, Lines, Parameters};
 
@@ -24,38 +22,16 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// Loads a checkpoint for baking, on the CPU; `description` is what the file will say about
-    /// its data.
+    /// The model of an ensemble.
     ///
     /// # Errors
-    /// If the file cannot be read or does not fit the configuration.
-    pub fn load(config: &ModelConfig, weights: &Path, description: Description) -> Result<Self> {
-        let parameters = Parameters::for_baking(weights)?;
-        Self::build(config, parameters, description)
-            .with_context(|| format!("cannot load {}", weights.display()))
-    }
-
-    fn build(
-        config: &ModelConfig,
+    /// If the checkpoint does not fit the configuration.
+    pub fn hdinr(
+        config: &HdinrConfig,
         parameters: Parameters,
         description: Description,
     ) -> Result<Self> {
-        match config {
-            ModelConfig::Hdinr(config) => {
-                Ok(Self::hdinr(Hdinr::build(config, parameters)?, description))
-            }
-            ModelConfig::Encoder(config) => {
-                let EncoderOnly { encoder, features, .. } = EncoderOnly::build(config, parameters)?;
-                Ok(Self { description, encoder, lines: None, layers: Vec::new(), features })
-            }
-            ModelConfig::Baseline(_) => bail!(
-                "models to compare with cannot be baked: `drr-train query --config C.yaml --weights \
-                 W.safetensors --normalized` evaluates them"
-            ),
-        }
-    }
-
-    fn hdinr(model: Hdinr, description: Description) -> Self {
+        let model = Hdinr::build(config, parameters)?;
         let dense = |linear: Linear, activation| {
             let outputs = linear.weight.size()[0];
             let bias = linear
@@ -67,13 +43,26 @@ impl Trained {
         layers.extend(model.decoder.layers.into_iter().map(|(linear, act)| dense(linear, act)));
         layers.extend(model.out_proj.map(|linear| dense(linear, Activation::Identity)));
         append_activation(&mut layers, model.out_activation);
-        Self {
+        Ok(Self {
             description,
             encoder: model.encoder,
             lines: Some(model.lines),
             layers,
             features: model.spatial_features,
-        }
+        })
+    }
+
+    /// A bare encoder.
+    ///
+    /// # Errors
+    /// As [`Trained::hdinr`].
+    pub fn encoder(
+        config: &EncoderOnlyConfig,
+        parameters: Parameters,
+        description: Description,
+    ) -> Result<Self> {
+        let EncoderOnly { encoder, features, .. } = EncoderOnly::build(config, parameters)?;
+        Ok(Self { description, encoder, lines: None, layers: Vec::new(), features })
     }
 
     /// The part of grid `n`, and which of the part's own grids it is (0 for a refined one).
@@ -88,15 +77,11 @@ impl Trained {
     fn spec(&self) -> Result<Spec> {
         let mut grids = Vec::new();
         for part in self.encoder.parts() {
-            if part.tables().iter().any(|table| table.hashed) {
-                bail!("hash grids cannot be baked yet");
-            }
             let mut offset = 0;
             let shapes = part_shapes(part);
             let channels = self.features / shapes.len();
-            for shape in shapes {
-                let axes = part.axes.clone();
-                let (entries, product) = (None, None);
+            for (shape, entries) in shapes {
+                let (axes, product) = (part.axes.clone(), None);
                 grids.push(spec::Grid { axes, shape, channels, offset, entries, product });
                 offset += channels;
             }
@@ -171,12 +156,17 @@ impl Source for Trained {
     }
 }
 
-/// Shapes of the grids that a part bakes into: one if refined, else each of its own.
-fn part_shapes(part: &Part) -> Vec<Vec<usize>> {
+/// Shapes of the grids that a part bakes into, one if refined, else each of its own, and the rows that
+/// vertices share.
+fn part_shapes(part: &Part) -> Vec<(Vec<usize>, Option<usize>)> {
     if part.is_refined() {
-        return vec![part.shape.clone()];
+        return vec![(part.shape.clone(), None)];
     }
-    part.tables().into_iter().map(|table| table.shape).collect()
+    let shape = |table: Table| {
+        let rows = table.rows.size()[0] as usize;
+        (table.shape, table.hashed.then_some(rows))
+    };
+    part.tables().into_iter().map(shape).collect()
 }
 
 /// Lets `activation` follow the layers: in the last one's place if that has none, else after an

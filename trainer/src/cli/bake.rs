@@ -165,7 +165,7 @@ pub fn bake_with(
     output: &Path,
 ) -> Result<u64> {
     let trained = origin::trained(config, weights, description)?;
-    Ok(bake::bake(&trained, options, None, output, &bars)?.bytes)
+    Ok(bake::bake(&*trained, options, None, output, &bars)?.bytes)
 }
 
 fn bars(name: &'static str, vertices: u64) -> Progress {

@@ -10,7 +10,6 @@ use serde_json::json;
 use super::print;
 use super::query_place::spanning;
 use crate::bake;
-use crate::config::EnsembleModel;
 use crate::data::{Ensemble, LoadOptions};
 use crate::eval::html::{Page, View};
 use crate::eval::pictures::{Slice, comparison};
@@ -81,8 +80,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
         .with_context(|| format!("cannot make {}", folder.display()))?;
 
     let checkpoint = run.model_checkpoint()?;
-    let judged = match config.model.of_ensemble()? {
-        EnsembleModel::Hdinr(_) => {
+    let judged = match bake::obstacle(&config.model) {
+        None => {
             let baked = folder.join("model.drr.safetensors");
             let description = run.data()?.description;
             let (weights, options) = (checkpoint.model(), bake::Options::EXACT);
@@ -91,9 +90,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
             let options = OpenOptions { threads, ..Default::default() };
             Judged::Baked(Runtime::open(&baked, &options)?)
         }
-        EnsembleModel::Baseline(_) => {
-            Judged::Network(Network::load(&config.model, &checkpoint.model())?)
-        }
+        Some(_) => Judged::Network(Network::load(&config.model, &checkpoint.model())?),
     };
 
     let mut report = Report::default();

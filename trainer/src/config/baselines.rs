@@ -37,6 +37,10 @@ pub struct KPlanesConfig {
     pub concatenates: bool,
     /// Coordinates among the inputs.
     pub dims: usize,
+    /// Ours: whether planes of parameters start at 1, as those of time do in the paper on K-Planes. As
+    /// the reference has it, all start between 0.1 and 0.5: of many parameters, whose planes are many
+    /// more, the product is so small that nothing is learned.
+    pub neutral: bool,
 }
 
 /// An `INR_FG`.
@@ -183,6 +187,7 @@ impl KPlanesConfig {
         grid.finish()?;
         let scales = s.take::<Vec<usize>>("multiscale_res")?.unwrap_or_else(|| vec![1]);
         let dims = s.take_or("x_dims", 3)?;
+        let neutral = s.take_or("neutral_parameters", false)?;
         if scales.is_empty() || scales.contains(&0) {
             bail!("{}: given {scales:?}, expected sizes of 1 or more", s.at("multiscale_res"));
         }
@@ -191,7 +196,7 @@ impl KPlanesConfig {
         }
         let concatenates = s.take_or("concat_features_across_scales", true)?;
         s.finish()?;
-        Ok(Self { resolution, features, scales, concatenates, dims })
+        Ok(Self { resolution, features, scales, concatenates, dims, neutral })
     }
 
     /// Vertices along each input at a scale: that of parameters is the same at all.

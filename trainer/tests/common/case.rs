@@ -6,7 +6,7 @@ use std::sync::Arc;
 use drr::{
     Checksums, Kernel, Model, Points, Runtime, Sampler, SamplerOptions, Storage, Units, ValuesMut,
 };
-use drr_train::bake::{Description, Options, Outcome, Trained, bake};
+use drr_train::bake::{self, Description, Options, Outcome, Source};
 use tempfile::TempDir;
 
 use super::{Golden, hidden};
@@ -17,14 +17,14 @@ pub const ROUNDING: f64 = 3e-6;
 /// A model and a folder for its files.
 pub struct Case {
     pub name: String,
-    pub trained: Trained,
+    pub trained: Box<dyn Source>,
     pub folder: TempDir,
 }
 
 impl Case {
     pub fn golden(golden: &Golden) -> Self {
         let description = Description::of_config(&golden.config);
-        let trained = Trained::load(&golden.config.model, &golden.weights(), description);
+        let trained = bake::load(&golden.config.model, &golden.weights(), description);
         let folder = tempfile::tempdir().expect("folder");
         Self { name: golden.name.clone(), trained: trained.expect("weights"), folder }
     }
@@ -40,7 +40,7 @@ impl Case {
     pub fn bake(&self, options: &Options) -> (PathBuf, Outcome) {
         let name = format!("{options:?}").replace(|c: char| !c.is_alphanumeric(), "");
         let path = self.folder.path().join(name);
-        let outcome = bake(&self.trained, options, None, &path, &hidden)
+        let outcome = bake::bake(&*self.trained, options, None, &path, &hidden)
             .unwrap_or_else(|error| panic!("{} {options:?}: {error:#}", self.name));
         (path, outcome)
     }

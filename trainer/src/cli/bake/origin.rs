@@ -11,7 +11,7 @@ use drr::model::spec::{Spec, Transform};
 use serde_json::{Value, json};
 
 use super::Arguments;
-use crate::bake::{Baked, Description, Judge, Source, Trained};
+use crate::bake::{self, Baked, Description, Judge, Source};
 use crate::config::{self, Config, DatasetConfig};
 use crate::data::{Ensemble, LoadOptions};
 use crate::progress::say;
@@ -61,10 +61,10 @@ impl Origin {
                 if let Some(quality) = measured(run)? {
                     description.provenance.insert("quality".into(), quality);
                 }
-                Ok(Box::new(trained(&run.config()?, &checkpoint.model(), description)?))
+                trained(&run.config()?, &checkpoint.model(), description)
             }
             Self::Checkpoint { config, weights, description } => {
-                Ok(Box::new(trained(config, weights, (**description).clone())?))
+                trained(config, weights, (**description).clone())
             }
             Self::File(file) => {
                 let mut file = file.clone();
@@ -107,10 +107,14 @@ impl Origin {
 }
 
 /// A checkpoint, with what the file will say about its origin.
-pub fn trained(config: &Config, weights: &Path, mut description: Description) -> Result<Trained> {
+pub fn trained(
+    config: &Config,
+    weights: &Path,
+    mut description: Description,
+) -> Result<Box<dyn Source>> {
     description.provenance.insert("tool".into(), json!(tool()));
     description.provenance.insert("weights_crc32".into(), json!(checksum(weights)?));
-    Trained::load(&config.model, weights, description)
+    bake::load(&config.model, weights, description)
 }
 
 fn tool() -> String {

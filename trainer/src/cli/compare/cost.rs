@@ -8,9 +8,8 @@ use drr::model::GridPrecision;
 use drr::{OpenOptions, Points, Runtime, Sampler, SamplerOptions, Units, ValuesMut};
 use tch::{Device, Kind, Tensor};
 
-use crate::bake::{Decoder, Fold, Options};
+use crate::bake::{self, Decoder, Fold, Options};
 use crate::cli::bake::bake_with;
-use crate::config::Config;
 use crate::eval::flops::{Counting, Flops, Sizes};
 use crate::models::Network;
 use crate::models::frozen::Frozen;
@@ -61,7 +60,7 @@ pub fn measure(run: &Run, baked: &Path, device: Device) -> Result<Cost> {
     };
     let model = config.model.of_ensemble()?;
     let (dims, parameters) = (model.dims(), model.parameters());
-    if is_bakeable(&config) {
+    if bake::obstacle(&config.model).is_none() {
         let options = Options {
             fold: Fold::Auto,
             compression: None,
@@ -77,10 +76,6 @@ pub fn measure(run: &Run, baked: &Path, device: Device) -> Result<Cost> {
     let network = Network::load_on(&config.model, &weights, device)?;
     cost.libtorch_s = Some(libtorch(&network, dims, parameters, device));
     Ok(cost)
-}
-
-fn is_bakeable(config: &Config) -> bool {
-    config.model.encoder().is_some()
 }
 
 /// Seconds in the functions of PyTorch.

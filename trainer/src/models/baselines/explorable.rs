@@ -11,7 +11,8 @@ use crate::models::Parameters;
 use crate::models::parameters::Init;
 
 /// Which sizes a plane has, and which coordinates it is sampled with.
-const PLANES: [([usize; 2], [i64; 2]); 3] = [([0, 1], [1, 2]), ([0, 2], [0, 2]), ([1, 2], [0, 1])];
+pub const PLANES: [([usize; 2], [i64; 2]); 3] =
+    [([0, 1], [1, 2]), ([0, 2], [0, 2]), ([1, 2], [0, 1])];
 
 pub struct Explorable {
     volume: Tensor,

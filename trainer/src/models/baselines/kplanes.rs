@@ -28,7 +28,11 @@ impl KPlanes {
             let planes = pairs.iter().enumerate().map(|(n, &[i, j])| {
                 let shape = [config.features, size[j as usize], size[i as usize]];
                 let shape = [1, shape[0] as i64, shape[1] as i64, shape[2] as i64];
-                p.trainable_table(format!("grids.{s}.{n}"), &shape, Init::Uniform(0.1, 0.5))
+                let init = match config.neutral && j as usize >= config.dims {
+                    true => Init::Ones,
+                    false => Init::Uniform(0.1, 0.5),
+                };
+                p.trainable_table(format!("grids.{s}.{n}"), &shape, init)
             });
             planes.collect::<Result<_>>()
         });

@@ -11,6 +11,9 @@ mod siren;
 use anyhow::Result;
 use tch::Tensor;
 
+pub use explorable::PLANES;
+pub use siren::FREQUENCY;
+
 use super::Parameters;
 use super::layers::Linear;
 use super::parameters::Init;

@@ -307,8 +307,7 @@ impl Along {
         let mut stride = row;
         for (&axis, &size) in grid.axes.iter().zip(grid.shape.iter().rev()) {
             if axis == run {
-                let bracket =
-                    Bracket::<TILE>::new(&job.positions.axes, job.padding, axis, size);
+                let bracket = Bracket::<TILE>::new(&job.positions.axes, job.padding, axis, size);
                 for (starts, vertices) in self.starts.iter_mut().zip(&bracket.vertices) {
                     for i in 0..TILE {
                         starts[i] = vertices[i] as usize * stride;

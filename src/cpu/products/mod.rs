@@ -171,7 +171,13 @@ impl Products {
         for (n, ((grid, &kind), corners)) in grids {
             if wanted(kind) {
                 let (positions, padding) = (&tile.positions, tile.padding);
-                corners.fill_all((grid, self.axes), model.grid(n).row, positions, padding, parameters);
+                corners.fill_all(
+                    (grid, self.axes),
+                    model.grid(n).row,
+                    positions,
+                    padding,
+                    parameters,
+                );
             }
         }
     }
@@ -182,7 +188,6 @@ impl Term {
     fn is_fixed(&self) -> bool {
         self.mixed.is_empty() && self.constant.is_empty()
     }
-
 }
 
 /// Which grids are bound is decided once, in the file's order: results do not depend on it but for

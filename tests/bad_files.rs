@@ -144,10 +144,10 @@ fn other_safetensors_files_are_told_apart() {
 #[test]
 fn a_newer_version_is_told_whatever_else_changed() {
     let newer = Forged::from(&small().bytes)
-        .with_metadata("version", json!("2"))
+        .with_metadata("version", json!("3"))
         .with_metadata("spec", Value::Null)
         .with_tensor("something.new", "BF16", &[2], vec![0; 4]);
-    refused(&newer.bytes(), ErrorKind::Version, "2");
+    refused(&newer.bytes(), ErrorKind::Version, "3");
 }
 
 #[test]
@@ -258,7 +258,6 @@ fn malicious_descriptions_are_errors() {
         ("", unknown.into(), "hash"),
         ("/axes", json!([]), "axes"),
         ("/axes", vec![axis.clone(); 4].into(), "axes"),
-        ("/axes", vec![axis.clone()].into(), "grid.0"),
         ("/axes/0/min", json!(1.0), "axis `x`"),
         ("/axes/0/max", json!(-1.0), "axis `x`"),
         ("/axes/0/max", Value::Null, "malformed"),
@@ -272,7 +271,7 @@ fn malicious_descriptions_are_errors() {
         ("/values/0/transform", json!("sqrt"), "sqrt"),
         ("/grids", json!([]), "grids"),
         ("/grids/0/axes", json!([0, 0]), "grid.0"),
-        ("/grids/0/axes", json!([0, 2]), "grid.0"),
+        ("/grids/0/axes", json!([0, 3]), "grid.0"),
         ("/grids/0/axes", json!([0]), "grid.0"),
         ("/grids/0/axes", json!([]), "grid.0"),
         ("/grids/0/axes", json!([0, u64::MAX]), "grid.0"),

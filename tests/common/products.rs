@@ -36,9 +36,9 @@ fn spec(is_bare: bool, rng: &mut Rng) -> Spec {
     if parameters > 0 && rng.below(2) == 0 {
         // A product of parameters alone: anywhere, or behind what differs from point to point.
         let (offset, channels) = match rng.below(3) {
-            0 => random::span(spatial, rng),
             1 if !is_bare => (spatial, 1 + rng.below(20)),
-            _ => (rng.below(spatial), spatial),
+            2 if !is_bare => (rng.below(spatial), spatial),
+            _ => random::span(spatial, rng),
         };
         end = end.max(offset + channels);
         for _ in 0..1 + rng.below(3) {

@@ -269,7 +269,7 @@ fn malicious_descriptions_are_errors() {
         ("/values", json!([]), "values"),
         ("/values/0/min", json!(2.0), "value `v`"),
         ("/values/0/transform", json!("sqrt"), "sqrt"),
-        ("/grids", json!([]), "grids"),
+        ("/grids", json!([]), "no grid along an axis"),
         ("/grids/0/axes", json!([0, 0]), "grid.0"),
         ("/grids/0/axes", json!([0, 3]), "grid.0"),
         ("/grids/0/axes", json!([0]), "grid.0"),

@@ -100,7 +100,7 @@ impl<'a> Workbench<'a> {
         let model = self.baked.model();
         let bytes = |precision: GridPrecision, row: usize| (precision.bytes() * row) as u64;
         let grid = |(n, grid): (usize, &drr::model::spec::Grid)| {
-            let vertices = grid.vertices().unwrap_or(0) as u64;
+            let vertices = grid.rows().unwrap_or(0) as u64;
             let full = bytes(GridPrecision::F32, GridPrecision::F32.row(grid.channels));
             let stored = bytes(model.grid_precision(n), model.grid(n).row);
             vertices * full - vertices * stored

@@ -1,9 +1,11 @@
 //! Points per second of each kernel on a random model of the size of published ones, without
 //! competitors: what to run while working on a kernel.
 //!
-//!     cargo bench --bench query [-- GRID LAYERS VERTICES]
+//!     cargo bench --bench query [-- GRID LAYERS VERTICES [planes]]
 //!
-//! with GRID `f32`, `f16` or `i8`, LAYERS `f32`, `bf16` or `i8`, and vertices per axis (128).
+//! with GRID `f32`, `f16` or `i8`, LAYERS `f32`, `bf16` or `i8`, and vertices per axis (128); with
+//! `planes` instead of a volume, products of planes over all pairs of coordinates and the parameter
+//! at four scales, the last of so many vertices, as K-Planes has them.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +16,7 @@ use drr::{
     Checksums, Gradients, GradientsMut, Kernel, Lattice, Model, Parameters, Points, Runtime,
     Sampler, SamplerOptions, SetValuesMut, Storage, ValuesMut,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 const WIDTH: usize = 128;
 const POINTS: usize = 1 << 16;
@@ -34,9 +36,16 @@ fn main() {
         "i8" => LayerPrecision::I8 { low: 0.0, step: 0.01 },
         _ => LayerPrecision::Bf16,
     };
-    let vertices = argument(2, "128").parse().expect("vertices per axis");
+    let vertices: usize = argument(2, "128").parse().expect("vertices per axis");
     let path = std::env::temp_dir().join(format!("drr-bench-{}", std::process::id()));
-    write(&path, grid, layers, vertices);
+    let grids = match &*argument(3, "volume") {
+        "planes" => planes(vertices),
+        _ => {
+            let shape = [vertices; 3];
+            json!([{"axes": [0, 1, 2], "shape": shape, "channels": WIDTH, "offset": 0}])
+        }
+    };
+    write(&path, grids, grid, layers);
     for storage in [Storage::Mapped, Storage::HugePages] {
         let kernels: Vec<Kernel> = match std::env::var_os("DRR_CPU") {
             Some(_) => vec![Kernel::choose().expect("a kernel of this machine")],
@@ -186,16 +195,30 @@ fn ordered() -> Vec<f32> {
     (0..POINTS).flat_map(|i| [at(i % 128), at(i / 128 % 128), at(i / 16384)]).collect()
 }
 
-fn write(path: &std::path::Path, grid: GridPrecision, precision: LayerPrecision, vertices: usize) {
+fn planes(vertices: usize) -> Value {
+    let size = |axis: usize, scale: usize| if axis == 3 { 16 } else { vertices >> (3 - scale) };
+    let plane = |[a, b]: [usize; 2], scale: usize| {
+        json!({
+            "axes": [a, b],
+            "shape": [size(b, scale), size(a, scale)],
+            "channels": WIDTH / 4,
+            "offset": scale * WIDTH / 4,
+            "product": scale,
+        })
+    };
+    let pairs = [[0, 1], [0, 2], [1, 2], [0, 3], [1, 3], [2, 3]];
+    (0..4).flat_map(|scale| pairs.map(|pair| plane(pair, scale))).collect()
+}
+
+fn write(path: &std::path::Path, grids: Value, grid: GridPrecision, precision: LayerPrecision) {
     let axis = |name| json!({"name": name, "unit": "", "min": 0, "max": 1});
     let layer = |(i, o): (usize, usize)| json!({"inputs": i, "outputs": o, "activation": "relu"});
     let layers = [(WIDTH, WIDTH), (WIDTH, WIDTH), (WIDTH, 1)].map(layer);
-    let shape = [vertices; 3];
     let mut spec: Spec = serde_json::from_value(json!({
         "axes": [axis("x"), axis("y"), axis("z")],
         "parameters": [{"name": "p", "unit": "", "min": 0, "max": 1}],
         "values": [{"name": "v", "unit": "", "min": 0, "max": 1, "transform": "linear"}],
-        "grids": [{"axes": [0, 1, 2], "shape": shape, "channels": WIDTH, "offset": 0}],
+        "grids": grids,
         "lines": [{"parameter": 0, "vertices": 16, "features": WIDTH, "offset": 0}],
         "input": {"width": WIDTH, "bias": true, "activation": "relu"},
         "layers": layers,
@@ -207,17 +230,20 @@ fn write(path: &std::path::Path, grid: GridPrecision, precision: LayerPrecision,
     let mut list =
         |n: usize, scale: f32| -> Vec<f32> { (0..n).map(|_| (rng.next() - 0.5) * scale).collect() };
     let mut writer = Writer::create(path, spec.clone(), grid).expect("a folder");
-    let ranges = [(-0.5, 0.5); WIDTH];
-    let mut out = match grid {
-        GridPrecision::I8 => writer.grid_in_ranges(&ranges),
-        _ => writer.grid(),
+    for shape in &spec.grids {
+        let ranges = vec![(-0.5, 0.5); shape.channels];
+        let mut out = match grid {
+            GridPrecision::I8 => writer.grid_in_ranges(&ranges),
+            _ => writer.grid(),
+        }
+        .expect("a grid");
+        let (rows, row) = (shape.rows().expect("a size"), shape.shape[shape.shape.len() - 1]);
+        for _ in 0..rows / row {
+            let features = list(row * shape.channels, 1.0).into_iter().map(f64::from);
+            out.push(&features.collect::<Vec<_>>()).expect("finite features");
+        }
+        out.finish().expect("all vertices");
     }
-    .expect("a grid");
-    for _ in 0..vertices * vertices {
-        let row: Vec<f64> = list(vertices * WIDTH, 1.0).into_iter().map(f64::from).collect();
-        out.push(&row).expect("finite features");
-    }
-    out.finish().expect("all vertices");
     let tensors = SmallTensors {
         input_bias: Some(list(WIDTH, 1.0)),
         lines: vec![list(16 * WIDTH, 1.0)],

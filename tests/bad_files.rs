@@ -135,7 +135,7 @@ fn other_safetensors_files_are_told_apart() {
         ErrorKind::Format,
         "not a baked model",
     );
-    for version in [json!("2"), json!("0"), json!("1.0"), json!(""), json!("newest"), Value::Null] {
+    for version in [json!("3"), json!("0"), json!("1.0"), json!(""), json!("newest"), Value::Null] {
         let bytes = good.clone().with_metadata("version", version).bytes();
         refused(&bytes, ErrorKind::Version, "format version");
     }
@@ -144,10 +144,10 @@ fn other_safetensors_files_are_told_apart() {
 #[test]
 fn a_newer_version_is_told_whatever_else_changed() {
     let newer = Forged::from(&small().bytes)
-        .with_metadata("version", json!("2"))
+        .with_metadata("version", json!("3"))
         .with_metadata("spec", Value::Null)
         .with_tensor("something.new", "BF16", &[2], vec![0; 4]);
-    refused(&newer.bytes(), ErrorKind::Version, "2");
+    refused(&newer.bytes(), ErrorKind::Version, "3");
 }
 
 #[test]
@@ -258,7 +258,6 @@ fn malicious_descriptions_are_errors() {
         ("", unknown.into(), "hash"),
         ("/axes", json!([]), "axes"),
         ("/axes", vec![axis.clone(); 4].into(), "axes"),
-        ("/axes", vec![axis.clone()].into(), "grid.0"),
         ("/axes/0/min", json!(1.0), "axis `x`"),
         ("/axes/0/max", json!(-1.0), "axis `x`"),
         ("/axes/0/max", Value::Null, "malformed"),
@@ -270,9 +269,9 @@ fn malicious_descriptions_are_errors() {
         ("/values", json!([]), "values"),
         ("/values/0/min", json!(2.0), "value `v`"),
         ("/values/0/transform", json!("sqrt"), "sqrt"),
-        ("/grids", json!([]), "grids"),
+        ("/grids", json!([]), "no grid along an axis"),
         ("/grids/0/axes", json!([0, 0]), "grid.0"),
-        ("/grids/0/axes", json!([0, 2]), "grid.0"),
+        ("/grids/0/axes", json!([0, 3]), "grid.0"),
         ("/grids/0/axes", json!([0]), "grid.0"),
         ("/grids/0/axes", json!([]), "grid.0"),
         ("/grids/0/axes", json!([0, u64::MAX]), "grid.0"),
@@ -314,6 +313,77 @@ fn malicious_descriptions_are_errors() {
     ] {
         refused(&good.clone().with(pointer, value).bytes(), ErrorKind::Format, what);
     }
+}
+
+/// Products, dimensions along parameters and hashed vertices.
+#[test]
+fn what_version_2_adds_is_checked() {
+    let good = Forged::from(&small().bytes);
+    let hashed = good.clone().with_entry("/grids/0", "entries", json!(8)).with_tensor(
+        "grid.0",
+        "F16",
+        &[8, 8],
+        vec![0; 128],
+    );
+    let opened = |forged: &Forged| Model::from_bytes(&forged.bytes(), Checksums::Verify).is_ok();
+    assert!(opened(&hashed));
+    survives(&hashed.bytes());
+    for entries in [0u64, 1 << 4, 3, 6, 7, 12, 1 << 32, 1 << 63, u64::MAX] {
+        let bad = hashed.clone().with("/grids/0/entries", json!(entries));
+        refused(&bad.bytes(), ErrorKind::Format, &format!("{entries} entries"));
+    }
+    // One row of twelve vertices; then more vertices than can be counted, which need not be.
+    let one = hashed.clone().with("/grids/0/entries", json!(1));
+    refused(&one.bytes(), ErrorKind::Format, "expected [1]");
+    assert!(opened(&one.with_tensor("grid.0", "F16", &[1, 3], vec![0; 6])));
+    for shape in [json!([i32::MAX, i32::MAX]), json!([1u64 << 30, 1])] {
+        let huge = hashed.clone().with("/grids/0/shape", shape);
+        assert!(opened(&huge));
+        survives(&huge.bytes());
+    }
+    for (pointer, value, what) in [
+        ("/grids/0/entries", Value::Null, "malformed"),
+        ("/grids/0/entries", json!(-8), "malformed"),
+        ("/grids/0/entries", json!(8.5), "malformed"),
+        ("/grids/0/shape", json!([1u64 << 31, 2]), "too large"),
+        ("/grids/0/shape", json!([0, 4]), "grid.0"),
+        ("/grids/0/shape", json!([2, 4]), "8 entries"),
+        ("/grids/0/axes", json!([0, 3]), "2 axes, then 1 parameters"),
+        ("/grids/0/axes", json!([2, 2]), "grid.0"),
+        ("/grids/1/axes", json!([3]), "grid.1"),
+    ] {
+        refused(&hashed.clone().with(pointer, value).bytes(), ErrorKind::Format, what);
+    }
+    let along = good.clone().with("/grids/1/axes", json!([2]));
+    assert!(opened(&along));
+    survives(&along.bytes());
+    let nowhere = along.with("/grids/0/axes", json!([2])).with("/grids/0/shape", json!([3]));
+    refused(&nowhere.bytes(), ErrorKind::Format, "no grid along an axis");
+
+    let alone = good.clone().with_entry("/grids/0", "product", json!(5));
+    assert!(opened(&alone));
+    let unlike = alone.clone().with_entry("/grids/1", "product", json!(5));
+    refused(&unlike.bytes(), ErrorKind::Format, "product with");
+    let unlike = unlike.with("/grids/0/offset", json!(2));
+    refused(&unlike.bytes(), ErrorKind::Format, "3 at 2");
+    assert!(opened(&alone.clone().with_entry("/grids/1", "product", json!(6))));
+    for bad in [Value::Null, json!(-1), json!(0.5)] {
+        let bad = alone.clone().with("/grids/0/product", bad);
+        refused(&bad.bytes(), ErrorKind::Format, "malformed");
+    }
+    let far = alone.clone().with("/grids/0/product", json!(1u64 << 31));
+    refused(&far.bytes(), ErrorKind::Format, "product 2147483648");
+
+    let along = good.clone().with("/grids/1/axes", json!([2]));
+    for new in [hashed, alone, along] {
+        refused(
+            &new.with_metadata("version", json!("1")).bytes(),
+            ErrorKind::Format,
+            "came with version 2",
+        );
+    }
+    // Nothing of it need be there.
+    assert!(opened(&good.with_metadata("version", json!("2"))));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 mod common;
 
 use common::gradient::{ask, differences};
-use common::random::{self, Rng};
+use common::random::{self, PRODUCTS, Rng};
 use common::{Baked, bits, kernels, query};
 use drr::model::spec::Transform;
 use drr::{Kernel, Outside, SamplerOptions, Units};
@@ -152,7 +152,7 @@ fn the_reference_agrees_with_finite_differences() {
 
 #[test]
 fn nan_gives_nan_and_spoils_no_neighbour() {
-    for seed in 200..220 {
+    for seed in (200..220).chain(PRODUCTS..PRODUCTS + 20) {
         let baked = random::model(seed);
         let parameters = random::parameters(&baked.spec, &mut Rng::new(seed));
         let (dims, outputs) = (baked.spec.axes.len(), baked.spec.outputs());

@@ -4,7 +4,7 @@
 mod common;
 
 use common::gradient::{Answer, ask};
-use common::random::{self, Rng};
+use common::random::{self, PRODUCTS, Rng};
 use common::{Baked, bits, kernels};
 use drr::sampler::results::{Places, PointStride};
 use drr::sampler::scalar::Scalar;
@@ -23,7 +23,7 @@ struct Fixture {
 impl Fixture {
     /// Some models of every layout and precision.
     fn each(mut check: impl FnMut(&Self)) {
-        for seed in 100..120 {
+        for seed in (100..120).chain(PRODUCTS..PRODUCTS + 10) {
             for kernel in kernels() {
                 let rng = &mut Rng::new(7);
                 let baked = random::model(seed);

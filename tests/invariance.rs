@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::random::{self, Rng};
+use common::random::{self, PRODUCTS, Rng};
 use common::{Baked, bits, kernels, query};
 use drr::sampler::results::{Places, PointStride};
 use drr::sampler::scalar::Scalar;
@@ -16,7 +16,7 @@ const POINTS: usize = 1000;
 
 /// Some models of every layout and precision.
 fn models() -> impl Iterator<Item = Baked> {
-    (100..135).map(random::model)
+    (100..135).chain(PRODUCTS..PRODUCTS + 15).map(random::model)
 }
 
 /// A model bound to random parameters, with points to ask it at.

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::random::{self, Rng};
+use common::random::{self, PRODUCTS, Rng};
 use common::{Baked, bits, kernels};
 use drr::{
     ErrorKind, Kernel, Lattice, Outside, Parameters, Points, Runtime, Sampler, SamplerOptions,
@@ -74,7 +74,7 @@ fn sampler(baked: &Baked, kernel: Kernel, threads: usize, outside: Outside) -> S
 
 #[test]
 fn lattices_give_what_their_points_give() {
-    for seed in 0..120 {
+    for seed in (0..120).chain(PRODUCTS..PRODUCTS + 40) {
         let baked = random::model(seed);
         let axes = baked.spec.axes.len();
         let lattice = random_lattice(axes, &mut Rng::new(seed + 500));
@@ -102,7 +102,7 @@ fn lattices_give_what_their_points_give() {
 
 #[test]
 fn slices_and_threads_do_not_matter() {
-    for seed in (0..45).step_by(2) {
+    for seed in (0..45).step_by(2).chain(PRODUCTS..PRODUCTS + 10) {
         let baked = random::model(seed);
         let axes = baked.spec.axes.len();
         for kernel in kernels() {
@@ -130,7 +130,7 @@ fn slices_and_threads_do_not_matter() {
 /// Queries of all kinds share the buffers of a thread.
 #[test]
 fn queries_for_sets_do_not_matter() {
-    for seed in 0..45 {
+    for seed in (0..45).chain(PRODUCTS..PRODUCTS + 20) {
         let baked = random::model(seed);
         let (axes, columns) = (baked.spec.axes.len(), baked.spec.parameters.len());
         let lattice = random_lattice(axes, &mut Rng::new(seed));

@@ -2,14 +2,14 @@
 
 mod common;
 
-use common::random::{self, Rng};
+use common::random::{self, PRODUCTS, Rng};
 use common::{Baked, bits, kernels, query};
 use drr::model::spec::Transform;
 use drr::{ErrorKind, Kernel, Outside, Points, Sampler, SamplerOptions, Units, ValuesMut};
 
 /// Some models, each with parameters in range.
 fn models() -> impl Iterator<Item = (Baked, Vec<f64>)> {
-    (200..220).map(|seed| {
+    (200..220).chain(PRODUCTS..PRODUCTS + 15).map(|seed| {
         let baked = random::model(seed);
         let parameters = random::parameters(&baked.spec, &mut Rng::new(seed));
         (baked, parameters)

@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::random::{self, Rng};
+use common::random::{self, PRODUCTS, Rng};
 use common::{Baked, bits, kernels, query};
 use drr::sampler::results::{Places, PointStride};
 use drr::sampler::scalar::Scalar;
@@ -47,7 +47,7 @@ impl Fixture {
 
     /// Some models of every layout and precision, all kernels.
     fn each(points: usize, rows: usize, mut check: impl FnMut(u64, &Self)) {
-        for seed in 300..345 {
+        for seed in (300..345).chain(PRODUCTS..PRODUCTS + 40) {
             kernels().for_each(|kernel| check(seed, &Self::new(seed, kernel, points, rows)));
         }
     }

@@ -23,6 +23,12 @@ fn put(folder: &Path, name: &str, bytes: &[u8]) {
 /// Small models of each layout, precision of grids and, from 30 on, of layers.
 fn models(folder: &Path) {
     const LARGEST: usize = 6000;
+    for (n, seed) in (random::PRODUCTS..random::PRODUCTS + 90).enumerate() {
+        let model = random::model(seed);
+        if model.bytes.len() <= LARGEST && n % 3 == 0 {
+            put(folder, &format!("product_{n}"), &model.bytes);
+        }
+    }
     for first in [0, 5, 10, 30, 35, 40] {
         for layout in 0..5 {
             let seeds = (first + layout..150).step_by(45);

@@ -63,7 +63,7 @@ fn look_at(model: &Model) {
                 values.len()
             }
         };
-        assert_eq!(numbers, grid.vertices().expect("a size") * data.row);
+        assert_eq!(numbers, grid.rows().expect("a size") * data.row);
     }
     for (line, n) in spec.lines.iter().zip(0..) {
         assert_eq!(model.line(n).len(), line.vertices * line.features);

@@ -163,7 +163,7 @@ fn expected(spec: &Spec, given: &[Tensor]) -> Vec<(String, &'static str, Vec<usi
             _ => "F32",
         };
         let row = before.and_then(|tensor| tensor.2.last().copied()).unwrap_or(0);
-        let shape = grid.shape.iter().copied().chain([row.max(grid.channels)]).collect();
+        let shape = grid.tensor_shape().into_iter().chain([row.max(grid.channels)]).collect();
         all.push((name, dtype, shape));
         if dtype == "I8" {
             all.push((format!("grid.{n}.scale"), "F32", vec![grid.channels]));

@@ -9,6 +9,7 @@ pub mod activation;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod bracket;
 mod corners;
 pub mod gradient;
 mod lanes;

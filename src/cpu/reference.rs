@@ -31,7 +31,8 @@ pub fn conditional_inputs(model: &Model, parameters: &[f64]) -> Vec<f64> {
             inputs[line.offset + f] += a + fraction * (b - a);
         }
     }
-    let place = Place { axes: spec.axes.len(), position: [0.0; 3], padding: Padding::Border, parameters };
+    let place =
+        Place { axes: spec.axes.len(), position: [0.0; 3], padding: Padding::Border, parameters };
     for term in model.terms().iter().filter(|term| !is_spatial(spec, term)) {
         add_term(model, term, &place, &mut inputs);
     }
@@ -64,13 +65,14 @@ pub fn evaluate(job: &Job<'_>, tile: &Staged, values: &mut [f64]) {
     let model = job.model;
     let mut rows = values.chunks_exact_mut(model.spec().outputs());
     let axes = model.spec().axes.len();
-    let mut evaluate = |start: (&[f64], &[f64]), parameters: &[f64], point: &([f64; 3], Padding)| {
-        if let Some(values) = rows.next() {
-            let &(position, padding) = point;
-            let place = Place { axes, position, padding, parameters };
-            evaluate_point(model, start, &place, values, |_| {});
-        }
-    };
+    let mut evaluate =
+        |start: (&[f64], &[f64]), parameters: &[f64], point: &([f64; 3], Padding)| {
+            if let Some(values) = rows.next() {
+                let &(position, padding) = point;
+                let place = Place { axes, position, padding, parameters };
+                evaluate_point(model, start, &place, values, |_| {});
+            }
+        };
     let points = &tile.reference;
     match job.parameters {
         Parameters::Bound(Binding { inputs, bias, parameters, .. }) => {

@@ -8,6 +8,7 @@
 // The loops index several arrays alike.
 #![allow(clippy::needless_range_loop)]
 
+use super::bracket::Bracket;
 use super::products::{Kind, Products};
 use super::{Padding, Positions, TILE};
 use crate::model::spec::Grid;
@@ -93,12 +94,6 @@ pub struct Along {
     /// Number of the first value of a vertex, counted from that of the axis' first vertex.
     pub starts: [[usize; TILE]; 2],
     pub weights: [[f32; TILE]; 2],
-}
-
-/// The two vertices of each of the first `N` points on one axis, and their weights.
-struct Bracket<const N: usize> {
-    vertices: [[u32; N]; 2],
-    weights: [[f32; N]; 2],
 }
 
 impl Staged {
@@ -187,7 +182,7 @@ impl Corners {
             for (k, (&axis, &size)) in grid.axes.iter().zip(grid.shape.iter().rev()).enumerate() {
                 self.add_hashed(&Bracket::<N>::new(x, padding, axis, size), k);
             }
-            return self.to_rows::<N>(entries, row);
+            return self.take_rows::<N>(entries, row);
         }
         // The last spatial dimension is the fastest and moves with the first axis.
         let mut stride = row;
@@ -238,7 +233,7 @@ impl Corners {
             }
         }
         if let Some(entries) = grid.entries {
-            self.to_rows::<TILE>(entries, row);
+            self.take_rows::<TILE>(entries, row);
         }
     }
 
@@ -254,7 +249,7 @@ impl Corners {
         self.add_weights(bracket);
     }
 
-    /// The starts are hashes until [`Corners::to_rows`].
+    /// The starts are hashes until [`Corners::take_rows`].
     #[inline(always)]
     fn add_hashed<const N: usize>(&mut self, bracket: &Bracket<N>, k: usize) {
         let (lower, upper) = self.starts.split_at_mut(self.count);
@@ -268,7 +263,7 @@ impl Corners {
     }
 
     #[inline(always)]
-    fn to_rows<const N: usize>(&mut self, entries: usize, row: usize) {
+    fn take_rows<const N: usize>(&mut self, entries: usize, row: usize) {
         for starts in &mut self.starts[..self.count] {
             for start in &mut starts[..N] {
                 // A power of two.
@@ -307,8 +302,7 @@ impl Along {
         let mut stride = row;
         for (&axis, &size) in grid.axes.iter().zip(grid.shape.iter().rev()) {
             if axis == run {
-                let bracket =
-                    Bracket::<TILE>::new(&job.positions.axes, job.padding, axis, size);
+                let bracket = Bracket::<TILE>::new(&job.positions.axes, job.padding, axis, size);
                 for (starts, vertices) in self.starts.iter_mut().zip(&bracket.vertices) {
                     for i in 0..TILE {
                         starts[i] = vertices[i] as usize * stride;
@@ -400,75 +394,5 @@ impl<'a> LineList<'a> {
         for n in 0..(within + bytes).div_ceil(step) {
             self.lines.push(first.wrapping_add(n * step));
         }
-    }
-}
-
-impl<const N: usize> Bracket<N> {
-    #[inline(always)]
-    fn new(positions: &[[f64; TILE]; 3], padding: Padding, axis: usize, size: usize) -> Self {
-        match padding {
-            Padding::Border => Self::border(&positions[axis], size),
-            Padding::Zeros => Self::zeros(&positions[axis], size),
-        }
-    }
-
-    /// For parameters from 0 to 1.
-    #[inline(always)]
-    fn between(t: &[f64; TILE], size: usize) -> Self {
-        let last = (size - 1) as f64;
-        let mut bracket = Self { vertices: [[0; N]; 2], weights: [[0.0; N]; 2] };
-        for i in 0..N {
-            let p = (t[i] * last).max(0.0).min(last);
-            let lower = p as i32;
-            let fraction = (p - f64::from(lower)) as f32;
-            bracket.vertices[0][i] = lower as u32;
-            bracket.vertices[1][i] = (lower as u32 + 1).min(size as u32 - 1);
-            bracket.weights[0][i] = 1.0 - fraction;
-            bracket.weights[1][i] = fraction;
-        }
-        bracket
-    }
-
-    /// Positions beyond the ends count as the ends.
-    #[inline(always)]
-    fn border(x: &[f64; TILE], size: usize) -> Self {
-        // One vertex is constant, even at infinity: `min` and `max` take the number, not the NaN
-        // of 0 times infinity.
-        let last = (size - 1) as f64;
-        let mut bracket = Self { vertices: [[0; N]; 2], weights: [[0.0; N]; 2] };
-        for i in 0..N {
-            let p = ((x[i] + 1.0) * 0.5 * last).max(0.0).min(last);
-            // At most 2^31 - 2: see the limits of the file format.
-            let lower = p as i32;
-            let fraction = (p - f64::from(lower)) as f32;
-            bracket.vertices[0][i] = lower as u32;
-            bracket.vertices[1][i] = (lower as u32 + 1).min(size as u32 - 1);
-            bracket.weights[0][i] = 1.0 - fraction;
-            bracket.weights[1][i] = fraction;
-        }
-        bracket
-    }
-
-    /// Vertices beyond the ends weigh nothing.
-    #[inline(always)]
-    fn zeros(x: &[f64; TILE], size: usize) -> Self {
-        if size == 1 {
-            return Self::border(x, size);
-        }
-        let last = (size - 1) as f64;
-        let mut bracket = Self { vertices: [[0; N]; 2], weights: [[0.0; N]; 2] };
-        for i in 0..N {
-            // Beyond one cell outside, both vertices are.
-            let p = ((x[i] + 1.0) * 0.5 * last).max(-1.0).min(last + 1.0);
-            let floor = p.floor();
-            let fraction = (p - floor) as f32;
-            for (k, weight) in [(0, 1.0 - fraction), (1, fraction)] {
-                let vertex = floor + k as f64;
-                let inside = vertex >= 0.0 && vertex <= last;
-                bracket.vertices[k][i] = if inside { vertex as u32 } else { 0 };
-                bracket.weights[k][i] = if inside { weight } else { 0.0 };
-            }
-        }
-        bracket
     }
 }

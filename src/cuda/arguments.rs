@@ -20,6 +20,12 @@ pub const PLAIN: u32 = 0;
 pub const BF16: u32 = 1;
 pub const STEPS: u32 = 2;
 
+/// `Role`: what becomes of a grid's features.
+pub const ALONE: u32 = 0;
+pub const FIRST: u32 = 1;
+pub const BETWEEN: u32 = 2;
+pub const LAST: u32 = 3;
+
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Grid {
@@ -33,6 +39,8 @@ pub struct Grid {
     pub row: u32,
     pub offset: u32,
     pub scalar: u32,
+    pub entries: u32,
+    pub role: u32,
     pub unused: u32,
 }
 
@@ -86,6 +94,8 @@ pub struct Model {
     pub spatial: u32,
     pub activation: u32,
     pub widest: u32,
+    pub own_count: u32,
+    pub grids_change: u32,
 }
 
 #[repr(C)]
@@ -151,6 +161,7 @@ pub struct Binding {
     pub is_nan: u64,
     pub input_slopes: u64,
     pub bias_slopes: u64,
+    pub parameters: u64,
 }
 
 #[repr(C)]
@@ -209,17 +220,17 @@ pub fn layouts() -> Vec<[usize; 2]> {
         };
     }
     layouts![
-        Grid.scalar,
+        Grid.role,
         Layer.step,
         Value.is_log,
         Range.slack,
-        Model.widest,
+        Model.grids_change,
         Axis.limit,
         Frame.evaluates_parameters,
         Points.scalar,
         Table.is_given,
         Results.components,
-        Binding.bias_slopes,
+        Binding.parameters,
         Tensor.stride,
         Query.tile,
         Gradient.has_input_slopes,

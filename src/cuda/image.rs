@@ -32,8 +32,7 @@ impl<'a> Image<'a> {
     pub fn new(model: &'a Model, ranges: &[raw::Range]) -> Result<Self> {
         let spec = model.spec();
         let mut image = Self { model: raw::Model::default(), size: 0, parts: Vec::new() };
-        let grids =
-            (0..spec.grids.len()).map(|n| image.grid(model, n)).collect::<Result<Vec<_>>>()?;
+        let (grids, own_count) = image.grids(model)?;
         let lines =
             (0..spec.lines.len()).map(|n| image.line(model, n)).collect::<Result<Vec<_>>>()?;
         let layers =
@@ -56,7 +55,7 @@ impl<'a> Image<'a> {
             values: image.table(&values),
             ranges: image.table(ranges),
             input_bias,
-            grid_count: small(grids.len())?,
+            grid_count: small(grids.len())? - own_count,
             line_count: small(lines.len())?,
             layer_count: small(layers.len())?,
             dims: small(spec.axes.len())?,
@@ -66,6 +65,8 @@ impl<'a> Image<'a> {
             spatial: small(spec.spatial_width())?,
             activation: activation(spec.input.activation),
             widest: small(widest(spec))?,
+            own_count,
+            grids_change: changing_grids(model).into(),
         };
         Ok(image)
     }
@@ -105,6 +106,26 @@ impl<'a> Image<'a> {
         self.place(Part::Own(bytes.to_vec()))
     }
 
+    /// The grids of the model's terms, those of parameters alone behind all others, and how many
+    /// those are.
+    fn grids(&mut self, model: &'a Model) -> Result<(Vec<raw::Grid>, u32)> {
+        let (spatial, own): (Vec<_>, Vec<_>) =
+            model.terms().iter().partition(|term| is_spatial(model.spec(), term));
+        let mut grids = Vec::new();
+        for term in spatial.into_iter().chain(own.iter().copied()) {
+            for (place, &n) in term.iter().enumerate() {
+                let role = match place {
+                    _ if term.len() == 1 => raw::ALONE,
+                    0 => raw::FIRST,
+                    _ if place + 1 == term.len() => raw::LAST,
+                    _ => raw::BETWEEN,
+                };
+                grids.push(raw::Grid { role, ..self.grid(model, n)? });
+            }
+        }
+        Ok((grids, small(own.into_iter().map(Vec::len).sum())?))
+    }
+
     fn grid(&mut self, model: &'a Model, n: usize) -> Result<raw::Grid> {
         let grid = &model.spec().grids[n];
         let GridData { row, values } = model.grid(n);
@@ -130,7 +151,8 @@ impl<'a> Image<'a> {
             row: small(row)?,
             offset: small(grid.offset)?,
             scalar,
-            unused: 0,
+            entries: small(grid.entries.unwrap_or(0))?,
+            ..Default::default()
         })
     }
 
@@ -191,6 +213,26 @@ unsafe impl Raw for raw::Range {}
 fn bytes_of<T>(values: &[T]) -> &[u8] {
     // SAFETY: numbers have no padding, and any bytes are bytes.
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
+}
+
+/// Whether a product of grids differs from point to point.
+fn is_spatial(spec: &Spec, term: &[usize]) -> bool {
+    term.iter().any(|&n| spec.has_coordinates(&spec.grids[n]))
+}
+
+/// Whether what grids add at a point changes with a parameter.
+fn changing_grids(model: &Model) -> bool {
+    let spec = model.spec();
+    let mut spatial = model.terms().iter().filter(|term| is_spatial(spec, term));
+    spatial.any(|term| term.iter().any(|&n| spec.has_parameters(&spec.grids[n])))
+}
+
+/// Whether what is the same for all points reaches inputs that are not.
+pub fn has_input_slopes(spec: &Spec) -> bool {
+    let lines = spec.lines.iter().map(|line| line.offset);
+    let grids = spec.grids.iter().filter(|grid| !spec.has_coordinates(grid));
+    let mut offsets = lines.chain(grids.map(|grid| grid.offset));
+    offsets.any(|offset| offset < spec.spatial_width())
 }
 
 /// Numbers that a vector of the model's evaluation has at most.

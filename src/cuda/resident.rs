@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::arguments::{
     Bind, Binding, Gradient, MAX_PARAMETERS, Model as RawModel, Query, Range, Tensor,
 };
-use super::image::{Image, widest};
+use super::image::{Image, has_input_slopes, widest};
 use super::tensor::{self, Plan};
 use super::{Kernel, Limits, Machine, Memory, Shape, Stream};
 use crate::model::Model;
@@ -59,6 +59,7 @@ struct Tensors {
 /// Offsets in the memory of a binding.
 #[derive(Clone, Copy)]
 struct BindingLayout {
+    parameters: u64,
     inputs: u64,
     bias: u64,
     is_nan: u64,
@@ -73,13 +74,14 @@ impl BindingLayout {
         let first = spec.layers.first().map_or(0, |layer| layer.outputs);
         let [spatial, first, count] =
             [spec.spatial_width(), first, spec.parameters.len()].map(|size| size as u64);
-        let inputs = 2 * 8 * spec.input.width as u64;
+        let parameters = 2 * 8 * spec.input.width as u64;
+        let inputs = parameters + 8 * count;
         let bias = inputs + 4 * spatial;
         let is_nan = bias + 4 * first;
         let input_slopes = is_nan + 4;
         let bias_slopes = input_slopes + 4 * count * spatial;
         let bytes = (bias_slopes + 4 * count * first) as usize;
-        Self { inputs, bias, is_nan, input_slopes, bias_slopes, bytes }
+        Self { parameters, inputs, bias, is_nan, input_slopes, bias_slopes, bytes }
     }
 }
 
@@ -101,7 +103,7 @@ impl Resident {
         let tape =
             tile_of(machine.limits(), |tile| tile_bytes(tile, vectors) + tape_bytes(tile, spec))
                 .map_err(|error| error.context("derivatives"));
-        let has_input_slopes = spec.lines.iter().any(|line| line.offset < spec.spatial_width());
+        let has_input_slopes = has_input_slopes(spec);
         if spec.parameters.len() > MAX_PARAMETERS {
             return Err(Error::new(
                 ErrorKind::Unsupported,
@@ -174,11 +176,17 @@ impl Resident {
     /// Those of [`Machine::allocate`].
     pub fn binding(&self) -> Result<(Memory, Binding)> {
         let memory = Memory::new(&self.machine, self.binding.bytes)?;
-        let BindingLayout { inputs, bias, is_nan, input_slopes, bias_slopes, .. } = self.binding;
-        let [inputs, bias, is_nan, input_slopes, bias_slopes] =
-            [inputs, bias, is_nan, input_slopes, bias_slopes]
-                .map(|offset| memory.address() + offset);
-        Ok((memory, Binding { inputs, bias, is_nan, input_slopes, bias_slopes }))
+        let at = |offset| memory.address() + offset;
+        let layout = self.binding;
+        let binding = Binding {
+            inputs: at(layout.inputs),
+            bias: at(layout.bias),
+            is_nan: at(layout.is_nan),
+            input_slopes: at(layout.input_slopes),
+            bias_slopes: at(layout.bias_slopes),
+            parameters: at(layout.parameters),
+        };
+        Ok((memory, binding))
     }
 
     /// Queues the binding of `parameters`, normalised to [0, 1]; those outside count as the ends.

@@ -43,6 +43,9 @@ impl Plan {
         if spec.layers.is_empty() {
             return Err("a model without layers".into());
         }
+        if spec.version() > 1 {
+            return Err("products of grids, grids along parameters or hashed grids".into());
+        }
         check_grids(model)?;
         let longest = spec.layers.iter().map(|layer| layer.outputs);
         let longest = longest.fold(spec.spatial_width(), usize::max).next_multiple_of(16);

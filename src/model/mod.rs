@@ -5,6 +5,7 @@
 
 mod amend;
 mod file;
+mod grid;
 mod grid_writer;
 mod layout;
 pub mod spec;

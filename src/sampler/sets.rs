@@ -18,6 +18,9 @@ use crate::{Error, ErrorKind, Result};
 /// Sets that are bound at a time. The features of a tile are gathered once for each so many.
 const SETS: usize = 64;
 
+/// Bytes of bindings at a time, per thread: fewer sets are bound where one takes much of it.
+const BINDINGS: usize = 1 << 26;
+
 /// Tasks per thread where points are few and sets are many.
 const TASKS_PER_THREAD: usize = 4;
 
@@ -135,8 +138,10 @@ impl Runtime {
         frame.check_inside(&source, None)?;
         let values = &*values;
         self.each_block(points.len(), values.sets, |worker, range, sets| {
-            for first in sets.clone().step_by(SETS) {
-                let last = sets.end.min(first + SETS);
+            let each = self.engine.bound_bytes(&self.model).max(1);
+            let at_once = (BINDINGS / each).clamp(1, SETS);
+            for first in sets.clone().step_by(at_once) {
+                let last = sets.end.min(first + at_once);
                 // Errors were found above; whoever changes parameters meanwhile gets NaN.
                 let bounds: Vec<Bound> = (first..last)
                     .map(|set| {

@@ -92,7 +92,8 @@ impl Forged {
         self
     }
 
-    /// The header, before padding.(&self) -> Map<String, Value> {
+    /// The header, before padding.
+    pub fn header(&self) -> Map<String, Value> {
         let spec = self.spec.to_string();
         let mut metadata = Map::new();
         metadata.insert("format".into(), "drr-baked".into());

@@ -8,6 +8,7 @@
 pub mod forge;
 pub mod gradient;
 pub mod plain;
+pub mod products;
 pub mod programs;
 pub mod random;
 

@@ -115,9 +115,8 @@ impl File {
         let grids = list(&self.spec["grids"]);
         for (n, grid) in grids.iter().enumerate() {
             let mut features = self.features(n, x, t, outside);
-            let is_factor = |other: &&Value| {
-                !grid["product"].is_null() && other["product"] == grid["product"]
-            };
+            let is_factor =
+                |other: &&Value| !grid["product"].is_null() && other["product"] == grid["product"];
             if grids[..n].iter().any(|before| is_factor(&before)) {
                 continue; // Part of a product that was added with its first grid.
             }
@@ -137,7 +136,8 @@ impl File {
             add(&mut v, size(&line["offset"]), &features);
         }
         v.iter_mut().for_each(|x| *x = activation(text(&input["activation"]), *x));
-        let is_spatial = |grid: &&Value| list(&grid["axes"]).iter().any(|axis| size(axis) < x.len());
+        let is_spatial =
+            |grid: &&Value| list(&grid["axes"]).iter().any(|axis| size(axis) < x.len());
         let ends = grids.iter().filter(is_spatial);
         let ends = ends.map(|grid| size(&grid["offset"]) + size(&grid["channels"]));
         let mut rounded = ends.max().expect("a grid");

@@ -5,7 +5,7 @@ use drr::model::spec::{
     Activation, Axis, Grid, Input, Layer, LayerPrecision, Line, Parameter, Spec, Transform, Value,
 };
 
-use super::Baked;
+use super::{Baked, products};
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 pub struct Rng(u64);
@@ -63,13 +63,22 @@ impl Layout {
 /// How many random models the tests go through.
 const MODELS: u64 = 150;
 
+/// Random models from this number on are those of [`products`].
+pub const PRODUCTS: u64 = 10_000;
+
+/// How many of those.
+const PRODUCT_MODELS: u64 = 90;
+
 /// The random models.
 pub fn models() -> impl Iterator<Item = Baked> {
-    (0..MODELS).map(model)
+    (0..MODELS).chain(PRODUCTS..PRODUCTS + PRODUCT_MODELS).map(model)
 }
 
 /// Random model `seed`; layouts and precisions take turns.
 pub fn model(seed: u64) -> Baked {
+    if let Some(seed) = seed.checked_sub(PRODUCTS) {
+        return products::model(seed);
+    }
     let mut rng = Rng::new(seed);
     let layout = Layout::ALL[seed as usize % Layout::ALL.len()];
     let precision = GridPrecision::ALL[seed as usize / 5 % 3];
@@ -196,12 +205,12 @@ fn size(rng: &mut Rng) -> usize {
     rng.pick(&[1, 2, 3, 4, 5, 7])
 }
 
-fn span(end: usize, rng: &mut Rng) -> (usize, usize) {
+pub fn span(end: usize, rng: &mut Rng) -> (usize, usize) {
     let offset = rng.below(end);
     (offset, 1 + rng.below(end - offset))
 }
 
-fn layers(width: usize, rng: &mut Rng) -> Vec<Layer> {
+pub fn layers(width: usize, rng: &mut Rng) -> Vec<Layer> {
     let count = 1 + rng.below(6);
     let mut inputs = width;
     (0..count)
@@ -215,17 +224,17 @@ fn layers(width: usize, rng: &mut Rng) -> Vec<Layer> {
         .collect()
 }
 
-fn axis(name: &str, rng: &mut Rng) -> Axis {
+pub fn axis(name: &str, rng: &mut Rng) -> Axis {
     let min = rng.uniform(-50.0, 50.0);
     Axis { name: name.into(), unit: "cm".into(), min, max: min + rng.uniform(0.1, 20.0) }
 }
 
-fn parameter(n: usize, rng: &mut Rng) -> Parameter {
+pub fn parameter(n: usize, rng: &mut Rng) -> Parameter {
     let min = rng.uniform(-5.0, 5.0);
     Parameter { name: format!("p{n}"), unit: String::new(), min, max: min + rng.uniform(0.1, 9.0) }
 }
 
-fn value(n: usize, rng: &mut Rng) -> Value {
+pub fn value(n: usize, rng: &mut Rng) -> Value {
     let min = rng.uniform(-3.0, 3.0);
     Value {
         name: format!("v{n}"),

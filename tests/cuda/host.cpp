@@ -32,17 +32,17 @@ extern "C" void drr_host_bind(const drr::Bind *bind, unsigned threads) {
 
 // Size and place of the last field of each struct, in the order of arguments.h.
 extern "C" const size_t drr_host_layouts[][2] = {
-    LAYOUT(Grid, scalar),
+    LAYOUT(Grid, role),
     LAYOUT(Layer, step),
     LAYOUT(Value, is_log),
     LAYOUT(Range, slack),
-    LAYOUT(Model, widest),
+    LAYOUT(Model, grids_change),
     LAYOUT(Axis, limit),
     LAYOUT(Frame, evaluates_parameters),
     LAYOUT(Points, scalar),
     LAYOUT(Table, is_given),
     LAYOUT(Results, components),
-    LAYOUT(Binding, bias_slopes),
+    LAYOUT(Binding, parameters),
     LAYOUT(Tensor, stride),
     LAYOUT(Query, tile),
     LAYOUT(Gradient, has_input_slopes),

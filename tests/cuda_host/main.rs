@@ -8,7 +8,7 @@ mod common;
 mod gradient;
 mod machine;
 
-use common::random::{self, Rng};
+use common::random::{self, PRODUCTS, Rng};
 use common::{Baked, query};
 use drr::cuda::arguments::layouts;
 use drr::cuda::{Choice, Kernel as CudaKernel, Limits, Stream};
@@ -103,7 +103,7 @@ fn layouts_are_those_of_the_kernels() {
 #[test]
 fn random_models_give_what_the_reference_gives() {
     let Some(machine) = machine() else { return };
-    for seed in 0..75 {
+    for seed in (0..75).chain(PRODUCTS..PRODUCTS + 60) {
         let (mut rng, baked) = (Rng::new(seed), random::model(seed));
         let model = on(&machine, &baked);
         // Around the sizes of tiles, and more than all blocks have at a time now and then.
@@ -129,7 +129,7 @@ fn random_models_give_what_the_reference_gives() {
 #[test]
 fn every_point_can_have_its_own_parameters() {
     let Some(machine) = machine() else { return };
-    for seed in (0..60).step_by(2) {
+    for seed in (0..60).step_by(2).chain(PRODUCTS..PRODUCTS + 40) {
         let (mut rng, baked) = (Rng::new(seed), random::model(seed));
         let model = on(&machine, &baked);
         let (dims, outputs) = (baked.spec.axes.len(), baked.spec.outputs());
@@ -165,7 +165,7 @@ fn every_point_can_have_its_own_parameters() {
 #[test]
 fn lattices_need_no_coordinates() {
     let Some(machine) = machine() else { return };
-    for seed in 0..30 {
+    for seed in (0..30).chain(PRODUCTS..PRODUCTS + 15) {
         let (mut rng, baked) = (Rng::new(seed), random::model(seed));
         let model = on(&machine, &baked);
         let (dims, outputs) = (baked.spec.axes.len(), baked.spec.outputs());

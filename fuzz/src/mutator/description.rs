@@ -1,7 +1,7 @@
 //! Changes the description in a baked file: any entry to anything, or sizes together with what
 //! depends on them.
 
-use drr::model::spec::{Layer, LayerPrecision, Spec};
+use drr::model::spec::{Grid, Layer, LayerPrecision, Spec};
 use serde_json::{Value, json};
 
 use crate::common::Rng;
@@ -33,7 +33,7 @@ pub fn changed(text: &str, rng: &mut Rng) -> String {
 /// Changes one size and what has to go with it.
 fn reshape(spec: &mut Spec, rng: &mut Rng) {
     let size = rng.pick(&[1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 33, 48, 49, 64, 65, 130, 300]);
-    match rng.below(9) {
+    match rng.below(12) {
         0 => {
             let n = rng.below(spec.grids.len().max(1));
             if let Some(grid) = spec.grids.get_mut(n) {
@@ -87,7 +87,28 @@ fn reshape(spec: &mut Spec, rng: &mut Rng) {
                 spec.parameters.extend(spec.parameters.first().cloned());
             }
         }
-        _ => spec.input.bias = !spec.input.bias,
+        8 => spec.input.bias = !spec.input.bias,
+        n => {
+            let known = spec.axes.len() + spec.parameters.len();
+            let grid = rng.below(spec.grids.len().max(1));
+            if let Some(grid) = spec.grids.get_mut(grid) {
+                extend(grid, n, known, rng);
+            }
+        }
+    }
+}
+
+/// Gives a grid something of version 2: hashed vertices, a product, or a dimension along any of so
+/// many coordinates and parameters.
+fn extend(grid: &mut Grid, what: usize, known: usize, rng: &mut Rng) {
+    match what {
+        9 => grid.entries = rng.pick(&[None, Some(1), Some(2), Some(4), Some(16), Some(6)]),
+        10 => grid.product = rng.pick(&[None, Some(0), Some(0), Some(1)]),
+        _ => {
+            let place = rng.below(grid.axes.len().max(1));
+            let axis = rng.below(known.max(1));
+            grid.axes.iter_mut().skip(place).take(1).for_each(|to| *to = axis);
+        }
     }
 }
 

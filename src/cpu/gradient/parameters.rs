@@ -2,10 +2,10 @@
 //! parameters, and what they become in the first layer's bias. Computed in 64 bits, once per set of
 //! parameters.
 
-use crate::cpu::lanes::LANES;
-use crate::cpu::packed::to_vectors;
 use crate::cpu::Padding;
 use crate::cpu::corners::{Corners, Place};
+use crate::cpu::lanes::LANES;
+use crate::cpu::packed::to_vectors;
 use crate::cpu::reference::{conditional_inputs, interpolated, is_spatial};
 use crate::model::Model;
 use crate::model::spec::Line;

@@ -1,15 +1,15 @@
 //! The product rule: what each factor of a product is multiplied by, so that slopes of one grid
 //! become those of the whole.
 
+use crate::Result;
 use crate::cpu::gradient::room;
 use crate::cpu::lanes::{LANES, Lanes};
 use crate::cpu::product::InstructionSet;
-use crate::cpu::products::gather::{Factors, ProductsScratch, multiply_row};
+use crate::cpu::products::gather::{Factors, Grids, ProductsScratch, multiply_row};
 use crate::cpu::products::{Kind, Products};
 use crate::cpu::stage::Staged;
 use crate::cpu::{Binding, TILE};
 use crate::model::Model;
-use crate::Result;
 
 /// The products of all other factors of the terms of a tile's points.
 #[derive(Default)]
@@ -60,9 +60,9 @@ impl Others {
         scratch.spread(binding);
         let ProductsScratch { parameters, corners, .. } = scratch;
         products.fill_corners(model, tile, parameters, |kind| kind != Kind::Fixed, corners);
-        let data: Vec<_> = (0..self.places.len()).map(|n| model.grid(n)).collect();
+        let data = Grids::new(model);
         // Derivatives need no more than 32 bits of what depends on the parameters: no bound grids.
-        let from = Factors { products, tile, data: &data, corners, bound: None };
+        let from = Factors { products, tile, data: data.all(), corners, bound: None };
         for (term, grids) in products.factors().filter(|(_, grids)| grids.len() > 1) {
             let vectors = term.channels.div_ceil(LANES);
             for i in 0..tile.len {

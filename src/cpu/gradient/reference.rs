@@ -119,15 +119,18 @@ fn add_slopes(
             for (k, &axis) in grid.axes.iter().enumerate() {
                 let sum = match axis.checked_sub(axes) {
                     None => derivatives.position.as_mut().map(|all| &mut all[i * axes + axis]),
-                    Some(p) => derivatives.parameters.as_mut().map(|all| &mut all[i * parameters + p]),
+                    Some(p) => {
+                        derivatives.parameters.as_mut().map(|all| &mut all[i * parameters + p])
+                    }
                 };
                 let Some(sum) = sum else { continue };
                 let corners = Corners::slope(grid, place, k);
                 for c in 0..corners.count {
                     let start = corners.vertices[c] * data.row;
                     let gradient = gradient.iter().zip(&others).enumerate();
-                    let dot: f64 =
-                        gradient.map(|(f, (g, others))| g * others * feature(&data, start, f)).sum();
+                    let dot: f64 = gradient
+                        .map(|(f, (g, others))| g * others * feature(&data, start, f))
+                        .sum();
                     *sum += corners.weights[c] * dot;
                 }
             }

@@ -9,7 +9,7 @@ use crate::cpu::activation::apply;
 use crate::cpu::lanes::{LANES, Lanes};
 use crate::cpu::packed::Format;
 use crate::cpu::product::{Bias, InstructionSet, Prefetch, Rows};
-use crate::cpu::products::gather as products;
+use crate::cpu::products::{Kind, gather as products};
 use crate::cpu::tile::{Parameters, Starts, gather, write_values};
 use crate::model::spec::{Activation, LayerPrecision};
 
@@ -184,6 +184,9 @@ fn backward<I: InstructionSet>(pass: Backward<'_, '_>) {
         load(words, gradient);
         let (gradient, product) = (gradient.as_flattened(), product.as_flattened_mut());
         for (n, grid) in spec.grids.iter().enumerate() {
+            if products.is_some_and(|products| products.kind(n) == Kind::Conditional) {
+                continue; // Part of `parameters`, as lines are.
+            }
             let start = reached.start.max(grid.offset);
             let end = reached.end.min(grid.offset + grid.channels);
             if start < end {

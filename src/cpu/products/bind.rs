@@ -35,7 +35,7 @@ impl Products {
         let grids = (self.kinds.iter().enumerate())
             .map(|(n, &kind)| match kind {
                 Kind::Bound { row } => bound_grid(model, n, row, &place),
-                Kind::Fixed | Kind::Free | Kind::Constant => Vec::new(),
+                Kind::Fixed | Kind::Free | Kind::Constant | Kind::Conditional => Vec::new(),
             })
             .collect();
         let constants = (self.terms.iter())

@@ -11,6 +11,9 @@ use crate::cpu::{Binding, TILE};
 use crate::model::spec::Activation;
 use crate::model::{GridData, GridValues, Model};
 
+/// Models of so few grids are evaluated without asking for memory.
+const FEW_GRIDS: usize = 32;
+
 /// Working memory.
 #[derive(Default)]
 pub struct ProductsScratch {
@@ -34,6 +37,34 @@ impl ProductsScratch {
         let all = binding.parameters.iter().map(|t| [t.clamp(0.0, 1.0); TILE]);
         self.parameters.clear();
         self.parameters.extend(all);
+    }
+}
+
+/// The grids of a model, of few without asking for memory.
+pub struct Grids<'a> {
+    few: [GridData<'a>; FEW_GRIDS],
+    many: Vec<GridData<'a>>,
+    count: usize,
+}
+
+impl<'a> Grids<'a> {
+    #[inline(always)]
+    pub fn new(model: &'a Model) -> Self {
+        let count = model.spec().grids.len();
+        let (mut few, mut many) = ([model.grid(0); FEW_GRIDS], Vec::new());
+        if count > FEW_GRIDS {
+            many.extend((0..count).map(|n| model.grid(n)));
+        } else {
+            for (n, data) in few.iter_mut().enumerate().take(count) {
+                *data = model.grid(n);
+            }
+        }
+        Self { few, many, count }
+    }
+
+    #[inline(always)]
+    pub fn all(&self) -> &[GridData<'a>] {
+        if self.many.is_empty() { &self.few[..self.count] } else { &self.many }
     }
 }
 
@@ -62,7 +93,7 @@ pub fn gather<I: InstructionSet>(
     scratch: &mut ProductsScratch,
     inputs: &mut Rows<'_>,
 ) {
-    let data: Vec<_> = (0..model.spec().grids.len()).map(|n| model.grid(n)).collect();
+    let data = Grids::new(model);
     let (sets, shares) = match parameters {
         Parameters::Sets(bindings) => (bindings.len(), true),
         Parameters::Bound(_) | Parameters::Each(_) => (1, false),
@@ -91,7 +122,7 @@ pub fn gather<I: InstructionSet>(
         for (i, row) in rows.by_ref().take(tile.len).enumerate() {
             let place = if shares { i * products.kept } else { 0 };
             let kept = &mut kept[place..][..products.kept];
-            let mut factors = Factors { products, tile, data: &data, corners, bound: None };
+            let mut factors = Factors { products, tile, data: data.all(), corners, bound: None };
             if set == 0 && !is_known {
                 factors.add_fixed::<I>(i, kept, buffers);
             }
@@ -133,7 +164,10 @@ impl<'a> Factors<'a> {
                 ([], _) => {}
                 (fixed, true) => {
                     self.multiply::<I>(fixed, i, true, (term.channels, row, spare));
-                    add_row::<I::Lanes>(row, &mut kept.as_flattened_mut()[term.offset..][..term.channels]);
+                    add_row::<I::Lanes>(
+                        row,
+                        &mut kept.as_flattened_mut()[term.offset..][..term.channels],
+                    );
                 }
                 (fixed, false) => {
                     let row = &mut kept[term.place..][..vectors];

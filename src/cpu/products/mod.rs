@@ -62,8 +62,10 @@ pub enum Kind {
     Bound { row: usize },
     /// On both, and too large to bind.
     Free,
-    /// On parameters.
+    /// On parameters, a factor of a term that differs from point to point.
     Constant,
+    /// On parameters, like all of its term.
+    Conditional,
 }
 
 impl Products {
@@ -107,6 +109,7 @@ impl Products {
         let vectors = channels.div_ceil(LANES);
         self.longest = self.longest.max(vectors);
         if term.fixed.is_empty() && term.mixed.is_empty() {
+            grids.iter().for_each(|&n| self.kinds[n] = Kind::Conditional);
             return self.conditional.push(term);
         }
         if !term.is_fixed() && !term.fixed.is_empty() {
@@ -151,7 +154,7 @@ impl Products {
         let kinds = self.kinds.iter().zip(&spec.grids);
         let bytes = kinds.map(|(kind, grid)| match kind {
             Kind::Bound { row } => vertices(spec, grid).unwrap_or(0) * row * size_of::<f32>(),
-            Kind::Fixed | Kind::Free | Kind::Constant => 0,
+            Kind::Fixed | Kind::Free | Kind::Constant | Kind::Conditional => 0,
         });
         bytes.sum()
     }
@@ -171,7 +174,13 @@ impl Products {
         for (n, ((grid, &kind), corners)) in grids {
             if wanted(kind) {
                 let (positions, padding) = (&tile.positions, tile.padding);
-                corners.fill_all((grid, self.axes), model.grid(n).row, positions, padding, parameters);
+                corners.fill_all(
+                    (grid, self.axes),
+                    model.grid(n).row,
+                    positions,
+                    padding,
+                    parameters,
+                );
             }
         }
     }
@@ -182,7 +191,6 @@ impl Term {
     fn is_fixed(&self) -> bool {
         self.mixed.is_empty() && self.constant.is_empty()
     }
-
 }
 
 /// Which grids are bound is decided once, in the file's order: results do not depend on it but for

@@ -22,15 +22,22 @@ constexpr int MAX_SEPARATE = 32;
 // Parameters that can be bound.
 constexpr int MAX_PARAMETERS = 128;
 
+// What becomes of a grid's features: they are added, or they are a factor of a product, whose grids
+// follow one another.
+enum Role : u32 { ALONE, FIRST, BETWEEN, LAST };
+
 // A feature grid or, of one axis, a line over a parameter. Addresses are bytes from `Model::base`.
 struct Grid {
-    u64 data;        // [vertices][row], channel-last
+    u64 data;        // [vertices][row] or [entries][row], channel-last
     u64 scale, zero; // 8-bit grids: float [channels]
-    u32 axes[3];     // which coordinate, fastest first; of a line, the parameter
+    u32 axes[3];     // coordinates, or `Model::dims` + a parameter, fastest first; of a line, the
+                     // parameter
     u32 sizes[3];    // vertices along each
     u32 dims;        // axes that it has
     u32 channels, row, offset;
     u32 scalar;
+    u32 entries; // a power of two: rows that vertices share by their hash; 0: each has its own
+    u32 role;
     u32 unused;
 };
 
@@ -64,6 +71,8 @@ struct Model {
     u32 width, spatial; // of the input vector, and the part that grids reach
     u32 activation;     // of the input vector
     u32 widest;         // of the input vector and all layers
+    u32 own_count;      // grids behind the first `grid_count`, of products of parameters alone
+    u32 grids_change;   // some of the first `grid_count` change with a parameter
 };
 
 // How coordinates are normalised: 2 (x - min) / range - 1.
@@ -116,6 +125,7 @@ struct Binding {
     u64 is_nan;       // u32: results are NaN
     u64 input_slopes; // float [parameters][spatial]: change of `inputs` by each parameter
     u64 bias_slopes;  // float [parameters][outputs of the first layer]: the same of `bias`
+    u64 parameters;   // double [parameters], normalised
 };
 
 // What the kernel for tensor cores has beside that.

@@ -106,6 +106,20 @@ DRR_DEVICE Bracket border(double x, u32 size) {
     return {lower, lower + 1 < size ? lower + 1 : size - 1, {1.0f - fraction, fraction}};
 }
 
+// Vertex i of n stands at i / (n - 1) on a parameter, beyond whose ends the ends count.
+DRR_DEVICE Bracket between(double t, u32 size) {
+    const double last = double(size - 1);
+    const double p = fmin(fmax(t * last, 0.0), last);
+    const u32 lower = u32(p);
+    const float fraction = float(p - double(lower));
+    return {lower, lower + 1 < size ? lower + 1 : size - 1, {1.0f - fraction, fraction}};
+}
+
+// What a vertex' index along dimension `d` of a grid contributes to its hash.
+DRR_DEVICE u32 hash(u32 d, u32 index) {
+    return index * (d == 0 ? 1u : d == 1 ? 2654435761u : 805459861u);
+}
+
 // Vertices beyond the ends weigh nothing.
 DRR_DEVICE Bracket fading(double x, u32 size) {
     if (size == 1)

@@ -114,56 +114,88 @@ struct Cell {
     double scale;
 };
 
-DRR_DEVICE Cell cell_of(double x, u32 size, bool fades) {
+// `x` goes from 0 to 1.
+DRR_DEVICE Cell cell_of(double x, u32 size, bool fades, double unit) {
     if (size == 1)
         return {0, 0, 1.0f, 1.0f, 0.0f, 0.0};
-    const double last = double(size - 1), p = (x + 1.0) * 0.5 * last;
+    const double last = double(size - 1), p = x * last, scale = unit * last;
     if (fades && p < 0.0)
-        return p >= -1.0 ? Cell{0, 0, 0.0f, 1.0f, float(p + 1.0), 0.5 * last}
+        return p >= -1.0 ? Cell{0, 0, 0.0f, 1.0f, float(p + 1.0), scale}
                          : Cell{0, 0, 0.0f, 0.0f, 0.0f, 0.0};
     if (fades && p > last)
-        return p < last + 1.0 ? Cell{size - 1, size - 1, 1.0f, 0.0f, float(p - last), 0.5 * last}
+        return p < last + 1.0 ? Cell{size - 1, size - 1, 1.0f, 0.0f, float(p - last), scale}
                               : Cell{0, 0, 0.0f, 0.0f, 0.0f, 0.0};
     const double nearest = fmin(fmax(p, 0.0), last);
     const u32 below = u32(nearest), lower = below < size - 1 ? below : size - 2;
-    return {lower,
-            lower + 1,
-            1.0f,
-            1.0f,
-            float(nearest - double(lower)),
-            nearest == p ? 0.5 * last : 0.0};
+    return {
+        lower, lower + 1, 1.0f, 1.0f, float(nearest - double(lower)), nearest == p ? scale : 0.0};
+}
+
+// A coordinate, from 0 to 1: beyond the border by rounding counts as on it.
+DRR_DEVICE double on_axis(const Query &q, const Memory &m, u32 axis, u32 i) {
+    const double x = m.positions[axis * q.tile + i];
+    const bool is_inside = fabs(x) <= q.frame.axes[axis].limit;
+    return ((is_inside ? fmin(fmax(x, -1.0), 1.0) : x) + 1.0) * 0.5;
 }
 
 // The cell of point `i` in a grid: where its corners begin, and whether they count.
 DRR_DEVICE void find_cell(const Query &q, const Grid &grid, const Memory &m, const Tape &t, u32 i) {
     const u32 tile = q.tile;
+    const double *parameters = reinterpret_cast<const double *>(q.binding.parameters);
     u32 count = 1;
-    u64 stride = grid.row;
+    u64 stride = 1;
     m.starts[i] = 0;
     m.weights[i] = 1.0f;
     for (u32 d = 0; d < grid.dims; d++) {
-        const u32 axis = grid.axes[d];
-        double x = m.positions[axis * tile + i];
-        // Beyond the border by rounding counts as on it.
-        x = fabs(x) <= q.frame.axes[axis].limit ? fmin(fmax(x, -1.0), 1.0) : x;
-        const Cell cell = cell_of(x, grid.sizes[d], q.frame.fades);
-        for (u32 c = 0; c < count; c++) {
-            const u32 lower = c * tile + i, upper = (count + c) * tile + i;
-            m.starts[upper] = m.starts[lower] + cell.upper * stride;
-            m.weights[upper] = m.weights[lower] * cell.has_upper;
-            m.starts[lower] += cell.lower * stride;
-            m.weights[lower] *= cell.has_lower;
-        }
+        const u32 axis = grid.axes[d], size = grid.sizes[d];
+        const Cell cell = axis < q.model.dims
+                              ? cell_of(on_axis(q, m, axis, i), size, q.frame.fades, 0.5)
+                              : cell_of(parameters[axis - q.model.dims], size, false, 1.0);
+        split(grid, m, tile, i, d, count, stride, cell.lower, cell.upper, cell.has_lower,
+              cell.has_upper);
         t.fractions[d * tile + i] = cell.fraction;
         t.scales[d * tile + i] = cell.scale;
         count *= 2;
-        stride *= grid.sizes[d];
+        stride *= size;
+    }
+    to_numbers(grid, m, tile, i, count);
+}
+
+// The product of all other factors of grid `g`, in `m.back`; for all threads.
+DRR_DEVICE void multiply_others(const Query &q, const Memory &m, u32 g) {
+    const Model &model = q.model;
+    const double *parameters = reinterpret_cast<const double *>(q.binding.parameters);
+    const Grid *grids = at<Grid>(model, model.grids);
+    u32 first = g;
+    while (grids[first].role != FIRST)
+        first--;
+    bool is_first = true;
+    for (u32 other = first; other == first || grids[other - 1].role != LAST; other++) {
+        if (other == g)
+            continue;
+        const Grid grid = grids[other];
+        for (u32 i = thread(); i < q.tile; i += threads())
+            find_corners(grid, m, q.tile, i, [&, i](u32 axis, u32 size) {
+                if (axis >= model.dims)
+                    return between(parameters[axis - model.dims], size);
+                const double x = 2.0 * on_axis(q, m, axis, i) - 1.0;
+                return q.frame.fades ? fading(x, size) : border(x, size);
+            });
+        barrier();
+        for (u32 n = thread(); n < grid.channels * q.tile; n += threads()) {
+            const u32 c = n % grid.channels, i = n / grid.channels;
+            const float factor = interpolate(model, grid, m, q.tile, i, c);
+            m.back[c * q.tile + i] = is_first ? factor : factor * m.back[c * q.tile + i];
+        }
+        is_first = false;
+        barrier();
     }
 }
 
 // How the dot product of a grid's features and `m.front` changes within the cell of a point, along
-// each axis of the grid. A few threads share the channels of a point, neighbours side by side.
-// Differences of vertices come first: what they have in common cancels before it is rounded.
+// each dimension of the grid, times the other factors of its product. A few threads share the
+// channels of a point, neighbours side by side. Differences of vertices come first: what they have
+// in common cancels before it is rounded.
 DRR_DEVICE void add_channels(const Query &q, const Grid &grid, const Memory &m, const Tape &t) {
     const Model &model = q.model;
     const u32 tile = q.tile, sharing = threads() / tile, mask = (1u << grid.dims) - 1;
@@ -181,7 +213,9 @@ DRR_DEVICE void add_channels(const Query &q, const Grid &grid, const Memory &m, 
         const float y0 = v[2] + x * x1 - (v[0] + x * x0), y1 = v[6] + x * x3 - (v[4] + x * x2);
         const float low = x0 + y * (x1 - x0), high = x2 + y * (x3 - x2);
         const float z0 = v[4] + x * x2 + y * y1 - (v[0] + x * x0 + y * y0);
-        const float gradient = m.front[(grid.offset + c) * tile + i];
+        float gradient = m.front[(grid.offset + c) * tile + i];
+        if (grid.role != ALONE)
+            gradient *= m.back[c * tile + i];
         sums[0] += gradient * (low + z * (high - low));
         sums[1] += gradient * (y0 + z * (y1 - y0));
         sums[2] += gradient * z0;
@@ -190,7 +224,8 @@ DRR_DEVICE void add_channels(const Query &q, const Grid &grid, const Memory &m, 
         t.parts[d * threads() + thread()] = sums[d];
 }
 
-// Derivatives by the coordinates, from those by the input vector in `m.front`.
+// Derivatives by the coordinates, and by the parameters as far as grids change with them, from
+// those by the input vector in `m.front`.
 DRR_DEVICE void add_positions(const Query &q, const Memory &m, const Tape &t) {
     const Model &model = q.model;
     const u32 sharing = threads() / q.tile;
@@ -198,6 +233,8 @@ DRR_DEVICE void add_positions(const Query &q, const Memory &m, const Tape &t) {
         t.position[n] = 0.0;
     for (u32 g = 0; g < model.grid_count; g++) {
         const Grid grid = at<Grid>(model, model.grids)[g];
+        if (grid.role != ALONE)
+            multiply_others(q, m, g);
         for (u32 i = thread(); i < q.tile; i += threads())
             find_cell(q, grid, m, t, i);
         barrier();
@@ -208,7 +245,11 @@ DRR_DEVICE void add_positions(const Query &q, const Memory &m, const Tape &t) {
             double sum = 0.0;
             for (u32 part = 0; part < sharing; part++)
                 sum += double(t.parts[d * threads() + i * sharing + part]);
-            t.position[grid.axes[d] * q.tile + i] += sum * t.scales[n];
+            const u32 axis = grid.axes[d];
+            if (axis < model.dims)
+                t.position[axis * q.tile + i] += sum * t.scales[n];
+            else
+                t.by_parameter[(axis - model.dims) * q.tile + i] += float(sum * t.scales[n]);
         }
         barrier();
     }
@@ -232,6 +273,7 @@ DRR_DEVICE void derive(const Gradient &g, Memory &m, const Tape &t, u32 k, u64 f
     const Model &model = q.model;
     const u32 tile = q.tile;
     const float *slopes = t.slopes + u64(t.levels - model.outputs) * tile;
+    const bool wants_slopes = g.wants_position || (g.wants_parameters && model.grids_change);
     // Without layers the level of the input vector is the last one.
     for (u32 n = thread(); n < model.outputs * tile; n += threads())
         m.front[n] = n / tile == k ? slopes[n] : 0.0f;
@@ -242,7 +284,7 @@ DRR_DEVICE void derive(const Gradient &g, Memory &m, const Tape &t, u32 k, u64 f
         const Layer &layer = at<Layer>(model, model.layers)[l];
         if (l == 0 && g.wants_parameters)
             add_parameters(q, m, t, q.binding.bias_slopes, layer.outputs);
-        if (l == 0 && !g.wants_position && !g.has_input_slopes)
+        if (l == 0 && !wants_slopes && !g.has_input_slopes)
             break;
         const u32 inputs = l == 0 ? model.spatial : layer.inputs;
         slopes -= u64(inputs) * tile;
@@ -250,7 +292,7 @@ DRR_DEVICE void derive(const Gradient &g, Memory &m, const Tape &t, u32 k, u64 f
     }
     if (g.wants_parameters && g.has_input_slopes)
         add_parameters(q, m, t, q.binding.input_slopes, model.spatial);
-    if (g.wants_position)
+    if (wants_slopes)
         add_positions(q, m, t);
     for (u32 n = thread(); n < model.dims * tile && g.wants_position; n += threads()) {
         const u32 axis = n / tile, i = n % tile;

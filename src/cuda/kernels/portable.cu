@@ -15,6 +15,52 @@ DRR_DEVICE void write_values(const Query &q, const Memory &m, u64 first) {
     barrier();
 }
 
+// Feature `f` of a grid along parameters alone or, with one of its dimensions for `slope`, how it
+// changes along that: on a vertex as in the cell above, on the last one as in the cell below.
+DRR_DEVICE double along_parameters(const Model &model, const Grid &grid, const double *parameters,
+                                   u32 f, u32 slope) {
+    double sum = 0.0;
+    for (u32 c = 0; c < 1u << grid.dims; c++) {
+        double weight = 1.0;
+        u64 row = 0, stride = 1;
+        for (u32 d = 0; d < grid.dims; d++) {
+            const u32 size = grid.sizes[d], is_upper = c >> d & 1;
+            const double t = parameters[grid.axes[d] - model.dims], last = double(size - 1);
+            const double p = fmin(fmax(t, 0.0), 1.0) * last;
+            const u32 cell = size < 2 ? 0 : u32(p) < size - 2 ? u32(p) : size - 2;
+            const u32 index = size < 2 ? 0 : cell + is_upper;
+            const double fraction = p - double(cell);
+            if (d == slope)
+                weight *= size < 2 || !(t >= 0.0 && t <= 1.0) ? 0.0 : is_upper ? last : -last;
+            else
+                weight *= is_upper ? fraction : 1.0 - fraction;
+            row = grid.entries ? row ^ hash(d, index) : row + index * stride;
+            stride *= size;
+        }
+        row = grid.entries ? row & (grid.entries - 1) : row;
+        sum += weight * double(feature(model, grid, row * grid.row, f));
+    }
+    return sum;
+}
+
+// How many grids are multiplied, from this one on.
+DRR_DEVICE u32 factors(const Grid *grids) {
+    u32 count = 1;
+    while (grids[count - 1].role == FIRST || grids[count - 1].role == BETWEEN)
+        count++;
+    return count;
+}
+
+// Feature `f` of a product of grids along parameters alone, or how it changes with dimension
+// `slope` of grid `changing`.
+DRR_DEVICE double product(const Model &model, const Grid *grids, u32 count,
+                          const double *parameters, u32 f, u32 changing, u32 slope) {
+    double product = 1.0;
+    for (u32 g = 0; g < count; g++)
+        product *= along_parameters(model, grids[g], parameters, f, g == changing ? slope : 3);
+    return product;
+}
+
 // How the parts of a binding change with each parameter, normalised. `inputs` is the input vector
 // before its activation. On a vertex of a line that is the cell above, on the last one the cell
 // below; nothing changes with parameters outside.
@@ -38,6 +84,18 @@ DRR_DEVICE void find_slopes(const Bind &b, const double *inputs) {
                 changes[line.offset + f] +=
                     (double(data[line.row + f]) - double(data[f])) * double(cells);
             barrier();
+        }
+        const Grid *own = at<Grid>(model, model.grids) + model.grid_count;
+        for (u32 g = 0; g < model.own_count;) {
+            const u32 count = factors(own + g);
+            for (u32 f = thread(); f < own[g].channels; f += threads())
+                for (u32 k = 0; k < count; k++)
+                    for (u32 d = 0; d < own[g + k].dims; d++)
+                        if (own[g + k].axes[d] == model.dims + p)
+                            changes[own[g].offset + f] +=
+                                product(model, own + g, count, b.parameters, f, k, d);
+            barrier();
+            g += count;
         }
         float *input_slopes = reinterpret_cast<float *>(b.binding.input_slopes);
         for (u32 k = thread(); k < model.spatial; k += threads())
@@ -88,6 +146,8 @@ DRR_KERNEL drr_bind(const drr::Bind b) {
         inputs[k] = at<float>(model, model.input_bias)[k];
     if (thread() == 0)
         *reinterpret_cast<u32 *>(b.binding.is_nan) = b.is_nan;
+    for (u32 n = thread(); n < model.parameters; n += threads())
+        reinterpret_cast<double *>(b.binding.parameters)[n] = b.parameters[n];
     barrier();
     for (u32 l = 0; l < model.line_count; l++) {
         const Grid line = at<Grid>(model, model.lines)[l];
@@ -101,6 +161,14 @@ DRR_KERNEL drr_bind(const drr::Bind b) {
             inputs[line.offset + f] += from + (p - double(lower)) * (to - from);
         }
         barrier();
+    }
+    const Grid *own = at<Grid>(model, model.grids) + model.grid_count;
+    for (u32 g = 0; g < model.own_count;) {
+        const u32 count = factors(own + g);
+        for (u32 f = thread(); f < own[g].channels; f += threads())
+            inputs[own[g].offset + f] += product(model, own + g, count, b.parameters, f, 0, 3);
+        barrier();
+        g += count;
     }
     for (u32 k = thread(); k < model.spatial; k += threads())
         starts[k] = float(inputs[k]);

@@ -57,38 +57,70 @@ DRR_DEVICE float feature(const Model &model, const Grid &grid, u64 start, u32 c)
            at<float>(model, grid.scale)[c] * float(at<signed char>(model, grid.data)[n]);
 }
 
-// Corners of point `i` in a grid; `position` gives the coordinate of an axis.
-template <class Position>
-DRR_DEVICE void find_corners(const Grid &grid, bool fades, const Memory &m, u32 tile, u32 i,
-                             const Position &position) {
-    u32 count = 1;
-    m.starts[i] = 0;
-    m.weights[i] = 1.0f;
-    u64 stride = grid.row;
-    for (u32 d = 0; d < grid.dims; d++) {
-        const double x = position(grid.axes[d]);
-        const Bracket b = fades ? fading(x, grid.sizes[d]) : border(x, grid.sizes[d]);
-        for (u32 c = 0; c < count; c++) {
-            const u32 lower = c * tile + i, upper = (count + c) * tile + i;
-            m.starts[upper] = m.starts[lower] + b.upper * stride;
-            m.weights[upper] = m.weights[lower] * b.weights[1];
-            m.starts[lower] += b.lower * stride;
-            m.weights[lower] *= b.weights[0];
-        }
-        count *= 2;
-        stride *= grid.sizes[d];
+// Splits the corners of point `i`, of which there are `count`, along dimension `d` of a grid.
+// Starts count rows, or are hashes of vertices until `to_numbers`.
+DRR_DEVICE void split(const Grid &grid, const Memory &m, u32 tile, u32 i, u32 d, u32 count,
+                      u64 stride, u32 low, u32 high, float low_weight, float high_weight) {
+    const u64 below = grid.entries ? hash(d, low) : low * stride;
+    const u64 above = grid.entries ? hash(d, high) : high * stride;
+    for (u32 c = 0; c < count; c++) {
+        const u32 lower = c * tile + i, upper = (count + c) * tile + i;
+        const u64 start = m.starts[lower];
+        m.starts[upper] = grid.entries ? start ^ above : start + above;
+        m.starts[lower] = grid.entries ? start ^ below : start + below;
+        m.weights[upper] = m.weights[lower] * high_weight;
+        m.weights[lower] *= low_weight;
     }
 }
 
-// Adds a grid's interpolated features to the input vectors.
-DRR_DEVICE void add_features(const Model &model, const Grid &grid, const Memory &m, u32 tile) {
+// From rows or hashes to numbers of values.
+DRR_DEVICE void to_numbers(const Grid &grid, const Memory &m, u32 tile, u32 i, u32 count) {
+    for (u32 c = 0; c < count; c++) {
+        u64 &start = m.starts[c * tile + i];
+        start = (grid.entries ? start & (grid.entries - 1) : start) * grid.row;
+    }
+}
+
+// Corners of point `i` in a grid; `along` gives the bracket on an axis of some size.
+template <class Along>
+DRR_DEVICE void find_corners(const Grid &grid, const Memory &m, u32 tile, u32 i,
+                             const Along &along) {
+    u32 count = 1;
+    m.starts[i] = 0;
+    m.weights[i] = 1.0f;
+    u64 stride = 1;
+    for (u32 d = 0; d < grid.dims; d++) {
+        const Bracket b = along(grid.axes[d], grid.sizes[d]);
+        split(grid, m, tile, i, d, count, stride, b.lower, b.upper, b.weights[0], b.weights[1]);
+        count *= 2;
+        stride *= grid.sizes[d];
+    }
+    to_numbers(grid, m, tile, i, count);
+}
+
+// A grid's interpolated feature `c` at point `i`.
+DRR_DEVICE float interpolate(const Model &model, const Grid &grid, const Memory &m, u32 tile, u32 i,
+                             u32 c) {
     const u32 corners = 1u << grid.dims;
+    float sum = 0.0f;
+    for (u32 k = 0; k < corners; k++)
+        sum += m.weights[k * tile + i] * feature(model, grid, m.starts[k * tile + i], c);
+    return sum;
+}
+
+// Adds a grid's interpolated features to the input vectors, or what they are the last factor of;
+// products are in `m.back` until then.
+DRR_DEVICE void add_features(const Model &model, const Grid &grid, const Memory &m, u32 tile) {
     for (u32 n = thread(); n < grid.channels * tile; n += threads()) {
         const u32 c = n % grid.channels, i = n / grid.channels;
-        float sum = 0.0f;
-        for (u32 k = 0; k < corners; k++)
-            sum += m.weights[k * tile + i] * feature(model, grid, m.starts[k * tile + i], c);
-        m.front[(grid.offset + c) * tile + i] += sum;
+        float sum = interpolate(model, grid, m, tile, i, c);
+        float &product = m.back[c * tile + i];
+        if (grid.role == BETWEEN || grid.role == LAST)
+            sum *= product;
+        if (grid.role == ALONE || grid.role == LAST)
+            m.front[(grid.offset + c) * tile + i] += sum;
+        else
+            product = sum;
     }
 }
 
@@ -119,12 +151,20 @@ DRR_DEVICE void gather(const Query &q, const Memory &m, u64 first, u32 width, co
                                     : reinterpret_cast<const float *>(q.binding.inputs);
     for (u32 n = thread(); n < width * tile; n += threads())
         m.front[n] = starts[n / tile];
+    const double *bound = reinterpret_cast<const double *>(q.binding.parameters);
     // No barrier: the threads that find corners are those that wrote the positions.
-    for (u32 g = 0; g < model.grid_count; g++) {
+    for (u32 g = 0; g < model.grid_count + (has_table ? model.own_count : 0); g++) {
         const Grid grid = at<Grid>(model, model.grids)[g];
         for (u32 i = thread(); i < tile; i += threads())
-            find_corners(grid, q.frame.fades, m, tile, i,
-                         [&m, tile, i](u32 axis) { return m.positions[axis * tile + i]; });
+            find_corners(grid, m, tile, i, [&, i](u32 axis, u32 size) {
+                if (axis >= model.dims) {
+                    bool ignored = false;
+                    const u32 n = axis - model.dims;
+                    return between(has_table ? parameter(q, index(i), n, ignored) : bound[n], size);
+                }
+                const double x = m.positions[axis * tile + i];
+                return q.frame.fades ? fading(x, size) : border(x, size);
+            });
         barrier();
         add_features(model, grid, m, tile);
         barrier();
@@ -132,9 +172,9 @@ DRR_DEVICE void gather(const Query &q, const Memory &m, u64 first, u32 width, co
     for (u32 l = 0; has_table && l < model.line_count; l++) {
         const Grid line = at<Grid>(model, model.lines)[l];
         for (u32 i = thread(); i < tile; i += threads())
-            find_corners(line, false, m, tile, i, [&q, &index, i](u32 n) {
+            find_corners(line, m, tile, i, [&q, &index, i](u32 n, u32 size) {
                 bool ignored = false;
-                return 2.0 * parameter(q, index(i), n, ignored) - 1.0;
+                return border(2.0 * parameter(q, index(i), n, ignored) - 1.0, size);
             });
         barrier();
         add_features(model, line, m, tile);

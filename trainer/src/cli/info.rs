@@ -86,7 +86,15 @@ fn describe(spec: &Spec, precisions: &[&str]) -> String {
     }
     line("model".into());
     for (grid, precision) in spec.grids.iter().zip(precisions) {
-        line(format!("  grid {:?} x {} channels, {precision}", grid.shape, grid.channels));
+        let entries = grid.entries.map(|entries| format!(", {entries} entries"));
+        let product = grid.product.map(|product| format!(", of product {product}"));
+        line(format!(
+            "  grid {:?} x {} channels, {precision}{}{}",
+            grid.shape,
+            grid.channels,
+            entries.unwrap_or_default(),
+            product.unwrap_or_default()
+        ));
     }
     for l in &spec.lines {
         line(format!(

@@ -152,7 +152,8 @@ impl Sizes {
     /// # Errors
     /// As [`Sizes::of_model`].
     pub fn of_baked(spec: &Spec) -> Result<Self> {
-        let grids = spec.grids.iter().map(|g| times(g.channels as u64, product(&g.shape)?));
+        let grids =
+            spec.grids.iter().map(|g| times(g.channels as u64, product(&g.tensor_shape())?));
         let lines = spec.lines.iter().map(|l| product(&[l.vertices, l.features]));
         let layers = spec.layers.iter().map(|l| dense(l.inputs, l.outputs));
         let start = Ok(if spec.input.bias { spec.input.width as u64 } else { 0 });

@@ -13,6 +13,7 @@ use drr::capi::*;
 use drr::model::GridPrecision;
 use drr_train::bake::{self, Description, Fold, Options};
 use drr_train::data::npy;
+use drr_train::models::frozen::Frozen;
 use drr_train::models::{Hdinr, Parameters};
 use tch::{Device, Kind, Tensor};
 
@@ -55,6 +56,23 @@ fn sharing_points_between_members_changes_nothing() {
         let copies = points.unsqueeze(0).repeat([conditions.size()[0], 1, 1]);
         let separate = model.forward(&copies, &conditions);
         assert!((shared - separate).abs().max().double_value(&[]) < 1e-12, "{}", golden.name);
+    }
+}
+
+/// Refined before it is asked, it gives the same.
+#[test]
+fn a_frozen_model_agrees() {
+    for golden in Golden::all("hdinr_") {
+        let parameters = Parameters::from_checkpoint(&golden.weights(), Device::Cpu, Kind::Double)
+            .expect("weights");
+        let model = Hdinr::build(golden.hdinr(), parameters).expect("model");
+        for x in ["x", "x_outside"] {
+            let points = golden.io[x].select(0, 0).to_kind(Kind::Double);
+            let conditions = golden.io["cond"].narrow(0, 0, 1).to_kind(Kind::Double);
+            let frozen = tch::no_grad(|| Frozen::new(&model).forward(&points, &conditions));
+            let error = (frozen - model.forward(&points, &conditions)).abs().max();
+            assert!(error.double_value(&[]) < 1e-9, "{} {x}", golden.name);
+        }
     }
 }
 

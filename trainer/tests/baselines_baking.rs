@@ -169,6 +169,14 @@ fn files_give_what_the_trainer_gives() {
         let spread = expected.iter().fold(0.0f64, |most, v| most.max((v - expected[0]).abs()));
         assert!(spread > 1e-3, "{name}: values must differ, not by {spread:e}");
         let all = [&points[..]; 3].concat();
+        // A file bakes again into the same.
+        let again = scratch.path(&format!("{name}-again.drr"));
+        drr_train_ok(&["bake", &file, "--grid", "f32", "-o", &again]);
+        let [first, second] = [&file, &again].map(|file| {
+            let asked = (&all[..], &parameters[..]);
+            values(file.as_ref(), Kernel::Scalar, Outside::Clamp, asked, 3)
+        });
+        assert_eq!(first, second, "{name}");
         for kernel in kernels() {
             let asked = (&all[..], &parameters[..]);
             let found = values(file.as_ref(), kernel, Outside::Clamp, asked, 3);

@@ -7,11 +7,14 @@ use common::{SMALL_MODEL, drr_train, drr_train_ok};
 
 const SIREN: &str = "Siren, param: {in_dim: 5, feat_dim: 16, num_layers: 2, out_dim: 1}";
 
-/// The small model, and one to compare with that has other batches of its own.
+/// The small model, refined at so few vertices that its points come in blocks, and one to compare
+/// with that has other batches of its own.
 fn models(scratch: &Scratch) {
+    let coarse = SMALL_MODEL.replace("[5, 6, 7]", "[3, 5, 7]");
+    assert_ne!(coarse, SMALL_MODEL);
     let batches = "dataset: {param: {cond_batch: 1, batch_points: 7}}";
     let other = format!("- {{model: {{type: {SIREN}}}, {batches}}}\n");
-    scratch.put("small.yaml", format!("{SMALL_MODEL}{other}"));
+    scratch.put("small.yaml", format!("{coarse}{other}"));
 }
 
 fn compare(scratch: &Scratch, config: &str, more: &[&str]) -> Vec<String> {
@@ -33,6 +36,8 @@ fn the_table_has_quality_and_cost_of_every_model() {
             let config = scratch.text(&format!("out/{budget}/small-{id}/config.yaml"));
             assert!(config.contains("cond_batch: 4\n"), "{config}");
             assert!(config.contains("batch_points: 64\n"), "{config}");
+            // A default that depends on the model: that of the first one, for all.
+            assert!(config.contains("block: 2\n"), "{config}");
         }
     }
     let csv = scratch.text("out/compare.csv");

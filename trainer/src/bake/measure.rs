@@ -112,27 +112,41 @@ impl Meter {
     /// As [`Meter::errors`].
     pub fn speed(&self, path: &Path, progress: &Progress) -> Result<f64> {
         let runtime = open(path, 1)?;
-        let axes = runtime.model().spec().axes.len();
-        let outputs = runtime.model().spec().outputs();
-        let sampler = sampler(&runtime, &self.sample.sets[0])?;
         // Vertices are half of the sample; shifted, they are no easier than other points.
         let shifted = |&x: &f64| x * 0.997 + 0.001;
         let points: Vec<f64> = self.sample.points.iter().flatten().map(shifted).collect();
-        let mut values = vec![0.0f32; points.len() / axes * outputs];
-        let mut seconds = Vec::with_capacity(REPEATS);
-        // The first query also brings the file into memory.
-        for repeat in 0..=REPEATS {
-            progress.check_interrupt()?;
-            let begin = Instant::now();
-            let points = Points::packed(&points, axes)?;
-            sampler.query(&points, &mut ValuesMut::packed(&mut values, outputs)?)?;
-            if repeat > 0 {
-                seconds.push(begin.elapsed().as_secs_f64());
-            }
-        }
-        seconds.sort_by(f64::total_cmp);
-        Ok((points.len() / axes) as f64 / seconds[REPEATS / 2].max(1e-9))
+        points_per_second(&runtime, &self.sample.sets[0], &points, progress)
     }
+}
+
+/// How many points are answered in a second, with the threads that `runtime` has: `points` in
+/// [-1, 1] for one set of `parameters` in [0, 1]; the median of some queries.
+///
+/// # Errors
+/// If they do not fit the model, or the user interrupts.
+pub fn points_per_second(
+    runtime: &Arc<Runtime>,
+    parameters: &[f64],
+    points: &[f64],
+    progress: &Progress,
+) -> Result<f64> {
+    let spec = runtime.model().spec();
+    let (axes, outputs) = (spec.axes.len(), spec.outputs());
+    let sampler = sampler(runtime, parameters)?;
+    let mut values = vec![0.0f32; points.len() / axes * outputs];
+    let mut seconds = Vec::with_capacity(REPEATS);
+    // The first query also brings the file into memory.
+    for repeat in 0..=REPEATS {
+        progress.check_interrupt()?;
+        let begin = Instant::now();
+        let points = Points::packed(points, axes)?;
+        sampler.query(&points, &mut ValuesMut::packed(&mut values, outputs)?)?;
+        if repeat > 0 {
+            seconds.push(begin.elapsed().as_secs_f64());
+        }
+    }
+    seconds.sort_by(f64::total_cmp);
+    Ok((points.len() / axes) as f64 / seconds[REPEATS / 2].max(1e-9))
 }
 
 /// A sampler in normalised units.

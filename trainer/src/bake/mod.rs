@@ -37,7 +37,7 @@ pub use calibrate::Decoder;
 pub use describe::Description;
 use form::Form;
 pub use judge::Judge;
-pub use measure::Loss;
+pub use measure::{Loss, points_per_second};
 pub use passes::Bars;
 pub use source::{Baked, Source};
 use trained::Trained;

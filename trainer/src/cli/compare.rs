@@ -81,7 +81,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
         let (path, ids) = jobs::entries(given)?;
         entries.extend(ids.into_iter().map(|id| (path.clone(), id)));
     }
-    let entrants = entrants::gather(&entries, &arguments.set, &out.join("configs"))?;
+    let (data, set) = (arguments.data.as_deref(), &arguments.set);
+    let entrants = entrants::gather(&entries, data, set, &out.join("configs"))?;
     let device = device::parse(&arguments.device, None)?;
     let slots = Slot::on(std::slice::from_ref(&arguments.device))?;
     let mut all = Vec::new();
@@ -130,9 +131,6 @@ fn jobs_of(arguments: &Arguments, entrants: &[Entrant], budget: &Budget) -> Resu
     let job = |entrant: &Entrant| {
         let mut options = vec!["--seed".to_owned(), arguments.seed.to_string()];
         options.extend(budget.options());
-        if let Some(data) = &arguments.data {
-            options.extend(["--data".to_owned(), data.to_string_lossy().into_owned()]);
-        }
         Job {
             name: entrant.name.clone(),
             config: entrant.config.clone(),
@@ -153,9 +151,10 @@ fn measure(all: &mut [(&Budget, Vec<Row>)], out: &Path, device: tch::Device) -> 
         for row in rows.iter_mut().filter(|row| finished(row)) {
             progress.check_interrupt()?;
             let folder = out.join(budget.to_string()).join(&row.run);
-            match cost::measure(&Run::open(&folder)?, &folder.join("model.drr.safetensors"), device)
-            {
+            let (run, baked) = (Run::open(&folder)?, folder.join("model.drr.safetensors"));
+            match cost::measure(&run, &baked, device, &progress) {
                 Ok(cost) => row.cost = cost,
+                Err(error) if error.is::<Interrupted>() => return Err(error),
                 Err(error) => row.outcome.error = Some(format!("{error:#}")),
             }
             progress.advance(1);

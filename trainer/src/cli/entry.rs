@@ -48,7 +48,7 @@ impl EntryArguments {
 }
 
 /// Runs must find their data from any working directory.
-fn make_absolute(entry: &mut Value) -> Result<()> {
+pub(super) fn make_absolute(entry: &mut Value) -> Result<()> {
     const KEYS: [&str; 7] = [
         "data",
         "data_dir",

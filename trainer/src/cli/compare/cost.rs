@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use drr::model::GridPrecision;
-use drr::{OpenOptions, Points, Runtime, Sampler, SamplerOptions, Units, ValuesMut};
+use drr::{OpenOptions, Runtime};
 use tch::{Device, Kind, Tensor};
 
 use crate::bake::{self, Decoder, Fold, Options};
@@ -13,7 +13,7 @@ use crate::cli::bake::bake_with;
 use crate::eval::flops::{Counting, Flops, Sizes};
 use crate::models::Network;
 use crate::models::frozen::Frozen;
-use crate::progress::is_interrupted;
+use crate::progress::{Progress, is_interrupted};
 use crate::train::run::Run;
 
 /// Queries that costs are given for, as in the paper.
@@ -22,7 +22,7 @@ pub const QUERIES: f64 = 1e9;
 /// Points that are asked at a time: some models keep much for each.
 const POINTS: usize = 1 << 14;
 
-/// Times that are measured at least, of which the median counts.
+/// Times that are measured in libtorch at least, of which the median counts.
 const LEAST: usize = 5;
 
 /// How long is measured at most, but for [`LEAST`].
@@ -48,8 +48,8 @@ pub struct Cost {
 /// The cost of the model of a run, which is baked into `baked` if it can be.
 ///
 /// # Errors
-/// If the run cannot be read.
-pub fn measure(run: &Run, baked: &Path, device: Device) -> Result<Cost> {
+/// If the run cannot be read, or the user interrupts.
+pub fn measure(run: &Run, baked: &Path, device: Device, progress: &Progress) -> Result<Cost> {
     let config = run.config()?;
     let weights = run.model_checkpoint()?.model();
     let flops = Flops::of_model(&config.model, Counting::Paper)?;
@@ -69,7 +69,7 @@ pub fn measure(run: &Run, baked: &Path, device: Device) -> Result<Cost> {
         };
         let bytes = bake_with(&config, &weights, run.data()?.description, &options, baked)?;
         (cost.bytes, cost.is_baked) = (Some(bytes), true);
-        cost.libdrr_s = Some(libdrr(baked, dims, parameters)?);
+        cost.libdrr_s = Some(libdrr(baked, dims, parameters, progress)?);
     } else {
         cost.bytes = Some(std::fs::metadata(&weights)?.len());
     }
@@ -102,28 +102,14 @@ fn libtorch(network: &Network, dims: usize, parameters: usize, device: Device) -
 }
 
 /// Seconds of the library, on all cores.
-fn libdrr(file: &Path, dims: usize, parameters: usize) -> Result<f64> {
+fn libdrr(file: &Path, dims: usize, parameters: usize, progress: &Progress) -> Result<f64> {
     // Enough for all cores; they share pieces of a query.
     const MANY: usize = 1 << 18;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = Runtime::open(file, &OpenOptions { threads, ..Default::default() })?;
-    let options = SamplerOptions { units: Units::Normalized, ..Default::default() };
-    let sampler = Sampler::new(&runtime, &vec![0.4; parameters], &options)?;
     let numbers = Tensor::rand([(MANY * dims) as i64], (Kind::Double, Device::Cpu)) * 2.0 - 1.0;
     let points = Vec::<f64>::try_from(&numbers)?;
-    let outputs = runtime.model().spec().outputs();
-    let mut values = vec![0.0f32; MANY * outputs];
-    let mut failed = None;
-    let seconds = median_time(|| {
-        let answer = Points::packed(&points, dims)
-            .and_then(|points| Ok((points, ValuesMut::packed(&mut values, outputs)?)))
-            .and_then(|(points, mut room)| sampler.query(&points, &mut room));
-        failed = answer.err().or(failed.take());
-    });
-    match failed {
-        Some(error) => Err(error.into()),
-        None => Ok(seconds / MANY as f64 * QUERIES),
-    }
+    Ok(QUERIES / bake::points_per_second(&runtime, &vec![0.4; parameters], &points, progress)?)
 }
 
 /// Median seconds of some repetitions, the first one left out.

@@ -44,6 +44,9 @@ pub fn draw(path: &Path, [title, across, up]: [&str; 3], courses: &[Course]) -> 
         for (n, course) in courses.iter().enumerate() {
             let color = Palette99::pick(n).to_rgba();
             let line = LineSeries::new(course.points.iter().copied(), color.stroke_width(2));
+            // A course of one point is no line.
+            let dots = course.points.iter().map(|&point| Circle::new(point, 3, color.filled()));
+            chart.draw_series(dots)?;
             chart.draw_series(line)?.label(&course.name).legend(move |(x, y)| {
                 PathElement::new(vec![(x, y), (x + 20, y)], color.stroke_width(3))
             });

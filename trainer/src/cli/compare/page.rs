@@ -11,8 +11,8 @@ pub fn html(sections: &[Section<'_>], curves: &[(String, Vec<u8>)], out: &Path) 
     let mut html = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>Comparison of models</title>\n<style>{STYLE}\ntd:first-child,th:first-child\
-         {{text-align:left}}</style></head><body>\n<h1>Comparison of models</h1>\n<p>{}</p>\n",
+         <title>Comparison of models</title>\n<style>{STYLE}\nbody{{max-width:1500px}}td:first-child,\
+         th:first-child{{text-align:left}}</style></head><body>\n<h1>Comparison of models</h1>\n<p>{}</p>\n",
         escape(LEGEND)
     );
     for section in sections {

@@ -123,11 +123,11 @@ const COLUMNS: [Column; 12] = [
 
 /// What the columns mean.
 pub const LEGEND: &str = "\
-PSNR, relative L2 error and SSIM of held-out members, PSNR also of up to 16 training members (seen): \
-means over members. Mult-adds as in the paper (4 a feature of a grid), seconds: of 10^9 queries with \
-one set of parameters; libtorch: the functions that PyTorch has, in pieces of 16,384 points, \
-refinement done before; libdrr: the baked file (16-bit grids), all cores. File: baked, or the weights of \
-a model that cannot be.";
+PSNR and SSIM: means over held-out members, relative L2 error: of all of them as one; PSNR also of up \
+to 16 training members (seen). Mult-adds as in the paper (4 a feature of a grid), and seconds: of 10^9 \
+queries with one set of parameters; libtorch: the functions that PyTorch has, in pieces of 16,384 \
+points, refinement done before; libdrr: the baked file (16-bit grids), all cores. File: baked, or the \
+weights of a model that cannot be.";
 
 /// Three or four digits.
 fn significant(n: f64) -> String {

@@ -1,8 +1,8 @@
 //! Train DRR-Net surrogates of simulation ensembles, bake them for the runtime, measure them.
 //!
 //! The binary `drr-train` is a thin shell around this library. Modules, lower ones first:
-//! [`config`] and [`data`] know nothing of libtorch; [`models`] is the networks, [`train`] the
-//! loop, [`bake`] writes what the runtime (crate `drr`) reads, [`eval`] asks the runtime and
+//! [`config`] and [`data`] know nothing of libtorch; [`models`] is the networks, [`render`] what rays see
+//! of radiance fields, [`train`] the loop, [`bake`] writes what the runtime (crate `drr`) reads, [`eval`] asks the runtime and
 //! judges it, [`cli`] is the command line.
 
 pub mod bake;
@@ -16,4 +16,5 @@ mod libtorch;
 pub mod memory;
 pub mod models;
 pub mod progress;
+pub mod render;
 pub mod train;

@@ -14,6 +14,7 @@ use drr::model::GridPrecision;
 use drr_train::bake::{self, Description, Fold, Options};
 use drr_train::data::npy;
 use drr_train::models::frozen::Frozen;
+use drr_train::models::network::Encoded;
 use drr_train::models::{Hdinr, Parameters};
 use tch::{Device, Kind, Tensor};
 
@@ -69,7 +70,8 @@ fn a_frozen_model_agrees() {
         for x in ["x", "x_outside"] {
             let points = golden.io[x].select(0, 0).to_kind(Kind::Double);
             let conditions = golden.io["cond"].narrow(0, 0, 1).to_kind(Kind::Double);
-            let frozen = tch::no_grad(|| Frozen::new(&model).forward(&points, &conditions));
+            let frozen =
+                tch::no_grad(|| Frozen::new(Encoded::Hdinr(&model)).forward(&points, &conditions));
             let error = (frozen - model.forward(&points, &conditions)).abs().max();
             assert!(error.double_value(&[]) < 1e-9, "{} {x}", golden.name);
         }

@@ -202,7 +202,7 @@ fn what_cannot_be_is_refused_before_anything_is_made() {
         ("train.ema=1.0", "train.ema: given 1, expected 0 or more and less than 1"),
         ("train.precision=f8", "train.precision: given `f8`"),
         ("train.accumulate=0", "train.accumulate: given 0, expected 1 or more"),
-        ("optim.param.weight_decay=0.1", "optim.param.weight_decay"),
+        ("optim.param.weight_decay=-1", "optim.param.weight_decay: given -1"),
         ("optim.groups=[{params: decodr, lr: 0.1}]", "did you mean `decoder`?"),
         ("optim.groups=[{params: decoder}]", "expected a list of {params: PART, lr: RATE}"),
     ] {

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use common::{Golden, SMALL_MODEL};
 use drr_train::config::{Config, HdinrConfig, ModelConfig, OptimConfig, parse_yaml};
 use drr_train::models::checkpoint::{read_safetensors, write_safetensors};
+use drr_train::models::network::Encoded;
 use drr_train::models::{Hdinr, Parameters};
 use drr_train::train::adam::Adam;
-use drr_train::train::budget::backward;
+use drr_train::train::fields::budget::backward;
 use tch::{Device, Kind, Reduction, Tensor};
 
 /// A new small model in 64 bits.
@@ -89,8 +90,14 @@ fn one_step_moves_every_parameter() {
         let (points, conditions, targets) = batch(dims, conditions);
         let loss = model.forward(&points, &conditions).mse_loss(&targets, Reduction::Mean);
         let betas = (0.9, 0.999);
-        let config =
-            OptimConfig { lr: 1e-3, eps: 1e-15, betas, weight_decay: 0.0, groups: Vec::new() };
+        let config = OptimConfig {
+            lr: 1e-3,
+            eps: 1e-15,
+            betas,
+            weight_decay: 0.0,
+            decoupled: false,
+            groups: Vec::new(),
+        };
         let mut adam = Adam::new(&model.parameters, &config).expect("an optimiser");
         loss.backward();
         adam.step(|lr| lr);
@@ -133,7 +140,8 @@ fn bounded_memory_gives_the_same_gradients() {
             let expected = take_gradients(&model);
             // Pieces of the least size, and everything in one.
             for bytes in [1, 1 << 30] {
-                let loss = backward(&model, [&points, &conditions, &targets], 0.5, bytes);
+                let loss =
+                    backward(Encoded::Hdinr(&model), [&points, &conditions, &targets], 0.5, bytes);
                 let error = (loss - &plain).abs().double_value(&[]);
                 assert!(error < 1e-7, "{name}: the loss differs by {error:e}");
                 for ((tensor, ours), (_, plain)) in take_gradients(&model).iter().zip(&expected) {

@@ -52,7 +52,8 @@ impl Description {
     pub fn of_config(config: &Config) -> Self {
         let (dims, parameters) = match &config.model {
             ModelConfig::Hdinr(model) => (model.encoder.dims(), model.latent.cond_dim),
-            ModelConfig::Encoder(model) => (model.encoder.dims(), 0),
+            ModelConfig::Inr(model) => (model.spatial.encoder.dims(), 0),
+            ModelConfig::Radiance(_) => (3, 0),
             ModelConfig::Baseline(model) => (model.dims(), model.inputs() - model.dims()),
         };
         let axis =

@@ -30,7 +30,7 @@ use anyhow::{Context, Result, bail, ensure};
 use drr::model::{GridPrecision, Writer};
 use serde_json::json;
 
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, RadianceConfig, RadianceFieldConfig};
 use crate::models::Parameters;
 
 pub use calibrate::Decoder;
@@ -59,8 +59,9 @@ pub fn load(
             ModelConfig::Hdinr(config) => {
                 Box::new(Trained::hdinr(config, parameters, description)?)
             }
-            ModelConfig::Encoder(config) => {
-                Box::new(Trained::encoder(config, parameters, description)?)
+            ModelConfig::Inr(config) => Box::new(Trained::inr(config, parameters, description)?),
+            ModelConfig::Radiance(config) => {
+                Box::new(Trained::radiance(config, parameters, description)?)
             }
             ModelConfig::Baseline(config) => {
                 Box::new(baselines::plain(config, parameters, description)?)
@@ -74,7 +75,12 @@ pub fn load(
 pub fn obstacle(config: &ModelConfig) -> Option<String> {
     match config {
         ModelConfig::Baseline(config) => baselines::obstacle(config),
-        ModelConfig::Hdinr(_) | ModelConfig::Encoder(_) => None,
+        ModelConfig::Radiance(RadianceConfig {
+            field: RadianceFieldConfig::Vanilla(_), ..
+        }) => Some(
+            "NeRF's network has no grids: each point goes through all of its layers".to_owned(),
+        ),
+        ModelConfig::Hdinr(_) | ModelConfig::Inr(_) | ModelConfig::Radiance(_) => None,
     }
 }
 

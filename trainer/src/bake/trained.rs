@@ -7,10 +7,11 @@ use tch::{Device, Kind, Tensor};
 use super::Description;
 use super::form::{Dense, Form};
 use super::source::{Baked, Source};
-use crate::config::{Activation, EncoderOnlyConfig, HdinrConfig};
+use crate::config::{Activation, HdinrConfig, InrConfig, RadianceConfig};
 use crate::models::encoder::{Part, Table};
-use crate::models::layers::Linear;
-use crate::models::{Encoder, EncoderOnly, Hdinr, Lines, Parameters};
+use crate::models::layers::{FusedMlp, Linear};
+use crate::models::radiance::{Field, GridField};
+use crate::models::{Encoder, Hdinr, Inr, Lines, Parameters, Radiance};
 
 /// A trained model in 64 bits, ready to be baked.
 pub struct Trained {
@@ -32,16 +33,10 @@ impl Trained {
         description: Description,
     ) -> Result<Self> {
         let model = Hdinr::build(config, parameters)?;
-        let dense = |linear: Linear, activation| {
-            let outputs = linear.weight.size()[0];
-            let bias = linear
-                .bias
-                .unwrap_or_else(|| Tensor::zeros([outputs], (Kind::Double, Device::Cpu)));
-            (Dense { weight: linear.weight, bias }, activation)
-        };
-        let mut layers = vec![dense(model.fusion, model.fusion_activation)];
-        layers.extend(model.decoder.layers.into_iter().map(|(linear, act)| dense(linear, act)));
-        layers.extend(model.out_proj.map(|linear| dense(linear, Activation::Identity)));
+        let mut layers = vec![(dense(model.fusion), model.fusion_activation)];
+        let decoder = model.decoder.layers.into_iter();
+        layers.extend(decoder.map(|(linear, activation)| (dense(linear), activation)));
+        layers.extend(model.out_proj.map(|linear| (dense(linear), Activation::Identity)));
         append_activation(&mut layers, model.out_activation);
         Ok(Self {
             description,
@@ -52,17 +47,39 @@ impl Trained {
         })
     }
 
-    /// A bare encoder.
+    /// The model of a field, or the encoder alone if the checkpoint holds no decoder.
     ///
     /// # Errors
     /// As [`Trained::hdinr`].
-    pub fn encoder(
-        config: &EncoderOnlyConfig,
+    pub fn inr(
+        config: &InrConfig,
         parameters: Parameters,
         description: Description,
     ) -> Result<Self> {
-        let EncoderOnly { encoder, features, .. } = EncoderOnly::build(config, parameters)?;
-        Ok(Self { description, encoder, lines: None, layers: Vec::new(), features })
+        let Inr { encoder, features, decoder, .. } = Inr::build(config, parameters)?;
+        let layers = decoder.map_or(Vec::new(), |decoder| fused(decoder, Activation::Identity));
+        Ok(Self { description, encoder, lines: None, layers, features })
+    }
+
+    /// A radiance field, or its encoder alone if the checkpoint holds no networks.
+    ///
+    /// # Errors
+    /// As [`Trained::hdinr`].
+    pub fn radiance(
+        config: &RadianceConfig,
+        parameters: Parameters,
+        description: Description,
+    ) -> Result<Self> {
+        let Field::Grid(GridField { encoder, features, networks }) =
+            Radiance::build(config, parameters)?.field
+        else {
+            bail!("the model cannot be baked: it has no grids")
+        };
+        let layers = match networks {
+            Some(networks) => fused(networks.density, Activation::Identity),
+            None => Vec::new(),
+        };
+        Ok(Self { description, encoder, lines: None, layers, features })
     }
 
     /// The part of grid `n`, and which of the part's own grids it is (0 for a refined one).
@@ -167,6 +184,22 @@ fn part_shapes(part: &Part) -> Vec<(Vec<usize>, Option<usize>)> {
         (table.shape, table.hashed.then_some(rows))
     };
     part.tables().into_iter().map(shape).collect()
+}
+
+/// A layer's numbers; those that it lacks are zeros.
+fn dense(linear: Linear) -> Dense {
+    let Linear { weight, bias } = linear;
+    let zeros = || Tensor::zeros([weight.size()[0]], (Kind::Double, Device::Cpu));
+    let bias = bias.unwrap_or_else(zeros);
+    Dense { weight, bias }
+}
+
+/// Layers with ReLU between them, and `last` behind.
+fn fused(network: FusedMlp, last: Activation) -> Vec<(Dense, Activation)> {
+    let count = network.layers.len();
+    let layers = network.layers.into_iter().enumerate();
+    let activation = |n| if n + 1 == count { last } else { Activation::ReLU };
+    layers.map(|(n, linear)| (dense(linear), activation(n))).collect()
 }
 
 /// Lets `activation` follow the layers: in the last one's place if that has none, else after an

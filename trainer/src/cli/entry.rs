@@ -13,7 +13,7 @@ pub struct EntryArguments {
     /// Which entry of the file
     #[arg(long, value_name = "N", default_value_t = 0)]
     config_id: usize,
-    /// Folder of the data [default: from the configuration]
+    /// Folder of the data, or file of a single field [default: from the configuration]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Shape of the fields where files do not tell, slowest dimension first
@@ -49,9 +49,10 @@ impl EntryArguments {
 
 /// Runs must find their data from any working directory.
 pub(super) fn make_absolute(entry: &mut Value) -> Result<()> {
-    const KEYS: [&str; 7] = [
+    const KEYS: [&str; 8] = [
         "data",
         "data_dir",
+        "data_path",
         "coord_path",
         "cond_path",
         "cond_split_path",

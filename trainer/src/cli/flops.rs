@@ -115,8 +115,8 @@ impl Counts {
 
     fn of_model(name: String, queries: u64, model: &ModelConfig) -> Result<Self> {
         let mut notes = Vec::new();
-        if let ModelConfig::Encoder(_) = model {
-            notes.push("the encoder alone: what stands behind it is not counted");
+        if let ModelConfig::Radiance(_) = model {
+            notes.push("a query is a sample along a ray: density and colour");
         }
         Ok(Self {
             name,

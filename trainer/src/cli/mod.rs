@@ -10,6 +10,7 @@ mod info;
 mod jobs;
 mod query;
 mod query_asked;
+mod query_picture;
 mod query_place;
 mod train;
 

@@ -8,6 +8,7 @@ use drr::{Outside, SamplerOptions, Units};
 
 use super::print;
 use super::query_asked::Asked;
+use super::query_picture;
 use super::query_place::Place;
 use crate::config::hint;
 use crate::data::npy;
@@ -18,12 +19,13 @@ use crate::progress::Progress;
 
 /// Ask a baked file for values, or a model with its weights.
 ///
-/// Points come from a file (`[N, dims]`, x first) or are a regular grid over the whole domain.
+/// Points come from a file (`[N, dims]`, x first), are a regular grid over the whole domain, or the
+/// pixels of a picture.
 /// Parameters are given by name, or as a table with one row per set in the file's order; all in
 /// the file's units. The result is `[sets, N, values]`, or `[sets, D, H, W, values]` for a grid.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
-#[command(group = clap::ArgGroup::new("positions").required(true).args(["points", "grid"]))]
+#[command(group = clap::ArgGroup::new("positions").required(true).args(["points", "grid", "size"]))]
 pub struct Arguments {
     /// The baked file
     #[arg(required_unless_present = "config")]
@@ -44,9 +46,23 @@ pub struct Arguments {
     /// Regular grid over the domain, its borders included, slowest dimension first
     #[arg(long, value_name = "D,H,W", value_delimiter = ',')]
     pub(super) grid: Option<Vec<usize>>,
-    /// Where a grid of size 1 along an axis stands there, instead of in the middle: a slice
-    #[arg(long, value_name = "axis=x,...", value_delimiter = ',', requires = "grid")]
+    /// Where a grid of size 1, or a picture, stands along an axis, instead of in the middle: a slice
+    #[arg(long, value_name = "axis=x,...", value_delimiter = ',', conflicts_with = "points")]
     pub(super) at: Vec<String>,
+    /// A picture of so many pixels, row by row, so that it may be larger than memory: colours where
+    /// values are red, green and blue, else the first value by its range
+    #[arg(long, value_name = "WxH", value_parser = query_picture::parse_size)]
+    size: Option<[usize; 2]>,
+    /// The upper left and lower right pixels of the picture along the first two axes [default: the
+    /// domain]
+    #[arg(
+        long,
+        value_name = "x0,y0,x1,y1",
+        value_delimiter = ',',
+        requires = "size",
+        allow_hyphen_values = true
+    )]
+    pub(super) rect: Option<Vec<f64>>,
     /// Parameters by name, in the file's units; `drr-train info` lists them
     #[arg(long, value_name = "name=value,...", value_delimiter = ',')]
     params: Vec<String>,
@@ -64,7 +80,7 @@ pub struct Arguments {
     device: String,
     /// Result: .npy or .raw (f32), .vti (grid for ParaView), .png (middle slice of a grid)
     #[arg(short, long, value_name = "OUT")]
-    output: PathBuf,
+    pub(super) output: PathBuf,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -83,6 +99,7 @@ const EXAMPLES: &str = "\
 Examples:
   drr-train query f.drr.safetensors --points p.npy --params density=0.2,energy=1.4 -o values.npy
   drr-train query f.drr.safetensors --grid 1,256,256 --at z=0.5 --params ... -o slice.png
+  drr-train query image.drr.safetensors --rect 5000,4000,5512,4512 --size 512x512 -o part.png
   drr-train query f.drr.safetensors --grid 128,128,128 --params density=0.2,energy=1.4 -o f.vti
   drr-train query f.drr.safetensors --points p.npy --params-npy c.npy --device cuda:0 -o v.npy
   drr-train query --config model.yaml --weights w.safetensors --normalized --points p.npy \\
@@ -92,6 +109,9 @@ Examples:
 /// If inputs do not fit the file, or the result cannot be written.
 pub fn run(arguments: Arguments) -> Result<()> {
     let asked = asked(&arguments)?;
+    if let Some(size) = arguments.size {
+        return picture(&arguments, &asked, size);
+    }
     let format = Format::of(&arguments.output, arguments.grid.is_some())?;
     check_folder(&arguments.output)?;
     let options = options(&arguments);
@@ -109,6 +129,15 @@ pub fn run(arguments: Arguments) -> Result<()> {
     progress.finish();
     format.write(&arguments.output, &shape, &values, &asked, &place)?;
     print(format_args!("{}: {shape:?}", arguments.output.display()))
+}
+
+fn picture(arguments: &Arguments, asked: &Asked, size: [usize; 2]) -> Result<()> {
+    check_folder(&arguments.output)?;
+    let sets = parameter_sets(arguments, asked)?;
+    let [parameters] = &sets[..] else { bail!("a picture is of one set of parameters") };
+    let bound = asked.bind(parameters, &options(arguments))?;
+    query_picture::write(arguments, asked, &bound, size)?;
+    print(format_args!("{}: {} x {} pixels", arguments.output.display(), size[0], size[1]))
 }
 
 fn asked(arguments: &Arguments) -> Result<Asked> {
@@ -236,13 +265,13 @@ impl Format {
             }
             Self::Vti => {
                 let lattice = place.lattice().context("a volume is of a --grid")?;
-                let names: Vec<_> = asked.values.iter().map(String::as_str).collect();
+                let names: Vec<_> = asked.values.iter().map(|value| value.name.as_str()).collect();
                 vti::write(path, lattice, &names, values)
             }
             Self::Png => {
                 let [sets, dims @ .., outputs] = shape else { bail!("nothing to draw") };
                 ensure!(*sets == 1 && dims.len() >= 2, "a picture has two or three dimensions");
-                let name = asked.values.first().map_or("value", String::as_str);
+                let name = asked.values.first().map_or("value", |value| value.name.as_str());
                 field(path, name, &Slice { values, dims, outputs: *outputs })
             }
         }

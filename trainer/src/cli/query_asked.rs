@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use drr::model::spec::{Axis, Parameter, Spec};
+use drr::model::spec::{Axis, Parameter, Spec, Transform, Value};
 use drr::{
     DeviceModel, DeviceOptions, DeviceSampler, Lattice, OpenOptions, Points, Runtime, Sampler,
     SamplerOptions, ValuesMut,
@@ -20,8 +20,8 @@ pub struct Asked {
     pub axes: Vec<Axis>,
     /// In the order of their values.
     pub parameters: Vec<Parameter>,
-    /// Names of the values of a point.
-    pub values: Vec<String>,
+    /// The values of a point.
+    pub values: Vec<Value>,
     answers: Answers,
 }
 
@@ -55,7 +55,6 @@ impl Asked {
                     .with_context(|| format!("--device {device}"))?,
             ),
         };
-        let values = values.into_iter().map(|value| value.name).collect();
         Ok(Self { axes, parameters, values, answers })
     }
 
@@ -68,9 +67,16 @@ impl Asked {
         let network = Network::load(&config.model, weights)?;
         let outputs = config.model.of_ensemble()?.out_dim();
         let Description { axes, parameters, .. } = Description::of_config(&config);
+        let value = |name: String| Value {
+            name,
+            unit: String::new(),
+            min: 0.0,
+            max: 1.0,
+            transform: Transform::Linear,
+        };
         let values = match outputs {
-            1 => vec!["value".to_owned()],
-            _ => (0..outputs).map(|k| format!("value{k}")).collect(),
+            1 => vec![value("value".to_owned())],
+            _ => (0..outputs).map(|k| value(format!("value{k}"))).collect(),
         };
         Ok(Self { axes, parameters, values, answers: Answers::Weights(network) })
     }

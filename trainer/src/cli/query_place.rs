@@ -50,22 +50,7 @@ impl Place {
             false => (axis.min, axis.max),
         };
         let mut lattice = spanning(asked.axes.iter().map(ends), &shape);
-        let names: Vec<&str> = asked.axes.iter().map(|axis| axis.name.as_str()).collect();
-        for position in &arguments.at {
-            let (name, x) = position
-                .rsplit_once('=')
-                .with_context(|| format!("--at {position}: expected axis=x"))?;
-            let k = (names.iter().position(|known| *known == name.trim()))
-                .with_context(|| format!("--at {name}: no such axis; {}", hint(name, &names)))?;
-            let x: f64 =
-                x.trim().parse().with_context(|| format!("--at {position}: not a number"))?;
-            ensure!(
-                lattice.dims[k] == 1,
-                "--at {position}: the --grid has size {} along {name}, expected 1",
-                lattice.dims[k]
-            );
-            lattice.origin[k] = x;
-        }
+        stand_at(&mut lattice, &arguments.at, &asked.axes)?;
         let count = lattice.points().and_then(|count| count.checked_mul(asked.values.len()));
         count.with_context(|| format!("--grid {shape:?}: so many points fit no memory"))?;
         Ok(Self::Grid(lattice))
@@ -136,6 +121,26 @@ impl Place {
         }
         Ok(())
     }
+}
+
+/// Lets a lattice that has size 1 along some axes stand where `positions`, `axis=x`, say.
+pub(super) fn stand_at(lattice: &mut Lattice, positions: &[String], axes: &[Axis]) -> Result<()> {
+    let names: Vec<&str> = axes.iter().map(|axis| axis.name.as_str()).collect();
+    for position in positions {
+        let (name, x) = position
+            .rsplit_once('=')
+            .with_context(|| format!("--at {position}: expected axis=x"))?;
+        let k = (names.iter().position(|known| *known == name.trim()))
+            .with_context(|| format!("--at {name}: no such axis; {}", hint(name, &names)))?;
+        let x: f64 = x.trim().parse().with_context(|| format!("--at {position}: not a number"))?;
+        ensure!(
+            lattice.dims[k] == 1,
+            "--at {position}: the --grid has size {} along {name}, expected 1",
+            lattice.dims[k]
+        );
+        lattice.origin[k] = x;
+    }
+    Ok(())
 }
 
 /// The part of a lattice that starts at point `first`, where a part before ended, and its number

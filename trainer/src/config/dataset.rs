@@ -238,6 +238,10 @@ impl DatasetConfig {
     ///
     /// `None` if the batch sizes are not given. At least 1.
     pub fn steps_per_epoch(&self, members: usize, points: usize) -> Option<usize> {
+        if self.kind == DatasetKind::Field {
+            let batch = self.batch_points.or(self.log2batch.map(|log2| 1 << log2))?;
+            return Some(points.div_ceil(batch).max(1));
+        }
         let per_member = match self.batch_points {
             Some(batch) => points.checked_div(batch)?,
             None => points >> self.spatial_log2batch?,
@@ -365,5 +369,11 @@ mod tests {
         assert_eq!(config.steps_per_epoch(10, 100), Some(7));
         config.batch_points = Some(1000);
         assert_eq!(config.steps_per_epoch(10, 100), Some(1));
+        let one = DatasetConfig {
+            kind: DatasetKind::Field,
+            log2batch: Some(5),
+            ..DatasetConfig::default()
+        };
+        assert_eq!(one.steps_per_epoch(1, 100), Some(4));
     }
 }

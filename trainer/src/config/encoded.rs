@@ -62,6 +62,20 @@ impl HashConfig {
         Ok(config)
     }
 
+    /// Reads the keys that `NGPRadianceField` has, with its defaults.
+    pub(super) fn read_ngp(s: &mut Section) -> Result<Self> {
+        let config = Self {
+            dims: 3,
+            levels: s.take_or("n_levels", 16)?,
+            features: 2,
+            log2_entries: s.take_or("log2_hashmap_size", 19)?,
+            base: s.take_or("base_resolution", 16)?,
+            finest: s.take_or("max_resolution", 4096)?,
+        };
+        config.check(s.path())?;
+        Ok(config)
+    }
+
     fn check(&self, path: &str) -> Result<()> {
         if !(2..=Self::MAX_DIMS).contains(&self.dims) {
             bail!(

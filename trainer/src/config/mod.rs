@@ -5,18 +5,23 @@
 //!
 //! - `load`: YAML to an entry, overrides
 //! - `section`: reading a mapping, unknown keys, wrong types
-//! - `layers`, `encoder`, `model`, `baselines`, `encoded`: the model
+//! - `layers`, `encoder`, `spatial`, `model`, `inr`, `radiance`, `baselines`, `encoded`: the model
+//! - `rays`: pictures of a scene and how rays through it are marched
 //! - `dataset`, `run`: data, optimiser, schedule, training, evaluation
 
 mod baselines;
 mod dataset;
 mod encoded;
 mod encoder;
+mod inr;
 mod layers;
 mod load;
 mod model;
+mod radiance;
+mod rays;
 mod run;
 mod section;
+mod spatial;
 
 use anyhow::Result;
 use serde_json::Value;
@@ -31,11 +36,15 @@ pub use baselines::{
 pub use dataset::{DatasetConfig, DatasetKind, Normalize, PairsChoice};
 pub use encoded::{EncodedConfig, Encoding, HashConfig, HashLevel};
 pub use encoder::EncoderConfig;
+pub use inr::InrConfig;
 pub use layers::{FeatMlpConfig, GluConfig, RefinerConfig};
 pub use load::{apply_override, load_entry, parse_yaml, to_yaml};
-pub use model::{EncoderOnlyConfig, EnsembleModel, HdinrConfig, Head, LatentConfig, ModelConfig};
-pub use run::{OptimConfig, Precision, SchedulerConfig, TestConfig, TrainConfig};
+pub use model::{EnsembleModel, HdinrConfig, LatentConfig, ModelConfig};
+pub use radiance::{RadianceConfig, RadianceFieldConfig, RadianceGridConfig, VanillaConfig};
+pub use rays::{Background, RaysConfig};
+pub use run::{Decay, OptimConfig, Precision, SchedulerConfig, TestConfig, TrainConfig};
 pub use section::{FromConfig, Section, hint};
+pub use spatial::SpatialConfig;
 
 /// One entry, understood.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +61,8 @@ pub struct Config {
     pub train: TrainConfig,
     /// The evaluation.
     pub test: TestConfig,
+    /// Rays through a scene; used by radiance fields alone.
+    pub rays: RaysConfig,
     /// What the entry asks for and does not get; each names its keys.
     pub notes: Vec<String>,
 }
@@ -74,14 +85,20 @@ impl Config {
         };
         let (optim, scheduler) = (part("optim")?, part("scheduler")?);
         let (dataset, train, test) = (part("dataset")?, part("train")?, part("test")?);
+        let rays = part("rays")?;
         root.finish()?;
-        let optim = OptimConfig::read(optim)?;
+        let model = ModelConfig::read(model)?;
+        let train = TrainConfig::read(train, &mut notes)?;
+        let defaults = OptimConfig::default_for(&model, &train);
+        let optim = OptimConfig::read(optim, &defaults)?;
+        let decay = Decay::default_for(&model, optim.lr);
         Ok(Self {
-            model: ModelConfig::read(model)?,
-            scheduler: SchedulerConfig::read(scheduler, optim.lr)?,
+            model,
+            scheduler: SchedulerConfig::read(scheduler, optim.lr, decay)?,
             optim,
             dataset: DatasetConfig::read(dataset)?,
-            train: TrainConfig::read(train, &mut notes)?,
+            rays: RaysConfig::read(rays)?,
+            train,
             test: TestConfig::read(test, &mut notes)?,
             notes,
         })

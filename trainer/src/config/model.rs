@@ -8,25 +8,32 @@ use serde_json::Value;
 
 use super::baselines::{self, BaselineConfig};
 use super::encoder::{EncoderConfig, check_residual};
+use super::inr::InrConfig;
 use super::layers::{FeatMlpConfig, GluConfig, RefinerConfig, activation};
+use super::radiance::{self, RadianceConfig};
 use super::section::{Section, hint, positive};
+use super::spatial::SpatialConfig;
 
 /// A model that can be built.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ModelConfig {
     /// `HDINRBase`, the DRR-Net for ensembles: grid, lines, decoder.
     Hdinr(HdinrConfig),
-    /// `DRRINR` or `DRRGridRadianceField`, of which the encoder is supported.
-    Encoder(EncoderOnlyConfig),
+    /// `DRRINR`: one field or image.
+    Inr(InrConfig),
+    /// A radiance field.
+    Radiance(RadianceConfig),
     /// One of those that the paper compares with.
     Baseline(BaselineConfig),
 }
 
-/// A model of an ensemble.
+/// A model of fields: of an ensemble, or of a single one.
 #[derive(Debug, Clone, Copy)]
 pub enum EnsembleModel<'a> {
     /// DRR-Net.
     Hdinr(&'a HdinrConfig),
+    /// Of one field or image.
+    Inr(&'a InrConfig),
     /// One to compare it with.
     Baseline(&'a BaselineConfig),
 }
@@ -36,6 +43,7 @@ impl EnsembleModel<'_> {
     pub fn dims(&self) -> usize {
         match self {
             Self::Hdinr(config) => config.encoder.dims(),
+            Self::Inr(config) => config.spatial.encoder.dims(),
             Self::Baseline(config) => config.dims(),
         }
     }
@@ -44,6 +52,7 @@ impl EnsembleModel<'_> {
     pub fn parameters(&self) -> usize {
         match self {
             Self::Hdinr(config) => config.latent.cond_dim,
+            Self::Inr(_) => 0,
             Self::Baseline(config) => config.inputs() - config.dims(),
         }
     }
@@ -52,6 +61,7 @@ impl EnsembleModel<'_> {
     pub fn out_dim(&self) -> usize {
         match self {
             Self::Hdinr(config) => config.out_dim,
+            Self::Inr(config) => config.out_dim,
             Self::Baseline(config) => config.out_dim(),
         }
     }
@@ -60,6 +70,7 @@ impl EnsembleModel<'_> {
     pub fn out_act(&self) -> Option<Activation> {
         match self {
             Self::Hdinr(config) => config.out_act,
+            Self::Inr(_) => None,
             Self::Baseline(BaselineConfig::Explorable(_) | BaselineConfig::FaInr(_)) => {
                 Some(Activation::Sigmoid)
             }
@@ -98,40 +109,6 @@ pub struct HdinrConfig {
     pub use_out_proj: bool,
 }
 
-/// A model of which only grid and refiner are supported so far.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EncoderOnlyConfig {
-    /// Channels that come from the encoder.
-    pub spatial_fdim: usize,
-    /// The grids.
-    pub encoder: EncoderConfig,
-    /// Whether the refiner is used.
-    pub if_refine: bool,
-    /// The refiner, used if `if_refine`.
-    pub refiner: Option<RefinerConfig>,
-    /// What stands behind the encoder.
-    pub head: Head,
-}
-
-/// What stands behind the encoder in an [`EncoderOnlyConfig`].
-#[derive(Debug, Clone, PartialEq)]
-pub enum Head {
-    /// `DRRINR`: a small network to `out_dim` values.
-    Field {
-        /// Values per point.
-        out_dim: usize,
-        /// Width of its hidden layers.
-        hidden_dim: usize,
-        /// Number of its hidden layers.
-        hidden_layers: usize,
-    },
-    /// `DRRGridRadianceField`: colour and density inside a box.
-    Radiance {
-        /// The box: lower corner, then upper corner.
-        aabb: Vec<f64>,
-    },
-}
-
 /// The parameter lines (`MultiCondLatentLines`, `CondLatentLines`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct LatentConfig {
@@ -147,44 +124,40 @@ pub struct LatentConfig {
     pub init_range: (f64, f64),
 }
 
-/// Types of the reference that cannot be built yet.
-const NOT_YET: [&str; 2] = ["NGPRadianceField", "VanillaNeRFRadianceField"];
-
-const SUPPORTED: [&str; 3] = ["HDINRBase", "DRRINR", "DRRGridRadianceField"];
+const OWN: [&str; 2] = ["HDINRBase", "DRRINR"];
 
 impl ModelConfig {
     /// Reads a model of type `kind`.
     pub(super) fn read((kind, param): (String, Section)) -> Result<Self> {
         match kind.as_str() {
             "HDINRBase" => HdinrConfig::read(param).map(Self::Hdinr),
-            "DRRINR" | "DRRGridRadianceField" => {
-                EncoderOnlyConfig::read(&kind, param).map(Self::Encoder)
+            "DRRINR" => InrConfig::read(param).map(Self::Inr),
+            known if radiance::TYPES.contains(&known) => {
+                RadianceConfig::read(known, param).map(Self::Radiance)
             }
             known if baselines::TYPES.contains(&known) => {
                 BaselineConfig::read(known, param).map(Self::Baseline)
             }
-            known if NOT_YET.contains(&known) => {
-                bail!("model.type: {known} is known to the reference, not supported yet")
-            }
             other => {
                 let known: Vec<_> =
-                    SUPPORTED.into_iter().chain(baselines::TYPES).chain(NOT_YET).collect();
+                    OWN.into_iter().chain(radiance::TYPES).chain(baselines::TYPES).collect();
                 bail!("model.type: unknown type `{other}`; {}", hint(other, &known))
             }
         }
     }
 
-    /// The model of an ensemble.
+    /// The model of fields.
     ///
     /// # Errors
-    /// If it is one of images or radiance fields, which are neither trained nor evaluated yet.
+    /// If it is a radiance field.
     pub fn of_ensemble(&self) -> Result<EnsembleModel<'_>> {
         match self {
             Self::Hdinr(config) => Ok(EnsembleModel::Hdinr(config)),
             Self::Baseline(config) => Ok(EnsembleModel::Baseline(config)),
-            Self::Encoder(_) => bail!(
-                "model.type: training and evaluation of image and radiance-field models are not \
-                 supported yet, only of models of ensembles"
+            Self::Inr(config) => Ok(EnsembleModel::Inr(config)),
+            Self::Radiance(_) => bail!(
+                "model.type: a radiance field, expected a model of fields: only `train`, `eval`, \
+                 `render`, `bake`, `info` and `flops` are for both"
             ),
         }
     }
@@ -199,12 +172,27 @@ impl ModelConfig {
         };
         let (refined, encoder) = match self {
             Self::Hdinr(config) => (config.refines_grid(), &config.encoder),
-            Self::Encoder(config) => (config.refines_grid(), &config.encoder),
+            Self::Inr(config) => (config.spatial.refines_grid(), &config.spatial.encoder),
+            Self::Radiance(config) => match config.spatial() {
+                Some(spatial) => (spatial.refines_grid(), &spatial.encoder),
+                None => return "NeRF".to_owned(),
+            },
             Self::Baseline(config) => return config.title().to_owned(),
         };
         match refined {
             true => format!("DRR-Net, {}", grids(encoder)),
+            false if matches!(encoder, EncoderConfig::Hash(_)) => grids(encoder).to_owned(),
             false => format!("{}, not refined", grids(encoder)),
+        }
+    }
+
+    /// Whether there is a grid that is refined.
+    pub fn refines_grid(&self) -> bool {
+        match self {
+            Self::Hdinr(config) => config.refines_grid(),
+            Self::Inr(config) => config.spatial.refines_grid(),
+            Self::Radiance(config) => config.spatial().is_some_and(SpatialConfig::refines_grid),
+            Self::Baseline(_) => false,
         }
     }
 
@@ -212,7 +200,8 @@ impl ModelConfig {
     pub fn encoder(&self) -> Option<&EncoderConfig> {
         match self {
             Self::Hdinr(config) => Some(&config.encoder),
-            Self::Encoder(config) => Some(&config.encoder),
+            Self::Inr(config) => Some(&config.spatial.encoder),
+            Self::Radiance(config) => config.spatial().map(|spatial| &spatial.encoder),
             Self::Baseline(_) => None,
         }
     }
@@ -284,79 +273,6 @@ impl HdinrConfig {
             ),
             _ => Ok(()),
         }
-    }
-}
-
-impl EncoderOnlyConfig {
-    fn read(kind: &str, mut s: Section) -> Result<Self> {
-        let (encoder_kind, mut encoder) = require_typed(&mut s, "encoder_kwargs")?;
-        let spatial_fdim = positive(&mut s, "spatial_fdim")?;
-        let head = Head::read(kind, &mut s)?;
-        let (grids, if_refine, refiner) = match encoder_kind.as_str() {
-            "HashGrid" => (EncoderConfig::read("HashGrid", encoder)?, false, None),
-            "DRRGrid" => {
-                let grid_kind: String = encoder.require("grid_type")?;
-                let grid = encoder.section("grid_kwargs")?;
-                let grid = grid.unwrap_or_else(|| Section::empty(encoder.at("grid_kwargs")));
-                let grids = EncoderConfig::read(&grid_kind, grid)?;
-                let if_refine = encoder.take_or("if_refine", false)?;
-                let refiner =
-                    encoder.typed("refiner_kwargs")?.map(RefinerConfig::read).transpose()?;
-                encoder.finish()?;
-                (grids, if_refine, refiner)
-            }
-            other => {
-                let advice = hint(other, &["DRRGrid", "HashGrid"]);
-                bail!("{}: unknown encoder type `{other}`; {advice}", encoder.path())
-            }
-        };
-        let config = Self { spatial_fdim, encoder: grids, if_refine, refiner, head };
-        let used = config.refiner.as_ref().filter(|_| config.if_refine);
-        config.encoder.check_widths(config.spatial_fdim, used, s.path())?;
-        config.check_dims(&s)?;
-        s.finish()?;
-        Ok(config)
-    }
-
-    /// Whether the grid is refined; without it there is no positional encoding either.
-    pub fn refines_grid(&self) -> bool {
-        self.if_refine && self.refiner.is_some()
-    }
-
-    fn check_dims(&self, s: &Section) -> Result<()> {
-        let Head::Radiance { aabb } = &self.head else {
-            return Ok(());
-        };
-        let dims = self.encoder.dims();
-        if aabb.len() != 2 * dims {
-            bail!(
-                "{}: {} numbers for a grid of {dims} dimensions, expected lower and upper corner",
-                s.at("aabb"),
-                aabb.len()
-            );
-        }
-        if let Some(axis) = (0..dims).find(|&axis| aabb[axis] >= aabb[axis + dims]) {
-            bail!("{}: the box is empty along axis {axis}", s.at("aabb"));
-        }
-        Ok(())
-    }
-}
-
-impl Head {
-    fn read(kind: &str, s: &mut Section) -> Result<Self> {
-        if kind == "DRRINR" {
-            return Ok(Self::Field {
-                out_dim: positive(s, "out_dim")?,
-                hidden_dim: s.take_or("decoder_hidden_dim", 64)?,
-                hidden_layers: s.take_or("decoder_n_hidden_layers", 2)?,
-            });
-        }
-        let aabb: Vec<f64> = s.require("aabb")?;
-        let dims = s.take_or("num_dim", 3)?;
-        if aabb.len() != dims * 2 {
-            bail!("{}: {} numbers for num_dim {dims}", s.at("aabb"), aabb.len());
-        }
-        Ok(Self::Radiance { aabb })
     }
 }
 

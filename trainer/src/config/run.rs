@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use serde_json::Value;
 
+use super::model::ModelConfig;
+use super::radiance::{RadianceConfig, RadianceFieldConfig};
 use super::section::{Section, hint, optional_positive};
 
 /// Precision of the matrix products of training.
@@ -30,19 +32,39 @@ pub struct OptimConfig {
     pub eps: f64,
     /// Decay of the two moments.
     pub betas: (f64, f64),
-    /// What weights lose of themselves in a step of learning rate 1 (`AdamW`); 0: nothing.
+    /// What weights lose of themselves in a step of learning rate 1 (`AdamW`), or what of them is
+    /// added to their gradients (`Adam`); 0: nothing.
     pub weight_decay: f64,
+    /// Whether it is the former.
+    pub decoupled: bool,
     /// Parts of the model, such as `decoder`, with learning rates of their own.
     pub groups: Vec<(String, f64)>,
 }
 
-/// Cosine decay of the learning rate, over all steps.
+/// The learning rate over the steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SchedulerConfig {
-    /// Learning rate at the last step.
-    pub eta_min: f64,
+    /// How it falls.
+    pub decay: Decay,
     /// Ours: steps over which the rates grow from nothing.
     pub warmup_steps: usize,
+}
+
+/// How learning rates fall.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decay {
+    /// `cos`: a cosine over all steps.
+    Cosine {
+        /// Learning rate at the last step.
+        eta_min: f64,
+    },
+    /// `steps`, ours, as the reference's radiance fields have it.
+    Steps {
+        /// Factor on the rate at each milestone.
+        gamma: f64,
+        /// Parts of all steps.
+        milestones: Vec<f64>,
+    },
 }
 
 /// How long to train and what to report.
@@ -128,25 +150,43 @@ impl Precision {
 }
 
 impl OptimConfig {
-    pub(super) fn read(mut s: Section) -> Result<Self> {
+    /// What is not said of the optimiser of a model. Radiance fields of the reference have numbers of
+    /// their own, which stand in its programs instead of its configurations.
+    pub(super) fn default_for(model: &ModelConfig, train: &TrainConfig) -> Self {
+        let (lr, eps, weight_decay) = match model {
+            ModelConfig::Radiance(RadianceConfig {
+                field: RadianceFieldConfig::Vanilla(_),
+                ..
+            }) => (5e-4, 1e-8, 0.0),
+            ModelConfig::Radiance(_) => {
+                let strong =
+                    matches!(train.nerfacc_scene.as_deref(), Some("materials" | "ficus" | "drums"));
+                (1e-2, 1e-15, if strong { 1e-5 } else { 1e-6 })
+            }
+            _ => (1e-3, 1e-15, 0.0),
+        };
+        let (betas, decoupled) = ((0.9, 0.999), false);
+        Self { lr, eps, betas, weight_decay, decoupled, groups: Vec::new() }
+    }
+
+    pub(super) fn read(mut s: Section, defaults: &Self) -> Result<Self> {
         let groups = read_groups(&mut s)?;
         let (kind, mut param) = s.into_typed(Some("Adam"))?;
         // Weights decay beside the gradient's way (Loshchilov and Hutter 2019), as in
         // `torch.optim.AdamW`; there by default by 0.01.
-        let decay = match kind.as_str() {
-            "Adam" => {
-                param.refuse(&["weight_decay"])?;
-                0.0
-            }
-            "AdamW" => param.take_or("weight_decay", 0.01)?,
+        let (decoupled, decay) = match kind.as_str() {
+            "Adam" => (false, defaults.weight_decay),
+            "AdamW" => (true, 0.01),
             _ => bail!("optim.type: given {kind}, only Adam and AdamW are supported"),
         };
-        let [beta1, beta2] = param.take_or("betas", [0.9, 0.999])?;
+        let (beta1, beta2) = defaults.betas;
+        let [beta1, beta2] = param.take_or("betas", [beta1, beta2])?;
         let config = Self {
-            lr: param.take_or("lr", 1e-3)?,
-            eps: param.take_or("eps", 1e-15)?,
+            lr: param.take_or("lr", defaults.lr)?,
+            eps: param.take_or("eps", defaults.eps)?,
             betas: (beta1, beta2),
-            weight_decay: decay,
+            weight_decay: param.take_or("weight_decay", decay)?,
+            decoupled,
             groups,
         };
         if config.weight_decay < 0.0 {
@@ -170,19 +210,59 @@ impl OptimConfig {
     }
 }
 
+impl Decay {
+    /// What is not said of the rates of a model: a hundredth of the first at the end, or for radiance
+    /// fields what the reference's programs say.
+    pub(super) fn default_for(model: &ModelConfig, lr: f64) -> Self {
+        match model {
+            ModelConfig::Radiance(_) => Self::Steps {
+                gamma: 0.33,
+                milestones: vec![1.0 / 2.0, 3.0 / 4.0, 5.0 / 6.0, 9.0 / 10.0],
+            },
+            _ => Self::Cosine { eta_min: lr * 0.01 },
+        }
+    }
+
+    /// Its name in a configuration.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Cosine { .. } => "cos",
+            Self::Steps { .. } => "steps",
+        }
+    }
+}
+
 impl SchedulerConfig {
-    pub(super) fn read(s: Section, lr: f64) -> Result<Self> {
-        let (kind, mut param) = s.into_typed(Some("cos"))?;
-        if kind != "cos" {
-            bail!("scheduler.type: given {kind}, only cos is supported");
-        }
-        let eta_min = param.take_or("eta_min", lr * 0.01)?;
-        if eta_min < 0.0 {
-            bail!("{}: given {eta_min}, expected 0 or more", param.at("eta_min"));
-        }
-        let warmup_steps = param.take_or("warmup_steps", 0)?;
+    pub(super) fn read(s: Section, lr: f64, default: Decay) -> Result<Self> {
+        let warmup = if matches!(default, Decay::Steps { .. }) { 100 } else { 0 };
+        let (kind, mut param) = s.into_typed(Some(default.name()))?;
+        let decay = match kind.as_str() {
+            "cos" => {
+                let eta_min = param.take_or("eta_min", lr * 0.01)?;
+                if eta_min < 0.0 {
+                    bail!("{}: given {eta_min}, expected 0 or more", param.at("eta_min"));
+                }
+                Decay::Cosine { eta_min }
+            }
+            "steps" => {
+                let gamma = param.take_or("gamma", 0.33)?;
+                let milestones = param.take::<Vec<f64>>("milestones")?;
+                let milestones = milestones.unwrap_or_else(|| vec![0.5, 0.75, 5.0 / 6.0, 0.9]);
+                let inside = |part: &f64| (0.0..=1.0).contains(part);
+                if !(0.0..=1.0).contains(&gamma) || !milestones.iter().all(inside) {
+                    bail!(
+                        "{}: given gamma {gamma} and milestones {milestones:?}, expected numbers \
+                         from 0 to 1",
+                        param.path()
+                    );
+                }
+                Decay::Steps { gamma, milestones }
+            }
+            _ => bail!("scheduler.type: given {kind}, only cos and steps are supported"),
+        };
+        let warmup_steps = param.take_or("warmup_steps", warmup)?;
         param.finish()?;
-        Ok(Self { eta_min, warmup_steps })
+        Ok(Self { decay, warmup_steps })
     }
 }
 

@@ -93,9 +93,18 @@ impl FieldInfo {
         Ok(axes)
     }
 
-    /// The components of the field.
-    pub fn values(&mut self, count: usize) -> Result<Vec<Value>> {
+    /// Whether it names axes.
+    pub fn names_axes(&self) -> bool {
+        self.axes.is_some()
+    }
+
+    /// The components of the field; `names` is what they are called if nothing else is said and there
+    /// are as many.
+    pub fn values(&mut self, count: usize, names: &[&str]) -> Result<Vec<Value>> {
         let values = self.values.take().unwrap_or_else(|| match count {
+            _ if count == names.len() => {
+                names.iter().map(|&name| named_value(name.to_owned())).collect()
+            }
             1 => vec![named_value("value".to_owned())],
             _ => (0..count).map(|i| named_value(format!("value{i}"))).collect(),
         });
@@ -282,8 +291,8 @@ mod tests {
         assert_eq!((axes[0].name.as_str(), axes[1].name.as_str()), ("x", "y"));
         let axis = axes[0].axis((-1.0, 1.0));
         assert_eq!((axis.min, axis.max), (-1.0, 1.0));
-        assert_eq!(info.values(1).unwrap()[0].name, "value");
-        assert_eq!(info.values(2).unwrap()[1].name, "value1");
+        assert_eq!(info.values(1, &[]).unwrap()[0].name, "value");
+        assert_eq!(info.values(2, &[]).unwrap()[1].name, "value1");
         let parameter = info.parameter("p", (2.0, 3.0)).unwrap();
         assert_eq!((parameter.min, parameter.max), (2.0, 3.0));
     }
@@ -307,7 +316,7 @@ parameters: {a b: {unit: m, min: -1}, c: {max: 9}}
             ("deg", Some(360.0), "y")
         );
         assert_eq!(axes[1].range, (Some(-1.0), Some(1.0)), "a lattice has ends");
-        assert_eq!(info.values(1).unwrap()[0].unit, "J");
+        assert_eq!(info.values(1, &[]).unwrap()[0].unit, "J");
         let parameter = info.parameter("a b", (0.0, 1.0)).unwrap();
         assert_eq!((parameter.unit.as_str(), parameter.min, parameter.max), ("m", -1.0, 1.0));
         assert!(info.check_names_used(&["a b", "c"]).is_ok());
@@ -345,6 +354,6 @@ parameters: {a b: {unit: m, min: -1}, c: {max: 9}}
         assert!(refused("parameters: {a: {mn: 1}}").contains("did you mean `min`?"));
         let mut info = FieldInfo::parse("axes: [{name: x}]\nvalues: []").unwrap();
         assert!(info.axes(3).unwrap_err().to_string().contains("names 1 axes, the data have 3"));
-        assert!(info.values(1).unwrap_err().to_string().contains("names 0 values"));
+        assert!(info.values(1, &[]).unwrap_err().to_string().contains("names 0 values"));
     }
 }

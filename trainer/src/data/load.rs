@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 
 use super::coordinates::Coordinates;
-use super::ensemble::{Ensemble, LoadOptions, names};
+use super::ensemble::{Axis, Ensemble, LoadOptions, names};
 use super::field::{self, GivenShape, Layout};
 use super::fields::Fields;
 use super::formats::Reading;
@@ -21,7 +21,7 @@ use super::places::Places;
 use super::room::Room;
 use super::samples::Field;
 use super::statistics::Statistics;
-use super::{reference, table};
+use super::{reference, single, table};
 use crate::config::{DatasetConfig, DatasetKind, Normalize};
 
 /// What lists the members gives, before any field is read.
@@ -48,7 +48,8 @@ struct Source {
 impl Ensemble {
     /// Reads an ensemble.
     ///
-    /// The folder is `config.data`, else `config.data_dir`. With a `params.csv` in it, that table
+    /// A single field ([`DatasetKind::Field`]) is the file `config.data`, else `config.data_path`. Else
+    /// the folder is `config.data`, else `config.data_dir`. With a `params.csv` in it, that table
     /// lists the members; else `cond.npy` and `cond_split.npy` do, as for the reference.
     ///
     /// # Errors
@@ -66,19 +67,29 @@ impl Ensemble {
         options: &LoadOptions,
         watch: Watch<'_>,
     ) -> Result<Self> {
-        check_supported(config)?;
-        let folder = find_folder(config)?;
-        let mut info = FieldInfo::read(folder)?;
-        let coordinates = Coordinates::find(folder, &info, config)?;
-        let mut listing = match table::exists(folder) {
-            true => table::read(folder, &info)?,
-            false => {
-                let other = coordinates.as_ref().map(Coordinates::path);
-                reference::read(folder, config, &info, other)?
+        let (folder, single) = match config.kind {
+            DatasetKind::Field => {
+                let file = single::file(config)?;
+                (file.parent().unwrap_or(Path::new(".")).to_owned(), Some(file))
+            }
+            DatasetKind::HdField | DatasetKind::HdCurviField => {
+                (find_folder(config)?.to_owned(), None)
             }
         };
-        distinguish(&mut listing.members, folder);
-        info.check_names_used(&names(&listing.parameters))?;
+        let mut info = FieldInfo::read(&folder)?;
+        let coordinates = Coordinates::find(&folder, &info, config)?;
+        let mut listing = match &single {
+            Some(file) => single::listing(file),
+            None if table::exists(&folder) => table::read(&folder, &info)?,
+            None => {
+                let other = coordinates.as_ref().map(Coordinates::path);
+                reference::read(&folder, config, &info, other)?
+            }
+        };
+        distinguish(&mut listing.members, &folder);
+        if single.is_none() {
+            info.check_names_used(&names(&listing.parameters))?;
+        }
         normalize_parameters(&mut listing)?;
         set_aside(&mut listing.members, config.validation)?;
         let Some(first) = listing.members.first() else {
@@ -95,13 +106,20 @@ impl Ensemble {
             }
             None => {
                 let layout = Layout::resolve(&first.file, options.model_dims, shape, &reading)?;
-                let axes = info.axes(layout.dims.len())?;
-                let axes = axes.iter().map(|axis| axis.axis((-1.0, 1.0))).collect();
+                let pixels = single.as_deref().is_some_and(single::is_picture);
+                let axes = match pixels && !info.names_axes() {
+                    true => pixel_axes(&layout.dims),
+                    false => {
+                        let axes = info.axes(layout.dims.len())?;
+                        axes.iter().map(|axis| axis.axis((-1.0, 1.0))).collect()
+                    }
+                };
                 (axes, Places::Lattice(layout.dims.clone()), layout)
             }
         };
         layout.check_components(options.components)?;
-        let values = info.values(layout.components)?;
+        let channels = single.as_deref().map(|file| single::channels(file, layout.components));
+        let values = info.values(layout.components, channels.unwrap_or_default())?;
         let Listing { parameters, members, mut notes } = listing;
         if !members.iter().any(|member| member.split == Split::Train) {
             bail!("no training members: all {} are held out", members.len());
@@ -259,16 +277,15 @@ fn set_aside(members: &mut [Member], count: usize) -> Result<()> {
     Ok(())
 }
 
-fn check_supported(config: &DatasetConfig) -> Result<()> {
-    if config.kind == DatasetKind::Field {
-        bail!(
-            "dataset.type: {} is known to the reference, not supported yet; {} and {} are",
-            config.kind,
-            DatasetKind::HdField,
-            DatasetKind::HdCurviField
-        );
-    }
-    Ok(())
+/// The axes of a picture: where its pixels are, counted from 0.
+fn pixel_axes(dims: &[usize]) -> Vec<Axis> {
+    let axis = |(name, &size): (&str, &usize)| Axis {
+        name: name.to_owned(),
+        unit: "px".to_owned(),
+        min: 0.0,
+        max: (size - 1) as f64,
+    };
+    ["x", "y", "z"].into_iter().zip(dims.iter().rev()).map(axis).collect()
 }
 
 fn find_folder(config: &DatasetConfig) -> Result<&Path> {

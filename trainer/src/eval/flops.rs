@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::flops_baselines;
 use crate::config::{
-    EncoderConfig, FeatMlpConfig, GluConfig, HdinrConfig, LatentConfig, ModelConfig, RefinerConfig,
+    EncoderConfig, FeatMlpConfig, GluConfig, HdinrConfig, LatentConfig, ModelConfig,
+    RadianceFieldConfig, RefinerConfig, SpatialConfig, VanillaConfig,
 };
 
 /// What interpolation is taken to cost.
@@ -139,12 +140,29 @@ impl Sizes {
                 fusion: dense(fusion_inputs(config)?, config.hidden_dim)?,
                 decoder: sum_of(decoder_layers(config).map(|(i, o)| dense(i, o)))?,
             }),
-            ModelConfig::Encoder(config) => {
-                let encoder = encoder_size(&config.encoder)?;
-                let grid_refiner = grid_refiner_size(config.refiner.as_ref())?;
-                Ok(Self { encoder, grid_refiner, ..Self::default() })
+            ModelConfig::Inr(config) => {
+                let decoder = weights(&config.widths())?;
+                Ok(Self { decoder, ..Self::of_spatial(&config.spatial)? })
             }
+            ModelConfig::Radiance(config) => match &config.field {
+                RadianceFieldConfig::Grid(config) => {
+                    let networks = [config.density_widths(), config.colour_widths()];
+                    let decoder = sum_of(networks.iter().map(|widths| weights(widths)))?;
+                    Ok(Self { decoder, ..Self::of_spatial(&config.spatial)? })
+                }
+                RadianceFieldConfig::Vanilla(config) => {
+                    let layers = vanilla_layers(config).into_iter();
+                    let decoder = sum_of(layers.map(|(inputs, outputs)| dense(inputs, outputs)))?;
+                    Ok(Self { decoder, ..Self::default() })
+                }
+            },
         }
+    }
+
+    fn of_spatial(config: &SpatialConfig) -> Result<Self> {
+        let encoder = encoder_size(&config.encoder)?;
+        let grid_refiner = grid_refiner_size(config.refiner.as_ref())?;
+        Ok(Self { encoder, grid_refiner, ..Self::default() })
     }
 
     /// Numbers in a baked file.
@@ -167,8 +185,8 @@ impl Sizes {
 }
 
 impl Flops {
-    /// Multiply-adds of the model of a configuration; of a bare encoder (`DRRINR`,
-    /// `DRRGridRadianceField`) without what stands behind it, which is not part of the model here.
+    /// Multiply-adds of the model of a configuration; of a radiance field those of a sample, density
+    /// and colour.
     ///
     /// # Errors
     /// The model is too large to be counted in 64 bits.
@@ -176,18 +194,35 @@ impl Flops {
         match model {
             ModelConfig::Hdinr(config) => Self::of_hdinr(config, counting),
             ModelConfig::Baseline(config) => flops_baselines::flops(config, counting),
-            ModelConfig::Encoder(config) => {
-                let refined = config.refines_grid();
-                let refiner = config.refiner.as_ref().filter(|_| refined).map(RefinerConfig::glu);
-                let encoder = encoder_query(&config.encoder, refined, counting)?;
-                let grid = grid_refinement(&config.encoder, refiner, counting)?;
-                Ok(Self {
-                    query: Query { encoder, ..Query::default() },
-                    per_set: 0,
-                    refinement: Refinement { grid, lines: 0 },
-                })
+            ModelConfig::Inr(config) => {
+                Self::of_spatial(&config.spatial, weights(&config.widths())?, counting)
             }
+            ModelConfig::Radiance(config) => match &config.field {
+                RadianceFieldConfig::Grid(config) => {
+                    let networks = [config.density_widths(), config.colour_widths()];
+                    let decoder = sum_of(networks.iter().map(|widths| weights(widths)))?;
+                    Self::of_spatial(&config.spatial, decoder, counting)
+                }
+                RadianceFieldConfig::Vanilla(config) => {
+                    let layers = vanilla_layers(config).into_iter();
+                    let decoder = sum_of(layers.map(|(i, o)| product(&[i, o])))?;
+                    let query = Query { decoder, ..Query::default() };
+                    Ok(Self { query, per_set: 0, refinement: Refinement::default() })
+                }
+            },
         }
+    }
+
+    /// Of an encoder and what decodes its features.
+    fn of_spatial(config: &SpatialConfig, decoder: u64, counting: Counting) -> Result<Self> {
+        let refiner = config.used_refiner().map(RefinerConfig::glu);
+        let encoder = encoder_query(&config.encoder, config.refines_grid(), counting)?;
+        let grid = grid_refinement(&config.encoder, refiner, counting)?;
+        Ok(Self {
+            query: Query { encoder, decoder, ..Query::default() },
+            per_set: 0,
+            refinement: Refinement { grid, lines: 0 },
+        })
     }
 
     fn of_hdinr(config: &HdinrConfig, counting: Counting) -> Result<Self> {
@@ -244,6 +279,31 @@ impl Flops {
     pub fn with_refinement(&self, queries: u64) -> Result<u64> {
         sum([self.of_queries(queries)?, self.refinement.total()?])
     }
+}
+
+/// Weights, or multiply-adds, of layers without biases.
+fn weights(widths: &[usize]) -> Result<u64> {
+    sum_of(widths.windows(2).map(product))
+}
+
+/// Inputs and outputs of all layers of NeRF's network.
+fn vanilla_layers(config: &VanillaConfig) -> Vec<(usize, usize)> {
+    let [positions, directions] = VanillaConfig::FREQUENCIES.map(VanillaConfig::encoded);
+    let mut layers = Vec::new();
+    let mut width = positions;
+    for n in 0..config.depth {
+        layers.push((width, config.width));
+        let joins = n > 0 && n.is_multiple_of(config.skip);
+        width = config.width + if joins { positions } else { 0 };
+    }
+    layers.extend([(width, 1), (width, config.width)]);
+    let mut width = config.width + directions;
+    for _ in 0..config.colour_depth {
+        layers.push((width, config.colour_width));
+        width = config.colour_width;
+    }
+    layers.push((width, 3));
+    layers
 }
 
 /// Interpolation at one point: in the refined grid (or planes), or in all grids as they are.

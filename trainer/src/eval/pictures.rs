@@ -212,7 +212,7 @@ pub(super) fn encode(pixels: &[u8], (width, height): (u32, u32)) -> Result<Vec<u
 }
 
 /// The colour of `value`, where `map` covers `range`.
-pub(super) fn shade(value: f64, (low, high): (f64, f64), map: fn(f64) -> RGBColor) -> RGBColor {
+pub fn shade(value: f64, (low, high): (f64, f64), map: fn(f64) -> RGBColor) -> RGBColor {
     let place = ((value - low) / (high - low).max(f64::MIN_POSITIVE)).clamp(0.0, 1.0);
     if place.is_nan() { MISSING } else { map(place) }
 }
@@ -247,7 +247,8 @@ pub(super) fn short(value: f64) -> String {
     }
 }
 
-pub(super) fn viridis(t: f64) -> RGBColor {
+/// The colour map of values, from 0 to 1.
+pub fn viridis(t: f64) -> RGBColor {
     ViridisRGB.get_color(t)
 }
 

@@ -109,6 +109,11 @@ impl Encoder {
         parts.reduce(|a, b| a + b).unwrap_or_else(|| points.zeros_like())
     }
 
+    /// Kind of the trainable numbers.
+    pub fn kind(&self) -> Kind {
+        self.parts[0].kind()
+    }
+
     /// The parts, whose sum is the encoding.
     pub fn parts(&self) -> &[Part] {
         &self.parts

@@ -1,26 +1,26 @@
-//! DRR-Net with its refiner's work done, as PyTorch would ask it many times: plain grids, lines and
+//! A model with its refiner's work done, as PyTorch would ask it many times: plain grids, lines and
 //! decoder in libtorch. What libdrr evaluates, in the functions that training uses.
 
 use tch::{Kind, Tensor};
 
-use super::Hdinr;
 use super::baselines::sampling::{Beyond, sample};
 use super::encoder::Part;
+use super::network::Encoded;
 
 /// Vertices that are refined at a time.
 const CHUNK: i64 = 1 << 14;
 
 /// A model that is not trained any more.
 pub struct Frozen<'a> {
-    model: &'a Hdinr,
+    model: Encoded<'a>,
     /// Per part of the encoder `[1, channels, ...shape]`, if it is refined.
     grids: Vec<Option<Tensor>>,
 }
 
 impl<'a> Frozen<'a> {
     /// Refines all vertices.
-    pub fn new(model: &'a Hdinr) -> Self {
-        let parts = model.encoder.parts().iter();
+    pub fn new(model: Encoded<'a>) -> Self {
+        let parts = model.encoder().parts().iter();
         let grids = parts.map(|part| part.is_refined().then(|| refined(part))).collect();
         Self { model, grids }
     }
@@ -28,8 +28,8 @@ impl<'a> Frozen<'a> {
     /// Normalised values `[1, points, out]` at `points`, `[points, dims]` in [-1, 1], for one set of
     /// parameters, `[1, parameters]`.
     pub fn forward(&self, points: &Tensor, conditions: &Tensor) -> Tensor {
-        let kind = self.model.parameters.kind();
-        let parts = self.model.encoder.parts().iter().zip(&self.grids);
+        let kind = self.model.compute();
+        let parts = self.model.encoder().parts().iter().zip(&self.grids);
         let features = parts.map(|(part, grid)| match grid {
             Some(grid) => sample(grid, &part.own_coordinates(points).to_kind(kind), Beyond::Zeros),
             None => part.forward(points, kind),

@@ -5,6 +5,7 @@ use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
 use super::layers::{FeatMlp, Linear, activate};
+use super::network::Encoded;
 use super::{Encoder, Lines, Parameters};
 use crate::config::{Activation, HdinrConfig};
 
@@ -88,11 +89,7 @@ impl Hdinr {
     /// `points` in [-1, 1], 64-bit: `[points, dims]` shared by all members, or
     /// `[members, points, dims]`. `conditions`: `[members, parameters]` in [0, 1].
     pub fn forward(&self, points: &Tensor, conditions: &Tensor) -> Tensor {
-        let size = points.size();
-        let [sets @ .., count, dims] = &size[..] else { unreachable!("two or three dimensions") };
-        let sets = sets.first().copied().unwrap_or(1);
-        let spatial = self.encoder.forward(&points.reshape([-1, *dims]), self.compute());
-        self.decode(&spatial.view([sets, *count, -1]), conditions)
+        Encoded::Hdinr(self).forward(points, conditions)
     }
 
     /// Normalised values `[members, points, out]` from spatial features, `[1, points, channels]`

@@ -38,6 +38,41 @@ pub struct FeatMlp {
     pub layers: Vec<(Linear, Activation)>,
 }
 
+/// Layers without biases and with ReLU between them, as tiny-cuda-nn's `FullyFusedMLP` computes
+/// them in one piece.
+pub struct FusedMlp {
+    /// At least one.
+    pub layers: Vec<Linear>,
+}
+
+impl FusedMlp {
+    /// Layers `NAME.net.N` between `widths`, initialised as tiny-cuda-nn does: uniform within
+    /// sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010).
+    pub fn new(parameters: &mut Parameters, name: &str, widths: &[usize]) -> Result<Self> {
+        let layers = widths.windows(2).enumerate().map(|(n, widths)| {
+            let bound = (6.0 / (widths[0] + widths[1]) as f64).sqrt();
+            let shape = [widths[1] as i64, widths[0] as i64];
+            let init = Init::Uniform(-bound, bound);
+            let weight = parameters.trainable(format!("{name}.net.{n}.weight"), &shape, init)?;
+            Ok(Linear { weight, bias: None })
+        });
+        Ok(Self { layers: layers.collect::<Result<_>>()? })
+    }
+
+    /// `[..., inputs]` to `[..., outputs]`.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        let (last, hidden) = self.layers.split_last().expect("a layer");
+        let x = hidden.iter().fold(x.shallow_clone(), |x, layer| layer.forward(&x).relu());
+        last.forward(&x)
+    }
+
+    /// Bytes that a row keeps for the way back, roughly.
+    pub fn bytes_per_row(&self) -> usize {
+        let outputs = self.layers.iter().map(|layer| layer.weight.size()[0] as usize);
+        outputs.sum::<usize>() * 2 * size_of::<f32>()
+    }
+}
+
 impl Linear {
     /// Initialised as `torch.nn.Linear`: uniform within ±1/sqrt(inputs).
     pub fn new(

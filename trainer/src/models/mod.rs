@@ -5,20 +5,22 @@
 pub mod baselines;
 pub mod checkpoint;
 pub mod encoder;
-pub mod encoder_only;
 pub mod frozen;
 pub mod hash;
 pub mod hdinr;
+pub mod inr;
 pub mod layers;
 pub mod lines;
 pub mod network;
 pub mod parameters;
+pub mod radiance;
 pub mod vertices;
 
 pub use baselines::Baseline;
 pub use encoder::Encoder;
-pub use encoder_only::EncoderOnly;
 pub use hdinr::Hdinr;
+pub use inr::Inr;
 pub use lines::Lines;
 pub use network::Network;
 pub use parameters::Parameters;
+pub use radiance::Radiance;

@@ -120,6 +120,12 @@ impl Parameters {
         }
     }
 
+    /// Whether tensors come from a checkpoint that has none whose name begins with `prefix`.
+    pub fn lacks(&self, prefix: &str) -> bool {
+        let names = self.checkpoint.as_ref().map(|checkpoint| checkpoint.names());
+        names.is_some_and(|mut names| !names.any(|name| name.starts_with(prefix)))
+    }
+
     /// Ends building.
     ///
     /// # Errors

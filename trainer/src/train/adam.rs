@@ -13,6 +13,7 @@ pub struct Adam {
     betas: (f64, f64),
     eps: f64,
     weight_decay: f64,
+    decoupled: bool,
     steps: i32,
     slots: Vec<Slot>,
 }
@@ -55,6 +56,7 @@ impl Adam {
             betas: config.betas,
             eps: config.eps,
             weight_decay: config.weight_decay,
+            decoupled: config.decoupled,
             steps: 0,
             slots: slots.collect(),
         })
@@ -106,8 +108,13 @@ impl Adam {
                     gradient = slot.parameter.zeros_like();
                 }
                 slot.has_moved = true;
-                if self.weight_decay > 0.0 {
-                    let _ = slot.parameter.g_mul_scalar_(1.0 - rate(slot.lr) * self.weight_decay);
+                match self.weight_decay > 0.0 {
+                    true if self.decoupled => {
+                        let kept = 1.0 - rate(slot.lr) * self.weight_decay;
+                        let _ = slot.parameter.g_mul_scalar_(kept);
+                    }
+                    true => gradient = gradient + &slot.parameter * self.weight_decay,
+                    false => {}
                 }
                 let _ = slot.mean.lerp_(&gradient, 1.0 - beta1);
                 let _ = slot.square.g_mul_scalar_(beta2);
@@ -175,7 +182,7 @@ mod tests {
     fn config(groups: &[(&str, f64)]) -> OptimConfig {
         let groups = groups.iter().map(|&(part, lr)| (part.to_owned(), lr)).collect();
         let betas = (0.9, 0.999);
-        OptimConfig { lr: 0.1, eps: 1e-15, betas, weight_decay: 0.0, groups }
+        OptimConfig { lr: 0.1, eps: 1e-15, betas, weight_decay: 0.0, decoupled: true, groups }
     }
 
     #[test]

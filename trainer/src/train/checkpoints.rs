@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::validation::Course;
+use super::course::Course;
 use crate::files::write_atomically;
 use crate::models::checkpoint::{read_safetensors, write_safetensors};
 
@@ -18,6 +18,7 @@ const KEEP: usize = 2;
 const WEIGHTS: &str = "weights.safetensors";
 const AVERAGED: &str = "averaged.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
+const EXTRA: &str = "extra.safetensors";
 const STATE: &str = "state.json";
 const BEST: &str = "best";
 
@@ -56,6 +57,8 @@ pub struct Tensors<'a> {
     pub averaged: Option<Vec<(&'a str, &'a Tensor)>>,
     /// The optimiser's moments.
     pub optimizer: Vec<(String, Tensor)>,
+    /// What else the model needs; there may be nothing.
+    pub extra: Vec<(String, Tensor)>,
 }
 
 impl Checkpoints {
@@ -74,8 +77,8 @@ impl Checkpoints {
             if let Some(averaged) = &tensors.averaged {
                 write_safetensors(&folder.join(AVERAGED), averaged.iter().copied())?;
             }
-            let moments = tensors.optimizer.iter().map(|(name, tensor)| (name.as_str(), tensor));
-            write_safetensors(&folder.join(OPTIMIZER), moments)
+            write_extra(folder, &tensors.extra)?;
+            write_safetensors(&folder.join(OPTIMIZER), named(&tensors.optimizer))
         })?;
         for old in self.all()?.iter().rev().skip(KEEP) {
             // An old checkpoint that cannot be removed does no harm.
@@ -88,12 +91,16 @@ impl Checkpoints {
     ///
     /// # Errors
     /// As [`store`](Self::store).
-    pub fn store_best<'a>(
+    pub fn store_best(
         &self,
         state: &State,
-        weights: impl Iterator<Item = (&'a str, &'a Tensor)>,
+        weights: &[(&str, &Tensor)],
+        extra: &[(String, Tensor)],
     ) -> Result<()> {
-        self.complete(BEST, state, |folder| write_safetensors(&folder.join(WEIGHTS), weights))
+        self.complete(BEST, state, |folder| {
+            write_extra(folder, extra)?;
+            write_safetensors(&folder.join(WEIGHTS), weights.iter().copied())
+        })
     }
 
     /// The last checkpoint, if there is one.
@@ -203,5 +210,28 @@ impl Checkpoint {
     /// If they are not there or damaged.
     pub fn optimizer(&self) -> Result<BTreeMap<String, Tensor>> {
         read_safetensors(&self.folder.join(OPTIMIZER))
+    }
+
+    /// What else the model needs, by name; nothing if there is nothing.
+    ///
+    /// # Errors
+    /// If it is damaged.
+    pub fn extra(&self) -> Result<Vec<(String, Tensor)>> {
+        let path = self.folder.join(EXTRA);
+        if !path.is_file() {
+            return Ok(Vec::new());
+        }
+        Ok(read_safetensors(&path)?.into_iter().collect())
+    }
+}
+
+fn named(tensors: &[(String, Tensor)]) -> impl Iterator<Item = (&str, &Tensor)> {
+    tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
+}
+
+fn write_extra(folder: &Path, extra: &[(String, Tensor)]) -> Result<()> {
+    match extra.is_empty() {
+        true => Ok(()),
+        false => write_safetensors(&folder.join(EXTRA), named(extra)),
     }
 }

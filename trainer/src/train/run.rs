@@ -119,7 +119,15 @@ impl Run {
     /// # Errors
     /// The first difference.
     pub fn check_data(&self, ensemble: &Ensemble, config: &Config) -> Result<()> {
-        self.data()?.check(&DataRecord::new(ensemble, &config.dataset)?).with_context(|| {
+        self.check_record(&DataRecord::new(ensemble, &config.dataset)?)
+    }
+
+    /// As [`check_data`](Self::check_data), from what a run would remember of the data.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub fn check_record(&self, record: &DataRecord) -> Result<()> {
+        self.data()?.check(record).with_context(|| {
             format!("these are not the data of the run (see {})", self.path("data.json").display())
         })
     }

@@ -8,20 +8,21 @@ use tch::{Device, Kind, Tensor};
 
 use super::checkpoints::{State, Tensors};
 use super::events::Events;
+use super::learner::Learner;
 use super::metrics::{Metrics, Row};
 use super::precision::LossScale;
 use super::run::Run;
-use super::{Learner, Task};
+use super::settings::Settings;
+use super::subject::Loss;
 use crate::config::Config;
 use crate::device;
-use crate::eval::metrics::psnr;
 use crate::eval::pictures;
 use crate::progress::{Interrupted, Progress, is_interrupted, say};
 
 /// A training in progress.
 pub struct Trainer {
     run: Run,
-    task: Task,
+    settings: Settings,
     device: Device,
     learner: Learner,
     metrics: Metrics,
@@ -34,13 +35,13 @@ impl Trainer {
     /// Ready to go on with what `learner` has learned.
     pub fn new(
         run: Run,
-        task: Task,
+        settings: Settings,
         device: Device,
         learner: Learner,
         metrics: Metrics,
         events: Events,
     ) -> Self {
-        Self { run, task, device, learner, metrics, events, began: Instant::now() }
+        Self { run, settings, device, learner, metrics, events, began: Instant::now() }
     }
 
     /// Trains to the end.
@@ -49,14 +50,14 @@ impl Trainer {
     /// For an unwritable folder, a loss that is not finite, or [`Interrupted`] (after a
     /// checkpoint).
     pub fn train(&mut self) -> Result<()> {
-        let steps = self.task.settings.steps;
+        let steps = self.settings.steps;
         let progress = Progress::new("training", "steps", steps);
         progress.start_at(self.learner.step);
         let mut interval = Interval::new(self.learner.step);
         while self.learner.step < steps && !self.is_exhausted() {
-            let loss = self.learner.one_step(&self.task, self.device)?;
+            let loss = self.learner.one_step(&self.settings)?;
             let step = self.learner.step;
-            interval.add(&loss);
+            interval.add(loss);
             progress.advance(1);
             // Asked once: a wish that comes a moment later is seen after the next step.
             let stop = is_interrupted() && step < steps;
@@ -65,8 +66,8 @@ impl Trainer {
                 false => None,
             };
             let last = step == steps || self.is_exhausted();
-            let save = step.is_multiple_of(self.task.settings.checkpoint_steps) || stop || last;
-            let report = step.is_multiple_of(self.task.settings.report_steps);
+            let save = step.is_multiple_of(self.settings.checkpoint_steps) || stop || last;
+            let report = step.is_multiple_of(self.settings.report_steps);
             // Reporting checks the loss: no checkpoint of a model that is lost.
             if save || report || found.is_some() {
                 self.report(&mut interval, found, &progress)?;
@@ -92,37 +93,18 @@ impl Trainer {
     /// # Errors
     /// If the log cannot be written.
     pub fn announce(&self, config: &Config) -> Result<()> {
-        let Task { settings: s, ensemble: e, plan, .. } = &self.task;
-        for note in config.notes.iter().chain(&e.notes).chain(&s.notes) {
+        let (s, subject) = (&self.settings, &self.learner.subject);
+        for note in &config.notes {
             self.say(&format!("note: {note}"))?;
         }
-        let aside = match e.validation().count() {
-            0 => String::new(),
-            count => format!(", {count} for validation"),
-        };
-        self.say(&format!(
-            "data: {} training and {} held-out members of {}{aside}, {} parameters, values {:.4} \
-             to {:.4}{}",
-            e.train().count(),
-            e.test().count(),
-            e.places,
-            e.parameters.len(),
-            e.normalization.range.0,
-            e.normalization.range.1,
-            if e.normalization.log { " (logarithm)" } else { "" }
-        ))?;
-        if let Some(line) = e.normalization.describe() {
-            self.say(&line)?;
-        }
-        for line in s.pairs.describe().into_iter().chain(plan.importance.describe()) {
+        for line in subject.describe() {
             self.say(&line)?;
         }
         self.say(&format!(
-            "model: {} trainable numbers; {} steps of {} members x {} points{} on {}; run in {}",
-            self.learner.model.parameters().count(),
+            "model: {} trainable numbers; {} steps of {}{} on {}; run in {}",
+            subject.parameters().count(),
             s.steps,
-            s.batch_members,
-            s.batch_points,
+            subject.describe_batch(),
             if s.accumulate > 1 { format!(" x {} batches", s.accumulate) } else { String::new() },
             device::name(self.device),
             self.run.folder().display()
@@ -141,8 +123,7 @@ impl Trainer {
     fn finish(&self) -> Result<()> {
         let curve = self.run.path("loss.png");
         pictures::loss_curve(&curve, &self.metrics.losses())?;
-        let course = self.learner.validation.as_ref().map(|validation| validation.course);
-        if let Some(course) = course.filter(|course| course.best_step > 0) {
+        if let Some(course) = self.learner.course.filter(|course| course.best_step > 0) {
             self.say(&format!(
                 "{}best model after step {}: {:.2} dB on the members set aside",
                 if self.is_exhausted() { "stopped early; " } else { "" },
@@ -166,35 +147,38 @@ impl Trainer {
 
     /// Whether nothing better came for so long that training ends.
     fn is_exhausted(&self) -> bool {
-        let validation = self.learner.validation.as_ref();
-        validation.is_some_and(|v| v.patience.is_some_and(|n| v.course.looks_since >= n))
+        let looks = self.learner.course.map(|course| course.looks_since);
+        looks.zip(self.settings.patience).is_some_and(|(looks, patience)| looks >= patience)
     }
 
     fn is_time_to_look(&self) -> bool {
-        let (step, last) = (self.learner.step, self.task.settings.steps);
-        let validation = self.learner.validation.as_ref();
-        validation.is_some_and(|v| step.is_multiple_of(v.every) || step == last)
+        let (step, settings) = (self.learner.step, &self.settings);
+        let due = step.is_multiple_of(settings.validate_steps) || step == settings.steps;
+        self.learner.course.is_some() && due
     }
 
     /// Judges the model on the members set aside and stores it if it is the best so far.
     fn look(&mut self) -> Result<f64> {
         let psnr = self.learner.look();
         let step = self.learner.step;
-        let course = self.learner.validation.as_mut().map(|validation| &mut validation.course);
+        let course = self.learner.course.as_mut();
         if course.is_some_and(|course| course.note(step, psnr)) {
             let (state, checkpoints) = (self.state(), self.run.checkpoints());
-            match &self.learner.average {
-                Some(average) => checkpoints.store_best(&state, average.all())?,
-                None => checkpoints.store_best(&state, self.learner.model.parameters().all())?,
-            }
+            let extra = self.learner.subject.extra();
+            let weights: Vec<(&str, &Tensor)> = match &self.learner.average {
+                Some(average) => average.all().collect(),
+                None => self.learner.subject.parameters().all().collect(),
+            };
+            checkpoints.store_best(&state, &weights, &extra)?;
         }
         Ok(psnr)
     }
 
     fn save(&self) -> Result<()> {
-        let Learner { model, adam, average, .. } = &self.learner;
+        let Learner { subject, adam, average, .. } = &self.learner;
         let tensors = Tensors {
-            weights: model.parameters().all().collect(),
+            weights: subject.parameters().all().collect(),
+            extra: subject.extra(),
             averaged: average.as_ref().map(|average| average.all().collect()),
             optimizer: adam.state(),
         };
@@ -202,13 +186,13 @@ impl Trainer {
     }
 
     fn state(&self) -> State {
-        let Learner { adam, loss_scale, validation, step, .. } = &self.learner;
+        let Learner { adam, loss_scale, course, step, .. } = &self.learner;
         State {
             steps: *step,
             seconds: self.seconds(),
             optimizer_steps: Some(adam.steps()),
             loss_scale: loss_scale.as_ref().map(LossScale::state),
-            validation: validation.as_ref().map(|validation| validation.course),
+            validation: *course,
         }
     }
 
@@ -219,23 +203,23 @@ impl Trainer {
         progress: &Progress,
     ) -> Result<()> {
         let step = self.learner.step;
-        let (steps, rate, loss) = interval.close(step);
+        let (steps, rate, [loss, squared_error]) = interval.close(step);
         if steps == 0 {
             return Ok(());
         }
         ensure!(
             loss.is_finite(),
             "the loss is {loss} between steps {} and {step}: train again with a lower --lr; the \
-             last batch had members {}",
+             last batch had {}",
             step - steps,
-            self.batch_members()
+            self.learner.subject.name_batch(step * self.settings.accumulate - 1)
         );
-        let Task { settings, ensemble, plan, .. } = &self.task;
-        let points = plan.points_per_step(ensemble) as f64 * settings.accumulate as f64;
+        let (settings, subject) = (&self.settings, &self.learner.subject);
+        let points = subject.points_per_batch() * settings.accumulate as f64;
         let row = Row {
             step,
             loss,
-            psnr: psnr(loss / ensemble.normalization.span().powi(2)),
+            psnr: subject.psnr(squared_error),
             rate,
             points_per_s: rate * points,
             seconds: self.seconds(),
@@ -253,32 +237,13 @@ impl Trainer {
         ));
         Ok(())
     }
-
-    fn batch_members(&self) -> String {
-        let Task { settings, ensemble, plan, .. } = &self.task;
-        let members = plan.members(self.learner.step * settings.accumulate - 1, ensemble);
-        let names = members.iter().map(|&m| ensemble.members[m].name.as_str());
-        names.collect::<Vec<_>>().join(", ")
-    }
-}
-
-impl Learner {
-    /// Mean PSNR of the model that would be used on the members set aside.
-    fn look(&mut self) -> f64 {
-        let Self { model, average, validation, .. } = self;
-        let Some(validation) = validation else { return f64::NAN };
-        match average {
-            Some(average) => average.swapped(|| validation.look(model)),
-            None => validation.look(model),
-        }
-    }
 }
 
 /// Mean loss and speed since the last report.
 struct Interval {
     first_step: u64,
     began: Instant,
-    losses: Vec<Tensor>,
+    losses: Vec<Loss>,
 }
 
 impl Interval {
@@ -286,8 +251,8 @@ impl Interval {
         Self { first_step: step, began: Instant::now(), losses: Vec::new() }
     }
 
-    fn add(&mut self, loss: &Tensor) {
-        self.losses.push(loss.shallow_clone());
+    fn add(&mut self, loss: Loss) {
+        self.losses.push(loss);
     }
 
     /// Does `work` in time that does not count.
@@ -298,15 +263,19 @@ impl Interval {
         result
     }
 
-    /// Steps, steps per second and mean loss; starts anew at `step`.
-    fn close(&mut self, step: u64) -> (u64, f64, f64) {
+    /// Steps, steps per second, mean loss and mean squared error; starts anew at `step`.
+    fn close(&mut self, step: u64) -> (u64, f64, [f64; 2]) {
         let steps = step - self.first_step;
-        let loss = match self.losses.is_empty() {
+        let mean = |of: fn(&Loss) -> &Tensor| match self.losses.is_empty() {
             true => f64::NAN,
-            false => Tensor::stack(&self.losses, 0).mean(Kind::Double).double_value(&[]),
+            false => {
+                let losses: Vec<&Tensor> = self.losses.iter().map(of).collect();
+                Tensor::stack(&losses, 0).mean(Kind::Double).double_value(&[])
+            }
         };
+        let losses = [mean(|loss| &loss.value), mean(|loss| &loss.squared_error)];
         let rate = steps as f64 / self.began.elapsed().as_secs_f64().max(1e-9);
         *self = Self::new(step);
-        (steps, rate, loss)
+        (steps, rate, losses)
     }
 }

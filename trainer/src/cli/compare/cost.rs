@@ -84,10 +84,7 @@ fn libtorch(network: &Network, dims: usize, parameters: usize, device: Device) -
     let points = Tensor::rand([POINTS as i64, dims as i64], options) * 2.0 - 1.0;
     let points = points.to_device(device);
     let conditions = Tensor::rand([1, parameters as i64], (Kind::Float, device));
-    let frozen = match network {
-        Network::Hdinr(model) => Some(Frozen::new(model)),
-        Network::Baseline(_) => None,
-    };
+    let frozen = network.encoded().map(Frozen::new);
     tch::no_grad(|| {
         median_time(|| {
             let values = match &frozen {

@@ -7,10 +7,9 @@ use serde_json::Value;
 
 use crate::cli::entry::make_absolute;
 use crate::config::{self, Config};
-use crate::data::LoadOptions;
 use crate::files::write_atomically;
 use crate::progress::say;
-use crate::train::{Settings, load_ensemble};
+use crate::train::resolved_batches;
 
 /// One model.
 pub struct Entrant {
@@ -88,10 +87,7 @@ impl Entry {
 
     /// Its data and batches with every default spelled out, since some defaults depend on the model.
     fn dataset(&self) -> Result<Value> {
-        let config = Config::from_value(&self.value)?;
-        let ensemble =
-            load_ensemble(&config.dataset, &LoadOptions::of(config.model.of_ensemble()?))?;
-        let mut resolved = Settings::new(&config, &ensemble)?.resolved(self.value.clone());
+        let mut resolved = resolved_batches(&self.value)?;
         Ok(resolved["dataset"].take())
     }
 }

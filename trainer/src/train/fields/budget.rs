@@ -6,8 +6,8 @@
 
 use tch::{Kind, Tensor};
 
-use crate::models::Hdinr;
 use crate::models::encoder::Part;
+use crate::models::network::Encoded;
 use crate::models::vertices::Touched;
 
 /// Pieces are no smaller than this: products of fewer rows are slow.
@@ -18,20 +18,17 @@ const LEAST: i64 = 256;
 ///
 /// `points` is `[points, dims]` or `[members, points, dims]`, `targets` `[members, points, out]`.
 pub fn backward(
-    model: &Hdinr,
+    model: Encoded<'_>,
     [points, conditions, targets]: [&Tensor; 3],
     factor: f64,
     bytes: usize,
 ) -> Tensor {
     let [.., count, dims] = points.size()[..] else { unreachable!("two or three dimensions") };
     let flat = points.reshape([-1, dims]);
-    let parts: Vec<_> = model
-        .encoder
-        .parts()
-        .iter()
-        .map(|part| Piecewise::new(model, part, &flat, bytes))
+    let parts: Vec<_> = (model.encoder().parts().iter())
+        .map(|part| Piecewise::new(model.compute(), part, &flat, bytes))
         .collect();
-    let encoded = parts.iter().map(|part| part.forward(model, &flat)).reduce(|a, b| a + b);
+    let encoded = parts.iter().map(|part| part.forward(&flat)).reduce(|a, b| a + b);
     let Some(spatial) = encoded else { unreachable!("an encoder has parts") };
 
     let meeting = spatial.detach().set_requires_grad(true);
@@ -47,48 +44,46 @@ pub fn backward(
         total += share.detach();
     }
     pull(&spatial, &meeting.grad());
-    parts.iter().for_each(|part| part.backward(model, bytes));
+    parts.iter().for_each(|part| part.backward(bytes));
     total
 }
 
 /// A part of the encoder, and the vertices of it that points touch if it is refined.
 struct Piecewise<'a> {
     part: &'a Part,
+    /// Precision of the matrix products.
+    kind: Kind,
     /// Touched vertices and their features.
     refined: Option<(Touched, Tensor)>,
 }
 
 impl<'a> Piecewise<'a> {
-    fn new(model: &Hdinr, part: &'a Part, points: &Tensor, bytes: usize) -> Self {
+    fn new(kind: Kind, part: &'a Part, points: &Tensor, bytes: usize) -> Self {
         let refined = part.is_refined().then(|| {
-            let touched = part.touch(points, model.compute());
+            let touched = part.touch(points, kind);
             let features = tch::no_grad(|| {
-                let piece = |vertices: Tensor| part.refined(&vertices, model.compute());
-                Tensor::cat(
-                    &vertex_pieces(part, &touched, bytes)
-                        .map(|(_, v)| piece(v))
-                        .collect::<Vec<_>>(),
-                    0,
-                )
+                let pieces = vertex_pieces(part, &touched, bytes);
+                let refined = pieces.map(|(_, vertices)| part.refined(&vertices, kind));
+                Tensor::cat(&refined.collect::<Vec<_>>(), 0)
             });
             (touched, features.set_requires_grad(true))
         });
-        Self { part, refined }
+        Self { part, kind, refined }
     }
 
-    fn forward(&self, model: &Hdinr, points: &Tensor) -> Tensor {
+    fn forward(&self, points: &Tensor) -> Tensor {
         match &self.refined {
             Some((touched, features)) => touched.interpolate(features),
-            None => self.part.forward(points, model.compute()),
+            None => self.part.forward(points, self.kind),
         }
     }
 
     /// From the features of the vertices to the weights.
-    fn backward(&self, model: &Hdinr, bytes: usize) {
+    fn backward(&self, bytes: usize) {
         let Some((touched, features)) = &self.refined else { return };
         let gradient = features.grad();
         for (start, vertices) in vertex_pieces(self.part, touched, bytes) {
-            let again = self.part.refined(&vertices, model.compute());
+            let again = self.part.refined(&vertices, self.kind);
             pull(&again, &gradient.narrow(0, start, vertices.size()[0]));
         }
     }

@@ -1,0 +1,216 @@
+//! Fields as what is trained on: members of an ensemble, or a single one.
+//!
+//! - `settings`: what batches are made of; `validation`: members set aside; `budget`: less memory
+
+pub mod budget;
+mod settings;
+mod validation;
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use serde_json::Value;
+use tch::{Device, Kind, Reduction, Tensor};
+
+use super::record::DataRecord;
+use super::settings::Settings;
+use super::subject::{Loss, Subject};
+use crate::config::{Config, DatasetConfig};
+use crate::data::{BatchPlan, Ensemble, Importance, LoadOptions};
+use crate::eval::metrics::psnr;
+use crate::models::{Network, Parameters};
+use crate::progress::Progress;
+pub use settings::FieldSettings;
+use validation::Validation;
+
+/// A model of fields and the fields.
+pub struct Fields {
+    config: Config,
+    /// There once it is built.
+    model: Option<Network>,
+    ensemble: Ensemble,
+    settings: FieldSettings,
+    plan: BatchPlan,
+    validation: Option<Validation>,
+    record: DataRecord,
+    /// What the user should know of members that are not all in memory.
+    rotation: Option<String>,
+    device: Device,
+    /// Bytes for what a step keeps on its way; all of it if `None`.
+    max_memory: Option<usize>,
+}
+
+impl Fields {
+    /// Reads the fields that a configuration names.
+    ///
+    /// # Errors
+    /// For unusable configuration or data.
+    pub fn load(config: &Config, device: Device, max_memory: Option<usize>) -> Result<Self> {
+        let model = config.model.of_ensemble()?;
+        let ensemble = load_ensemble(&config.dataset, &LoadOptions::of(model))?;
+        ensemble.check_parameters(model.parameters())?;
+        let settings = FieldSettings::new(config, &ensemble)?;
+        let seed = config.train.seed as u64;
+        let importance = Importance::load(&config.dataset, &ensemble)?;
+        let plan = settings.plan(seed, Arc::new(importance));
+        Ok(Self {
+            config: config.clone(),
+            model: None,
+            record: DataRecord::new(&ensemble, &config.dataset)?,
+            validation: Validation::new(&ensemble, device)?,
+            ensemble,
+            settings,
+            plan,
+            rotation: None,
+            device,
+            max_memory,
+        })
+    }
+
+    fn model(&self) -> &Network {
+        self.model.as_ref().unwrap_or_else(|| unreachable!("built before anything else"))
+    }
+}
+
+impl Subject for Fields {
+    fn build(&mut self, parameters: Parameters, kind: Kind) -> Result<()> {
+        let mut model = Network::build(&self.config.model, parameters)?;
+        if self.max_memory.is_some() && model.encoded().is_none() {
+            bail!("--max-memory is for models with an encoder: make batches of others smaller");
+        }
+        model.compute_in(kind)?;
+        self.model = Some(model);
+        Ok(())
+    }
+
+    fn restore(&mut self, _: Vec<(String, Tensor)>) -> Result<()> {
+        Ok(())
+    }
+
+    fn parameters(&self) -> &Parameters {
+        self.model().parameters()
+    }
+
+    fn steps(&self) -> Result<Option<u64>> {
+        Ok(self.settings.steps)
+    }
+
+    fn prepare(&mut self, settings: &Settings) -> Result<()> {
+        self.rotation = self.settings.rotate(settings.steps, &self.ensemble);
+        self.plan = self.settings.plan(settings.seed, self.plan.importance.clone());
+        self.plan.check(&self.ensemble).map(|_| ())
+    }
+
+    fn backward(&mut self, batch: u64, factor: f64) -> Result<Loss> {
+        let batch = self.plan.batch(batch, &self.ensemble)?;
+        let dims = self.ensemble.places.axes() as i64;
+        let members = batch.members.len() as i64;
+        let tensor = |values: &[f32], shape: &[i64]| {
+            Tensor::from_slice(values).view(shape).to_device(self.device)
+        };
+        let points = Tensor::from_slice(&batch.coords).to_device(self.device);
+        let points = match self.plan.shared_points {
+            true => points.view([-1, dims]),
+            false => points.view([members, -1, dims]),
+        };
+        let conditions = tensor(&batch.conds, &[members, self.ensemble.parameters.len() as i64]);
+        let targets = tensor(&batch.targets, &[members, -1, self.ensemble.values.len() as i64]);
+        let loss = match (self.max_memory, self.model().encoded()) {
+            (Some(bytes), Some(model)) => {
+                budget::backward(model, [&points, &conditions, &targets], factor, bytes)
+            }
+            _ => {
+                let values = self.model().forward(&points, &conditions);
+                let loss = values.mse_loss(&targets, Reduction::Mean);
+                (&loss * factor).backward();
+                loss.detach()
+            }
+        };
+        Ok(Loss { squared_error: loss.shallow_clone(), value: loss })
+    }
+
+    fn points_per_batch(&self) -> f64 {
+        self.plan.points_per_step(&self.ensemble) as f64
+    }
+
+    fn psnr(&self, squared_error: f64) -> f64 {
+        psnr(squared_error / self.ensemble.normalization.span().powi(2))
+    }
+
+    fn has_validation(&self) -> bool {
+        self.validation.is_some()
+    }
+
+    fn look(&self) -> f64 {
+        self.validation.as_ref().map_or(f64::NAN, |validation| validation.look(self.model()))
+    }
+
+    fn extra(&self) -> Vec<(String, Tensor)> {
+        Vec::new()
+    }
+
+    fn describe(&self) -> Vec<String> {
+        let e = &self.ensemble;
+        let notes = e.notes.iter().chain(&self.settings.notes).chain(&self.rotation);
+        let mut lines: Vec<String> = notes.map(|note| format!("note: {note}")).collect();
+        let aside = match e.validation().count() {
+            0 => String::new(),
+            count => format!(", {count} for validation"),
+        };
+        let (low, high) = e.normalization.range;
+        let log = if e.normalization.log { " (logarithm)" } else { "" };
+        lines.push(match e.members.len() {
+            1 => format!("data: a field of {}, values {low:.4} to {high:.4}{log}", e.places),
+            _ => format!(
+                "data: {} training and {} held-out members of {}{aside}, {} parameters, values \
+                 {low:.4} to {high:.4}{log}",
+                e.train().count(),
+                e.test().count(),
+                e.places,
+                e.parameters.len(),
+            ),
+        });
+        lines.extend(e.normalization.describe());
+        lines.extend(self.settings.pairs.describe());
+        lines.extend(self.plan.importance.describe());
+        lines
+    }
+
+    fn describe_batch(&self) -> String {
+        self.settings.describe_batch()
+    }
+
+    fn name_batch(&self, batch: u64) -> String {
+        let members = self.plan.members(batch, &self.ensemble);
+        let names = members.iter().map(|&member| self.ensemble.members[member].name.as_str());
+        format!("members {}", names.collect::<Vec<_>>().join(", "))
+    }
+
+    fn resolve(&self, entry: &mut Value) {
+        self.settings.resolve(entry);
+    }
+
+    fn record(&self) -> &DataRecord {
+        &self.record
+    }
+}
+
+/// The ensemble, with its progress shown.
+///
+/// # Errors
+/// As [`Ensemble::load`]; [`Interrupted`] if the user wants to stop.
+///
+/// [`Interrupted`]: crate::progress::Interrupted
+pub fn load_ensemble(config: &DatasetConfig, options: &LoadOptions) -> Result<Ensemble> {
+    let mut progress = None;
+    let ensemble = Ensemble::load_watched(config, options, &mut |_, all| {
+        let progress =
+            progress.get_or_insert_with(|| Progress::new("reading", "fields", all as u64));
+        progress.advance(1);
+        progress.check_interrupt()
+    });
+    if let Some(progress) = &progress {
+        progress.finish();
+    }
+    ensemble
+}

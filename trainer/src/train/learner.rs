@@ -1,0 +1,193 @@
+//! What changes from step to step: the model, the optimiser's state, what was found so far.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use tch::{Device, Kind, Tensor};
+
+use super::adam::Adam;
+use super::average::Average;
+use super::checkpoints::Checkpoint;
+use super::course::Course;
+use super::precision::LossScale;
+use super::settings::Settings;
+use super::subject::{Loss, Subject};
+use crate::config::Precision;
+use crate::models::Parameters;
+
+/// Steps that are timed at least, behind the first one, which is slow.
+const LEAST: usize = 3;
+
+/// Part of the time for training that timing may take.
+const SHARE: f64 = 0.02;
+
+/// A training's state.
+pub struct Learner {
+    /// The model and what it learns from.
+    pub subject: Box<dyn Subject>,
+    /// The optimiser.
+    pub adam: Adam,
+    /// Of 16-bit floating point with few exponents.
+    pub loss_scale: Option<LossScale>,
+    /// Averaged weights, if asked for.
+    pub average: Option<Average>,
+    /// What was found on what is set aside, if anything is.
+    pub course: Option<Course>,
+    /// Steps that are done.
+    pub step: u64,
+    /// Seconds that they took.
+    pub seconds: f64,
+}
+
+impl Learner {
+    /// Before the first step: `subject` gets a new model.
+    ///
+    /// # Errors
+    /// If `settings` ask for something that it cannot do.
+    pub fn new(mut subject: Box<dyn Subject>, settings: &Settings, device: Device) -> Result<Self> {
+        tch::manual_seed(settings.seed as i64);
+        let kind = kind_of(settings);
+        subject.build(Parameters::new(device), kind)?;
+        Self::of(subject, settings, kind)
+    }
+
+    /// As a checkpoint has it.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and if the checkpoint is damaged or does not fit.
+    pub fn restore(
+        mut subject: Box<dyn Subject>,
+        settings: &Settings,
+        device: Device,
+        checkpoint: &Checkpoint,
+    ) -> Result<Self> {
+        let kind = kind_of(settings);
+        let parameters = Parameters::from_checkpoint(&checkpoint.weights(), device, Kind::Float)?;
+        subject.build(parameters, kind)?;
+        subject.restore(checkpoint.extra()?)?;
+        let mut learner = Self::of(subject, settings, kind)?;
+        let state = checkpoint.state()?;
+        let optimizer_steps = state.optimizer_steps.unwrap_or(state.steps);
+        learner.adam.restore(optimizer_steps, &checkpoint.optimizer()?)?;
+        if let Some(average) = &mut learner.average {
+            average.restore(&checkpoint.averaged()?)?;
+        }
+        if let (Some(scale), Some(stored)) = (&mut learner.loss_scale, state.loss_scale) {
+            scale.restore(stored);
+        }
+        if let (Some(course), Some(stored)) = (&mut learner.course, state.validation) {
+            *course = stored;
+        }
+        (learner.step, learner.seconds) = (state.steps, state.seconds);
+        Ok(learner)
+    }
+
+    fn of(mut subject: Box<dyn Subject>, settings: &Settings, kind: Kind) -> Result<Self> {
+        subject.prepare(settings)?;
+        let course = subject.has_validation().then(Course::default);
+        ensure!(
+            course.is_some() || settings.patience.is_none(),
+            "train.patience needs members to judge by: dataset.param.validation=N sets N of the \
+             training members aside, or `validation` in the column `split` of params.csv"
+        );
+        let parameters = subject.parameters();
+        Ok(Self {
+            adam: Adam::new(parameters, &settings.optim)?,
+            loss_scale: LossScale::new(kind),
+            average: settings.ema.map(|decay| Average::new(parameters, decay)),
+            course,
+            subject,
+            step: 0,
+            seconds: 0.0,
+        })
+    }
+
+    /// One step; the loss stays on the device so that a GPU is not waited for.
+    ///
+    /// # Errors
+    /// If data cannot be read.
+    pub fn one_step(&mut self, settings: &Settings) -> Result<Loss> {
+        let parts = settings.accumulate;
+        let share = 1.0 / parts as f64;
+        let factor = share * self.loss_scale.as_ref().map_or(1.0, LossScale::factor);
+        let step = self.step;
+        self.adam.zero_grad();
+        let mut sums: Option<[Tensor; 2]> = None;
+        for part in 0..parts {
+            let Loss { value, squared_error } =
+                self.subject.backward(step * parts + part, factor)?;
+            let [value, squared_error] = [value * share, squared_error * share];
+            sums = Some(match sums {
+                Some([sum, squares]) => [sum + value, squares + squared_error],
+                None => [value, squared_error],
+            });
+        }
+        self.apply(|lr| settings.schedule.rate(step, lr));
+        let [value, squared_error] = sums.unwrap_or_default();
+        Ok(Loss { value, squared_error })
+    }
+
+    /// One step with the gradients that the weights have; left out where they overflowed because
+    /// the loss was scaled too much.
+    fn apply(&mut self, rate: impl Fn(f64) -> f64) {
+        self.step += 1;
+        if let Some(scale) = &mut self.loss_scale {
+            let finite = self.adam.scale_gradients(scale.inverse());
+            let skipped = !finite && !scale.is_least();
+            scale.update(finite);
+            if skipped {
+                return;
+            }
+        }
+        self.adam.step(rate);
+        if let Some(average) = &mut self.average {
+            average.update(self.adam.steps());
+        }
+    }
+
+    /// Mean PSNR of the model that would be used on what is set aside.
+    pub fn look(&mut self) -> f64 {
+        let Self { subject, average, .. } = self;
+        match average {
+            Some(average) => average.swapped(|| subject.look()),
+            None => subject.look(),
+        }
+    }
+
+    /// How many steps fit into some time, this one's included: a few are made, and the model is of
+    /// no use afterwards. Where not all members are in memory, reading them is not seen.
+    ///
+    /// # Errors
+    /// If data cannot be read.
+    pub fn affordable(
+        mut self,
+        settings: &Settings,
+        time: Duration,
+    ) -> Result<(u64, Box<dyn Subject>)> {
+        let began = Instant::now();
+        let mut finished = || -> Result<f64> {
+            let began = Instant::now();
+            let loss = self.one_step(settings)?;
+            // A GPU has finished when its result is here.
+            let _ = loss.value.double_value(&[]);
+            Ok(began.elapsed().as_secs_f64())
+        };
+        finished()?;
+        let mut times = Vec::new();
+        while times.len() < LEAST || began.elapsed() < time.mul_f64(SHARE) {
+            times.push(finished()?);
+        }
+        let each = times.iter().sum::<f64>() / times.len() as f64;
+        let left = time.saturating_sub(began.elapsed()).as_secs_f64();
+        Ok(((left / each).max(1.0) as u64, self.subject))
+    }
+}
+
+/// Kind of the matrix products.
+fn kind_of(settings: &Settings) -> Kind {
+    match settings.precision {
+        Precision::F32 => Kind::Float,
+        Precision::Bf16 => Kind::BFloat16,
+        Precision::F16 => Kind::Half,
+    }
+}

@@ -45,7 +45,7 @@ fn encoders_of_every_kind_fold_and_keep_full_rank() {
         let config = Config::from_value(&entry).expect("a configuration");
         let weights = scratch.place("run/checkpoints/step-00000030/weights.safetensors");
         let description = Description::of_config(&config);
-        let trained = bake::load(&config.model, &weights, description).expect("weights");
+        let trained = bake::load(&config, &weights, description).expect("weights");
         let folder = tempfile::tempdir().expect("folder");
         let case = Case { name: name.into(), trained, folder };
         let expected = values(&case.exact());

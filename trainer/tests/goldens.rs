@@ -112,7 +112,7 @@ fn baked_files_agree_through_the_c_abi() {
     let folder = tempfile::tempdir().expect("folder");
     for golden in Golden::all("hdinr_").into_iter().chain(Golden::all("drr_")) {
         let description = Description::of_config(&golden.config);
-        let trained = bake::load(&golden.config.model, &golden.weights(), description);
+        let trained = bake::load(&golden.config, &golden.weights(), description);
         let trained = trained.expect("weights");
         // An encoder alone has no layer to fold.
         let folds =

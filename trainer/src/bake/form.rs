@@ -6,6 +6,7 @@ use drr::model::SmallTensors;
 use drr::model::spec::{Activation, LayerPrecision, Spec};
 use tch::{Kind, Tensor};
 
+use super::radiance::Head;
 use crate::models::layers::activate;
 
 /// A model in 64 bits; the features of its vertices come from a [`Source`](super::source::Source).
@@ -20,6 +21,8 @@ pub struct Form {
     pub input_bias: Option<Tensor>,
     /// The dense layers; their activations and precisions are in the description.
     pub layers: Vec<Dense>,
+    /// Of a radiance field.
+    pub head: Option<Head>,
 }
 
 /// `weight x + bias`.
@@ -46,6 +49,7 @@ impl Clone for Form {
             lines: self.lines.iter().map(Tensor::shallow_clone).collect(),
             input_bias: self.input_bias.as_ref().map(Tensor::shallow_clone),
             layers: self.layers.iter().map(Dense::shallow_clone).collect(),
+            head: self.head.as_ref().map(Head::shallow_clone),
         }
     }
 }
@@ -66,7 +70,7 @@ impl Form {
             input_bias: self.input_bias.as_ref().map(numbers).transpose()?,
             lines: self.lines.iter().map(numbers).collect::<Result<_>>()?,
             layers: self.layers.iter().map(layer).collect::<Result<_>>()?,
-            radiance: None,
+            radiance: self.head.as_ref().map(Head::small_tensors).transpose()?,
         })
     }
 

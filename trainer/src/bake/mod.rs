@@ -3,6 +3,7 @@
 //!
 //! - `source`: vertices of a trained model (`trained`; `plain` and `baselines` without refiners) or of
 //!   a file baked before
+//! - `radiance`: colours and cells of radiance fields
 //! - `form`: a model as it will be written; `fold` and `components` make one from another,
 //!   `calibrate` rounds its decoder
 //! - `passes`: over all vertices, out of core; `sample`: a look at some points
@@ -18,6 +19,7 @@ mod judge;
 mod measure;
 mod passes;
 mod plain;
+mod radiance;
 pub mod report;
 mod sample;
 mod source;
@@ -30,7 +32,7 @@ use anyhow::{Context, Result, bail, ensure};
 use drr::model::{GridPrecision, Writer};
 use serde_json::json;
 
-use crate::config::{ModelConfig, RadianceConfig, RadianceFieldConfig};
+use crate::config::{Config, ModelConfig, RadianceConfig, RadianceFieldConfig};
 use crate::models::Parameters;
 
 pub use calibrate::Decoder;
@@ -49,20 +51,24 @@ use workbench::{Change, Recipe, Workbench};
 /// # Errors
 /// If the model cannot be baked, or the file cannot be read or does not fit the configuration.
 pub fn load(
-    config: &ModelConfig,
+    config: &Config,
     weights: &Path,
     description: Description,
 ) -> Result<Box<dyn Source>> {
     let load = || -> Result<Box<dyn Source>> {
         let parameters = Parameters::for_baking(weights)?;
-        Ok(match config {
+        Ok(match &config.model {
             ModelConfig::Hdinr(config) => {
                 Box::new(Trained::hdinr(config, parameters, description)?)
             }
             ModelConfig::Inr(config) => Box::new(Trained::inr(config, parameters, description)?),
-            ModelConfig::Radiance(config) => {
-                Box::new(Trained::radiance(config, parameters, description)?)
-            }
+            ModelConfig::Radiance(model) => Box::new(Trained::radiance(
+                model,
+                &config.rays,
+                parameters,
+                weights,
+                description,
+            )?),
             ModelConfig::Baseline(config) => {
                 Box::new(baselines::plain(config, parameters, description)?)
             }

@@ -10,6 +10,7 @@ use drr::{Kernel, Runtime};
 use serde_json::{Map, Value};
 use tch::Tensor;
 
+use super::radiance::Head;
 use super::form::{Dense, Form, tensor};
 
 /// A model whose vertices can be visited.
@@ -105,7 +106,8 @@ impl Source for Baked {
             .collect();
         let input_bias = model.input_bias().map(|bias| tensor(bias, &[bias.len()]));
         let maps = spec.grids.iter().map(|_| None).collect();
-        Ok(Form { spec, maps, lines, input_bias, layers })
+        let head = Head::of_file(model);
+        Ok(Form { spec, maps, lines, input_bias, layers, head })
     }
 
     fn features(&self, n: usize, start: usize, count: usize) -> Tensor {

@@ -1,17 +1,21 @@
 //! A trained model as a source of vertices: refines them in 64 bits, a chunk at a time.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 use drr::model::spec::{self, LayerPrecision, Spec};
 use tch::{Device, Kind, Tensor};
 
 use super::Description;
 use super::form::{Dense, Form};
+use super::radiance::{self, Head};
 use super::source::{Baked, Source};
-use crate::config::{Activation, HdinrConfig, InrConfig, RadianceConfig};
+use crate::config::{Activation, HdinrConfig, InrConfig, RadianceConfig, RaysConfig};
 use crate::models::encoder::{Part, Table};
 use crate::models::layers::{FusedMlp, Linear};
-use crate::models::radiance::{Field, GridField};
+use crate::models::radiance::{Field, GridField, Networks};
 use crate::models::{Encoder, Hdinr, Inr, Lines, Parameters, Radiance};
+use crate::train::radiance::step_length;
 
 /// A trained model in 64 bits, ready to be baked.
 pub struct Trained {
@@ -20,6 +24,8 @@ pub struct Trained {
     lines: Option<Lines>,
     layers: Vec<(Dense, Activation)>,
     features: usize,
+    /// Of a radiance field, with its description.
+    head: Option<(Head, spec::Radiance)>,
 }
 
 impl Trained {
@@ -44,6 +50,7 @@ impl Trained {
             lines: Some(model.lines),
             layers,
             features: model.spatial_features,
+            head: None,
         })
     }
 
@@ -58,7 +65,7 @@ impl Trained {
     ) -> Result<Self> {
         let Inr { encoder, features, decoder, .. } = Inr::build(config, parameters)?;
         let layers = decoder.map_or(Vec::new(), |decoder| fused(decoder, Activation::Identity));
-        Ok(Self { description, encoder, lines: None, layers, features })
+        Ok(Self { description, encoder, lines: None, layers, features, head: None })
     }
 
     /// A radiance field, or its encoder alone if the checkpoint holds no networks.
@@ -67,19 +74,31 @@ impl Trained {
     /// As [`Trained::hdinr`].
     pub fn radiance(
         config: &RadianceConfig,
+        rays: &RaysConfig,
         parameters: Parameters,
-        description: Description,
+        weights: &Path,
+        mut description: Description,
     ) -> Result<Self> {
         let Field::Grid(GridField { encoder, features, networks }) =
             Radiance::build(config, parameters)?.field
         else {
             bail!("the model cannot be baked: it has no grids")
         };
-        let layers = match networks {
-            Some(networks) => fused(networks.density, Activation::Identity),
-            None => Vec::new(),
+        radiance::place(&mut description, &config.aabb)?;
+        let Some(Networks { density, colour, bands }) = networks else {
+            let layers = Vec::new();
+            return Ok(Self { description, encoder, lines: None, layers, features, head: None });
         };
-        Ok(Self { description, encoder, lines: None, layers, features })
+        let layers = fused(density, Activation::Identity);
+        let (colours, activations): (Vec<_>, Vec<_>) =
+            fused(colour, Activation::Sigmoid).into_iter().unzip();
+        let cells = radiance::cells_beside(weights, rays)?;
+        let head = Head { layers: colours, cells };
+        let inputs = head.layers[0].weight.size()[1] as usize;
+        description.values = radiance::values(inputs - bands * bands);
+        let radiance = head.describe(&activations, bands, step_length(config, rays));
+        let head = Some((head, radiance));
+        Ok(Self { description, encoder, lines: None, layers, features, head })
     }
 
     /// The part of grid `n`, and which of the part's own grids it is (0 for a refined one).
@@ -124,7 +143,7 @@ impl Trained {
             lines: Vec::new(),
             input: spec::Input { width, bias: false, activation: Activation::Identity },
             layers,
-            radiance: None,
+            radiance: self.head.as_ref().map(|(_, radiance)| radiance.clone()),
             provenance: description.provenance.clone(),
         })
     }
@@ -152,7 +171,8 @@ impl Source for Trained {
             })
             .collect();
         let maps = spec.grids.iter().map(|_| None).collect();
-        Ok(Form { spec, maps, lines, input_bias: None, layers })
+        let head = self.head.as_ref().map(|(head, _)| head.shallow_clone());
+        Ok(Form { spec, maps, lines, input_bias: None, layers, head })
     }
 
     fn features(&self, n: usize, start: usize, count: usize) -> Tensor {

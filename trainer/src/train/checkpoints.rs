@@ -225,6 +225,11 @@ impl Checkpoint {
     }
 }
 
+/// Where a checkpoint has what the model needs beside `weights`.
+pub fn extra_beside(weights: &Path) -> PathBuf {
+    weights.with_file_name(EXTRA)
+}
+
 fn named(tensors: &[(String, Tensor)]) -> impl Iterator<Item = (&str, &Tensor)> {
     tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
 }

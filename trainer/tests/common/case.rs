@@ -24,7 +24,7 @@ pub struct Case {
 impl Case {
     pub fn golden(golden: &Golden) -> Self {
         let description = Description::of_config(&golden.config);
-        let trained = bake::load(&golden.config.model, &golden.weights(), description);
+        let trained = bake::load(&golden.config, &golden.weights(), description);
         let folder = tempfile::tempdir().expect("folder");
         Self { name: golden.name.clone(), trained: trained.expect("weights"), folder }
     }

@@ -5,14 +5,14 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use drr::Checksums;
 use drr::model::spec::{Spec, Transform};
 use serde_json::{Value, json};
 
 use super::Arguments;
 use crate::bake::{self, Baked, Description, Judge, Source};
-use crate::config::{self, Config, DatasetConfig};
+use crate::config::{self, Config, DatasetConfig, DatasetKind, ModelConfig};
 use crate::data::{Ensemble, LoadOptions};
 use crate::progress::say;
 use crate::train::load_ensemble;
@@ -74,9 +74,22 @@ impl Origin {
         }
     }
 
+    fn is_radiance(&self) -> Result<bool> {
+        let of_config = |config: &Config| matches!(config.model, ModelConfig::Radiance(_));
+        Ok(match self {
+            Self::Run(run) => of_config(&run.config()?),
+            Self::Checkpoint { config, .. } => of_config(config),
+            Self::File(file) => file.model().spec().radiance.is_some(),
+        })
+    }
+
     /// The data by which losses are judged: those in `data`, else those of the run if they are
     /// still where they were.
     pub fn judge(&self, data: Option<&Path>) -> Result<Option<Judge>> {
+        if self.is_radiance()? {
+            ensure!(data.is_none(), "--data: pictures do not judge the grids of a radiance field");
+            return Ok(None);
+        }
         let ensemble = match (self, data) {
             (Self::Run(run), data) => {
                 let mut config = run.config()?;
@@ -114,7 +127,7 @@ pub fn trained(
 ) -> Result<Box<dyn Source>> {
     description.provenance.insert("tool".into(), json!(tool()));
     description.provenance.insert("weights_crc32".into(), json!(checksum(weights)?));
-    bake::load(&config.model, weights, description)
+    bake::load(config, weights, description)
 }
 
 fn tool() -> String {
@@ -134,7 +147,9 @@ fn load(config: &Config) -> Result<Ensemble> {
 /// The data in `folder`, which must have the scales of a baked file.
 fn of_file(spec: &Spec, folder: &Path) -> Result<Ensemble> {
     let value = spec.values.first();
+    let single = folder.is_file();
     let config = DatasetConfig {
+        kind: if single { DatasetKind::Field } else { DatasetKind::HdField },
         data: Some(folder.to_owned()),
         data_min: value.map(|value| value.min),
         data_max: value.map(|value| value.max),

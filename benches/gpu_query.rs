@@ -20,7 +20,7 @@ use drr::cuda::{Choice, Machine, Memory, Stream};
 use drr::model::spec::{
     Activation, Axis, Grid, Input, Layer, Line, Parameter, Spec, Transform, Value,
 };
-use drr::model::{GridPrecision, SmallTensors, Writer};
+use drr::model::{GridPrecision, Writer};
 use drr::sampler::results::{Places, PointStride};
 use drr::sampler::scalar::Scalar;
 use drr::{
@@ -87,13 +87,14 @@ impl Size {
                 .collect(),
             input: Input { width: self.hidden, bias: true, activation: Activation::ReLU },
             layers: (0..self.layers).map(layer).collect(),
+            radiance: None,
             provenance: Default::default(),
         }
     }
 
     fn write(&self, path: &Path) -> Result<(), Error> {
         let (spec, mut rng) = (self.spec(), Rng::new(1));
-        let SmallTensors { input_bias, lines, layers } = common::small_tensors(&spec, &mut rng);
+        let tensors = common::small_tensors(&spec, &mut rng);
         let mut writer = Writer::create(path, spec, GridPrecision::F16)?;
         let mut grid = writer.grid()?;
         // A few thousand rows again and again: their numbers do not matter, their places do.
@@ -105,7 +106,7 @@ impl Size {
             grid.push(&row)?;
         }
         grid.finish()?;
-        writer.finish(&SmallTensors { input_bias, lines, layers }).map(drop)
+        writer.finish(&tensors).map(drop)
     }
 
     /// Multiplications and additions of the layers, per point.

@@ -250,6 +250,7 @@ fn write(path: &std::path::Path, grids: Value, grid: GridPrecision, precision: L
         layers: (spec.layers.iter())
             .map(|layer| (list(layer.inputs * layer.outputs, 0.3), list(layer.outputs, 0.1)))
             .collect(),
+        radiance: None,
     };
     writer.finish(&tensors).expect("a file");
 }

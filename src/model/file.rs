@@ -13,7 +13,7 @@ pub const FORMAT: &str = "drr-baked";
 
 /// Versions of the file format that this library reads; it writes the oldest that can say what is
 /// to be said ([`Spec::version`]).
-pub const VERSIONS: std::ops::RangeInclusive<u32> = 1..=2;
+pub const VERSIONS: std::ops::RangeInclusive<u32> = 1..=3;
 
 /// Metadata entry with the CRC-32 of a tensor (or of `spec`), eight hexadecimal digits.
 pub fn checksum_key(name: &str) -> String {
@@ -62,8 +62,12 @@ impl<'a> Container<'a> {
             return Ok(());
         }
         Err(Error::format(format!(
-            "the description `spec` has `entries`, a `product` or a grid along a parameter, which \
-             came with version {}, but the file says that its version is {}",
+            "the description `spec` has {}, which came with version {}, but the file says that its \
+             version is {}",
+            match spec.version() {
+                3 => "`radiance`",
+                _ => "`entries`, a `product` or a grid along a parameter",
+            },
             spec.version(),
             self.version
         )))

@@ -3,7 +3,7 @@
 
 use safetensors::Dtype;
 
-use super::spec::{LayerPrecision, Spec};
+use super::spec::{Layer, LayerPrecision, Spec};
 
 /// Rows of a grid are whole multiples of this many bytes, so that vector loads of 16 bytes are
 /// aligned and padding stays small.
@@ -57,6 +57,12 @@ impl GridPrecision {
     }
 }
 
+/// What the names of a radiance field's layers start with.
+pub const RADIANCE_LAYER: &str = "radiance.layer.";
+
+/// Name of the tensor of a radiance field's occupied cells.
+pub const OCCUPANCY: &str = "radiance.occupancy";
+
 /// A tensor other than a grid.
 pub struct Small {
     pub name: String,
@@ -76,7 +82,7 @@ impl Small {
     /// Bytes of all its numbers.
     pub fn bytes(&self) -> usize {
         let size = match self.dtype {
-            Dtype::I8 => 1,
+            Dtype::I8 | Dtype::U8 => 1,
             Dtype::BF16 => 2,
             _ => 4,
         };
@@ -105,17 +111,28 @@ pub fn small(spec: &Spec, grids: &[GridPrecision]) -> Vec<Small> {
         all.push(Small::f32("input.bias".into(), &[spec.input.width]));
     }
     for (n, layer) in spec.layers.iter().enumerate() {
-        let dtype = match layer.precision {
-            LayerPrecision::F32 => Dtype::F32,
-            LayerPrecision::Bf16 => Dtype::BF16,
-            LayerPrecision::I8 { .. } => Dtype::I8,
-        };
-        let shape = [layer.outputs, layer.inputs];
-        all.push(Small::new(format!("layer.{n}.weight"), dtype, &shape));
-        if dtype == Dtype::I8 {
-            all.push(Small::f32(format!("layer.{n}.scale"), &[layer.outputs]));
-        }
-        all.push(Small::f32(format!("layer.{n}.bias"), &[layer.outputs]));
+        push_layer(&mut all, &format!("layer.{n}"), layer);
+    }
+    let Some(radiance) = &spec.radiance else { return all };
+    for (n, layer) in radiance.layers.iter().enumerate() {
+        push_layer(&mut all, &format!("{RADIANCE_LAYER}{n}"), layer);
+    }
+    if let Some(bytes) = radiance.occupancy_bytes() {
+        all.push(Small::new(OCCUPANCY.into(), Dtype::U8, &[bytes]));
     }
     all
+}
+
+fn push_layer(all: &mut Vec<Small>, name: &str, layer: &Layer) {
+    let dtype = match layer.precision {
+        LayerPrecision::F32 => Dtype::F32,
+        LayerPrecision::Bf16 => Dtype::BF16,
+        LayerPrecision::I8 { .. } => Dtype::I8,
+    };
+    let shape = [layer.outputs, layer.inputs];
+    all.push(Small::new(format!("{name}.weight"), dtype, &shape));
+    if dtype == Dtype::I8 {
+        all.push(Small::f32(format!("{name}.scale"), &[layer.outputs]));
+    }
+    all.push(Small::f32(format!("{name}.bias"), &[layer.outputs]));
 }

@@ -8,6 +8,7 @@ mod file;
 mod grid;
 mod grid_writer;
 mod layout;
+mod radiance;
 pub mod spec;
 mod storage;
 mod writer;
@@ -21,10 +22,11 @@ pub use amend::amend;
 use file::Container;
 pub use grid_writer::GridWriter;
 pub use layout::GridPrecision;
+pub(crate) use radiance::check_step;
 use spec::{LayerPrecision, Spec};
 pub use storage::{ALIGNMENT, Storage};
 use storage::{Bytes, floats, view};
-pub use writer::{SmallTensors, Writer};
+pub use writer::{SmallRadiance, SmallTensors, Writer};
 
 /// Whether tensors are compared with their checksums when a file is opened. The description and
 /// all sizes are always checked.
@@ -47,6 +49,9 @@ pub struct Model {
     input_bias: Option<Vec<f32>>,
     lines: Vec<Vec<f32>>,
     layers: Vec<LayerTensors>,
+    radiance_layers: Vec<LayerTensors>,
+    /// Where the occupied cells of a radiance field are.
+    occupancy: Option<std::ops::Range<usize>>,
 }
 
 /// Vertex features of one grid, channel-last; rows of [`GridData::row`] numbers, of which the
@@ -179,11 +184,27 @@ impl Model {
             .map(|n| reader.floats(&format!("line.{n}")))
             .collect::<Result<_>>()?;
         let layers = (spec.layers.iter().enumerate())
-            .map(|(n, layer)| reader.layer(n, layer))
+            .map(|(n, layer)| reader.layer(&format!("layer.{n}"), layer))
             .collect::<Result<_>>()?;
+        let head = spec.radiance.iter().flat_map(|radiance| &radiance.layers).enumerate();
+        let radiance_layers = head
+            .map(|(n, layer)| reader.layer(&format!("{}{n}", layout::RADIANCE_LAYER), layer))
+            .collect::<Result<_>>()?;
+        let occupancy = reader.occupancy(&spec)?;
         let spec_json = container.spec_json().to_owned();
         let terms = spec.terms();
-        Ok(Self { spec, spec_json, terms, grids, input_bias, lines, layers, bytes })
+        Ok(Self {
+            spec,
+            spec_json,
+            terms,
+            grids,
+            input_bias,
+            lines,
+            layers,
+            radiance_layers,
+            occupancy,
+            bytes,
+        })
     }
 
     /// The description.
@@ -247,6 +268,17 @@ impl Model {
     pub fn layers(&self) -> &[LayerTensors] {
         &self.layers
     }
+
+    /// Weights of the layers that give a radiance field's colours; empty of other models.
+    pub fn radiance_layers(&self) -> &[LayerTensors] {
+        &self.radiance_layers
+    }
+
+    /// Which cells of a radiance field hold anything, x fastest, eight to a byte, the first in the
+    /// lowest bit. None if it does not say, and of other models.
+    pub fn occupancy(&self) -> Option<&[u8]> {
+        self.occupancy.clone().map(|range| &self.bytes.as_slice()[range])
+    }
 }
 
 /// Files by other writers may put tensors off alignment, and memory may come from anywhere: such
@@ -304,11 +336,27 @@ impl<'a> Reader<'a> {
         Ok(grid)
     }
 
-    fn layer(&self, n: usize, layer: &spec::Layer) -> Result<LayerTensors> {
-        let name = format!("layer.{n}.weight");
-        let bytes = self.bytes(&name)?;
-        let bias = self.floats(&format!("layer.{n}.bias"))?;
-        let (weight, quantized) = match layer.precision {
+    /// Where the occupied cells of a radiance field are; what is left of the last byte is empty.
+    fn occupancy(&self, spec: &Spec) -> Result<Option<std::ops::Range<usize>>> {
+        let Some(cells) = spec.radiance.as_ref().and_then(|radiance| radiance.occupancy) else {
+            return Ok(None);
+        };
+        let bytes = self.bytes(layout::OCCUPANCY)?;
+        let used = cells.iter().product::<usize>() % 8;
+        match bytes.last() {
+            Some(last) if used > 0 && last >> used != 0 => Err(Error::format(format!(
+                "{} has cells after the last of {cells:?}: expected zeros there",
+                layout::OCCUPANCY
+            ))),
+            _ => Ok(Some(self.container.tensor(layout::OCCUPANCY)?.2)),
+        }
+    }
+
+    fn layer(&self, name: &str, layer: &spec::Layer) -> Result<LayerTensors> {
+        let weight = format!("{name}.weight");
+        let bytes = self.bytes(&weight)?;
+        let bias = self.floats(&format!("{name}.bias"))?;
+        let (numbers, quantized) = match layer.precision {
             LayerPrecision::F32 => (floats(bytes), None),
             LayerPrecision::Bf16 => {
                 let weights = bytes.as_chunks::<2>().0.iter();
@@ -316,14 +364,14 @@ impl<'a> Reader<'a> {
             }
             LayerPrecision::I8 { .. } => {
                 let values: Vec<i8> = bytes.iter().map(|&byte| byte.cast_signed()).collect();
-                let scale = self.scales(&format!("layer.{n}.scale"))?;
+                let scale = self.scales(&format!("{name}.scale"))?;
                 let rows = values.chunks_exact(layer.inputs).zip(&scale);
-                let weight =
+                let numbers =
                     rows.flat_map(|(row, &s)| row.iter().map(move |&q| s * f32::from(q))).collect();
-                (weight, Some(QuantizedWeight { values, scale }))
+                (numbers, Some(QuantizedWeight { values, scale }))
             }
         };
-        Ok(LayerTensors { weight: finite(&name, weight)?, bias, quantized })
+        Ok(LayerTensors { weight: finite(&weight, numbers)?, bias, quantized })
     }
 }
 

@@ -7,9 +7,10 @@
 
 use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub use super::grid::{Grid, HASH_FACTORS};
+pub use super::radiance::{MAX_HARMONICS, MAX_SAMPLES, Radiance};
 use crate::{Error, Result};
 
 /// Widest input vector or layer that a file may ask for; bounds the scratch memory of a query.
@@ -37,6 +38,9 @@ pub struct Spec {
     /// Dense layers from the input vector to the values; none means that the input vector *is*
     /// the value (a bare encoder).
     pub layers: Vec<Layer>,
+    /// Of a radiance field: how its values become densities and colours.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub radiance: Option<Radiance>,
     /// Where the model comes from: tool, configuration, data, measured quality. Free form.
     #[serde(default)]
     pub provenance: serde_json::Map<String, serde_json::Value>,
@@ -259,9 +263,12 @@ impl Spec {
         terms
     }
 
-    /// The oldest version of the file format that can say all this: 2 if a grid is hashed, part of
-    /// a product or has a dimension along a parameter, else 1.
+    /// The oldest version of the file format that can say all this: 3 if it is a radiance field,
+    /// 2 if a grid is hashed, part of a product or has a dimension along a parameter, else 1.
     pub fn version(&self) -> u32 {
+        if self.radiance.is_some() {
+            return 3;
+        }
         let is_new = |grid: &Grid| {
             grid.entries.is_some() || grid.product.is_some() || self.has_parameters(grid)
         };
@@ -277,7 +284,8 @@ impl Spec {
         check_ranges(&self.axes, &self.parameters, &self.values)?;
         self.check_grids()?;
         self.check_lines()?;
-        self.check_layers()
+        self.check_layers()?;
+        self.radiance.as_ref().map_or(Ok(()), |radiance| radiance.check(self))
     }
 
     fn check_counts(&self) -> Result<()> {
@@ -380,21 +388,7 @@ impl Spec {
     fn check_layers(&self) -> Result<()> {
         let mut width = self.input.width;
         for (n, layer) in self.layers.iter().enumerate() {
-            check_width(&format!("layer.{n}"), layer.outputs)?;
-            if layer.inputs != width {
-                return Err(Error::format(format!(
-                    "layer.{n} takes {} inputs, but {width} come in",
-                    layer.inputs
-                )));
-            }
-            if let LayerPrecision::I8 { low, step } = layer.precision
-                && !(is_f32(low) && is_f32(step) && step >= f64::from(f32::MIN_POSITIVE))
-            {
-                return Err(Error::format(format!(
-                    "layer.{n} takes inputs from {low} in steps of {step}, expected finite numbers \
-                     and positive steps"
-                )));
-            }
+            check_layer(&format!("layer.{n}"), layer, width)?;
             width = layer.outputs;
         }
         if self.values.len() != width {
@@ -442,11 +436,39 @@ pub fn check_ranges(axes: &[Axis], parameters: &[Parameter], values: &[Value]) -
     Ok(())
 }
 
+/// # Errors
+/// `Format` unless `layer` takes `width` inputs and is of sane size and precision.
+pub(super) fn check_layer(name: &str, layer: &Layer, width: usize) -> Result<()> {
+    check_width(name, layer.outputs)?;
+    if layer.inputs != width {
+        return Err(Error::format(format!(
+            "{name} takes {} inputs, but {width} come in",
+            layer.inputs
+        )));
+    }
+    if let LayerPrecision::I8 { low, step } = layer.precision
+        && !(is_f32(low) && is_f32(step) && step >= f64::from(f32::MIN_POSITIVE))
+    {
+        return Err(Error::format(format!(
+            "{name} takes inputs from {low} in steps of {step}, expected finite numbers and \
+             positive steps"
+        )));
+    }
+    Ok(())
+}
+
+/// A field that may be absent, but not null.
+fn present<'de, D: Deserializer<'de>>(value: D) -> std::result::Result<Option<Radiance>, D::Error> {
+    Radiance::deserialize(value).map(Some)
+}
+
 fn is_f32(x: f64) -> bool {
     (x as f32).is_finite()
 }
 
-fn check_width(what: &str, width: usize) -> Result<()> {
+/// # Errors
+/// `Format` unless a vector may be so wide.
+pub(super) fn check_width(what: &str, width: usize) -> Result<()> {
     if (1..=MAX_WIDTH).contains(&width) {
         return Ok(());
     }

@@ -53,6 +53,17 @@ pub struct SmallTensors {
     pub lines: Vec<Vec<f32>>,
     /// Weight `[outputs, inputs]` and bias `[outputs]` each; rounded to the layer's precision.
     pub layers: Vec<(Vec<f32>, Vec<f32>)>,
+    /// If `spec.radiance`.
+    pub radiance: Option<SmallRadiance>,
+}
+
+/// The small tensors of a radiance field.
+#[derive(Default)]
+pub struct SmallRadiance {
+    /// As [`SmallTensors::layers`].
+    pub layers: Vec<(Vec<f32>, Vec<f32>)>,
+    /// Which cells hold anything, `[D, H, W]` with x fastest, if `spec.radiance.occupancy`.
+    pub occupancy: Option<Vec<bool>>,
 }
 
 impl Writer {
@@ -180,15 +191,8 @@ impl Writer {
                 self.spec.grids.len()
             )));
         }
-        let SmallTensors { lines, input_bias, layers } = tensors;
-        let given = [lines.len(), usize::from(input_bias.is_some()), layers.len()];
-        let spec = &self.spec;
-        let expected = [spec.lines.len(), usize::from(spec.input.bias), spec.layers.len()];
-        if given != expected {
-            return Err(Error::argument(format!(
-                "lines, input biases and layers given: {given:?}, expected {expected:?}"
-            )));
-        }
+        let SmallTensors { lines, input_bias, layers, radiance } = tensors;
+        self.check_counts(tensors)?;
         for Scaling { scale, zero } in std::mem::take(&mut self.scalings) {
             self.small(&scale)?;
             self.small(&zero)?;
@@ -196,12 +200,16 @@ impl Writer {
         for values in lines.iter().chain(input_bias) {
             self.small(values)?;
         }
-        for (weight, bias) in layers {
+        let head = radiance.iter().flat_map(|radiance| &radiance.layers);
+        for (weight, bias) in layers.iter().chain(head) {
             match self.entries[self.next].dtype {
                 Dtype::I8 => self.small_i8(weight)?,
                 _ => self.small(weight)?,
             }
             self.small(bias)?;
+        }
+        if let Some(cells) = radiance.as_ref().and_then(|radiance| radiance.occupancy.as_ref()) {
+            self.small_bits(cells)?;
         }
         let header = self.header()?;
         let complete = |writer: &mut Self| -> std::io::Result<u64> {
@@ -215,6 +223,27 @@ impl Writer {
             Ok(size)
         };
         complete(&mut self).map_err(|error| self.io(error))
+    }
+
+    fn check_counts(&self, tensors: &SmallTensors) -> Result<()> {
+        let SmallTensors { lines, input_bias, layers, radiance } = tensors;
+        let given = [lines.len(), usize::from(input_bias.is_some()), layers.len()];
+        let spec = &self.spec;
+        let expected = [spec.lines.len(), usize::from(spec.input.bias), spec.layers.len()];
+        if given != expected {
+            return Err(Error::argument(format!(
+                "lines, input biases and layers given: {given:?}, expected {expected:?}"
+            )));
+        }
+        let given = radiance.as_ref().map(|r| (r.layers.len(), r.occupancy.is_some()));
+        let expected = spec.radiance.as_ref().map(|r| (r.layers.len(), r.occupancy.is_some()));
+        if given != expected {
+            return Err(Error::argument(format!(
+                "layers of a radiance field, and whether there is an occupancy, given: {given:?}, \
+                 expected {expected:?}"
+            )));
+        }
+        Ok(())
     }
 
     fn small(&mut self, values: &[f32]) -> Result<()> {
@@ -241,6 +270,23 @@ impl Writer {
         let rounded: Vec<u8> = rounded.collect();
         self.write_small(&rounded)?;
         self.small(&scales)
+    }
+
+    /// One bit each, eight to a byte.
+    fn small_bits(&mut self, bits: &[bool]) -> Result<()> {
+        let cells = self.spec.radiance.as_ref().and_then(|radiance| radiance.occupancy);
+        if Some(bits.len()) != cells.map(|cells| cells.iter().product()) {
+            return Err(Error::argument(format!(
+                "{} has {} cells, expected {cells:?}",
+                self.entries[self.next].name,
+                bits.len()
+            )));
+        }
+        let byte = |eight: &[bool]| {
+            eight.iter().enumerate().fold(0, |byte, (k, &bit)| byte | u8::from(bit) << k)
+        };
+        let bytes: Vec<u8> = bits.chunks(8).map(byte).collect();
+        self.write_small(&bytes)
     }
 
     /// The type of the next small tensor, if `values` are as many as it needs, and finite.

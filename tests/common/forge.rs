@@ -82,7 +82,11 @@ impl Forged {
                 || indices.any(|axis| axis.as_u64().is_some_and(|axis| axis >= axes))
         };
         let mut grids = self.spec["grids"].as_array().into_iter().flatten();
-        if grids.any(is_new) { "2" } else { "1" }
+        match self.spec.get("radiance") {
+            Some(_) => "3",
+            None if grids.any(is_new) => "2",
+            None => "1",
+        }
     }
 
     /// The description with another entry in the object at a JSON pointer.

@@ -61,13 +61,15 @@ impl File {
         };
         assert_eq!(file.entry("format"), "drr-baked");
         let axes = list(&file.spec["axes"]).len();
+        let is_radiance = !file.spec["radiance"].is_null();
+        assert_eq!(is_radiance, file.entry("version") == "3");
         for grid in list(&file.spec["grids"]) {
             let is_new = !grid["entries"].is_null()
                 || !grid["product"].is_null()
                 || list(&grid["axes"]).iter().any(|axis| size(axis) >= axes);
-            assert!(!is_new || file.entry("version") == "2", "{grid}");
+            assert!(!is_new || file.entry("version") != "1", "{grid}");
         }
-        assert!(["1", "2"].contains(&file.entry("version")));
+        assert!(["1", "2", "3"].contains(&file.entry("version")));
         assert_eq!(file.entry("crc32.spec"), checksum(spec.as_bytes()));
         for tensor in &file.tensors {
             let key = format!("crc32.{}", tensor.name);
@@ -142,26 +144,30 @@ impl File {
         let ends = ends.map(|grid| size(&grid["offset"]) + size(&grid["channels"]));
         let mut rounded = ends.max().expect("a grid");
         for (n, layer) in list(&self.spec["layers"]).iter().enumerate() {
-            let weight = self.tensor(&format!("layer.{n}.weight"));
-            let bias = self.tensor(&format!("layer.{n}.bias"));
-            assert_eq!(weight.shape, [size(&layer["outputs"]), size(&layer["inputs"])]);
             v[..rounded].iter_mut().for_each(|x| *x = round(&layer["precision"], *x));
-            rounded = weight.shape[0];
-            let mut numbers = weight.values.clone();
-            if weight.dtype == "I8" {
-                let scale = &self.tensor(&format!("layer.{n}.scale")).values;
-                let rows = numbers.chunks_mut(weight.shape[1]).zip(scale);
-                rows.for_each(|(row, scale)| row.iter_mut().for_each(|w| *w *= scale));
-            }
-            let rows = numbers.chunks(weight.shape[1]).zip(&bias.values);
-            v = rows
-                .map(|(row, b)| {
-                    let sum: f64 = row.iter().zip(&v).map(|(w, x)| w * x).sum();
-                    activation(text(&layer["activation"]), sum + b)
-                })
-                .collect();
+            v = self.layer(&format!("layer.{n}"), layer, &v);
+            rounded = v.len();
         }
         v
+    }
+
+    /// What a layer makes of inputs that are rounded already.
+    pub(super) fn layer(&self, name: &str, layer: &Value, v: &[f64]) -> Vec<f64> {
+        let weight = self.tensor(&format!("{name}.weight"));
+        let bias = self.tensor(&format!("{name}.bias"));
+        assert_eq!(weight.shape, [size(&layer["outputs"]), size(&layer["inputs"])]);
+        let mut numbers = weight.values.clone();
+        if weight.dtype == "I8" {
+            let scale = &self.tensor(&format!("{name}.scale")).values;
+            let rows = numbers.chunks_mut(weight.shape[1]).zip(scale);
+            rows.for_each(|(row, scale)| row.iter_mut().for_each(|w| *w *= scale));
+        }
+        let rows = numbers.chunks(weight.shape[1]).zip(&bias.values);
+        rows.map(|(row, b)| {
+            let sum: f64 = row.iter().zip(v).map(|(w, x)| w * x).sum();
+            activation(text(&layer["activation"]), sum + b)
+        })
+        .collect()
     }
 }
 
@@ -217,6 +223,7 @@ impl Tensor {
                 .map(|b| u32::from(u16::from_le_bytes(b.try_into().unwrap())) << 16)
                 .map(|bits| f64::from(f32::from_bits(bits)))
                 .collect(),
+            "U8" => bytes.iter().map(|&b| f64::from(b)).collect(),
             "I8" => bytes.iter().map(|&b| f64::from(b as i8)).collect(),
             other => panic!("{name} is {other}"),
         };
@@ -288,7 +295,7 @@ fn weights(p: &[f64], shape: &[usize]) -> Vec<f64> {
 }
 
 /// What a layer of some precision takes an input for.
-fn round(precision: &Value, x: f64) -> f64 {
+pub(super) fn round(precision: &Value, x: f64) -> f64 {
     if precision.is_null() || precision == "f32" {
         return x;
     }
@@ -364,15 +371,15 @@ fn unit(range: &Value, x: f64) -> f64 {
     (x - min) / (max - min)
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().expect("an array")
 }
 
-fn size(value: &Value) -> usize {
+pub(super) fn size(value: &Value) -> usize {
     value.as_u64().expect("a whole number") as usize
 }
 
-fn number(value: &Value) -> f64 {
+pub(super) fn number(value: &Value) -> f64 {
     value.as_f64().expect("a number")
 }
 

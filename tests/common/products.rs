@@ -18,7 +18,7 @@ pub fn model(seed: u64) -> Baked {
 }
 
 /// A random description, with or without layers.
-fn spec(is_bare: bool, rng: &mut Rng) -> Spec {
+pub fn spec(is_bare: bool, rng: &mut Rng) -> Spec {
     let (axes, parameters) = (1 + rng.below(3), rng.below(4));
     let mut end = if is_bare { 1 + rng.below(5) } else { 2 + rng.below(40) };
     let mut grids = Vec::new();
@@ -67,6 +67,7 @@ fn spec(is_bare: bool, rng: &mut Rng) -> Spec {
         lines,
         input,
         layers,
+        radiance: None,
         provenance: serde_json::Map::new(),
     }
 }

@@ -94,7 +94,8 @@ const WIDTHS: [usize; 14] = [1, 3, 5, 7, 8, 9, 16, 17, 31, 33, 50, 64, 70, 129];
 
 /// Lets most layers be multiplied in fewer bits.
 pub fn shorten(spec: &mut Spec, rng: &mut Rng) {
-    for layer in &mut spec.layers {
+    let head = spec.radiance.iter_mut().flat_map(|radiance| &mut radiance.layers);
+    for layer in spec.layers.iter_mut().chain(head) {
         layer.precision = match rng.below(5) {
             0 => LayerPrecision::F32,
             1 | 2 => LayerPrecision::Bf16,
@@ -108,7 +109,8 @@ pub fn shorten(spec: &mut Spec, rng: &mut Rng) {
 
 /// Whether inputs of layers are rounded, so that results may differ by a step.
 pub fn has_steps(spec: &Spec) -> bool {
-    spec.layers.iter().any(|layer| layer.precision != LayerPrecision::F32)
+    let head = spec.radiance.iter().flat_map(|radiance| &radiance.layers);
+    spec.layers.iter().chain(head).any(|layer| layer.precision != LayerPrecision::F32)
 }
 
 /// A random description with the given layout.
@@ -132,6 +134,7 @@ pub fn spec(layout: Layout, rng: &mut Rng) -> Spec {
         lines,
         input,
         layers,
+        radiance: None,
         provenance: serde_json::Map::new(),
     }
 }

@@ -278,6 +278,7 @@ impl Network {
                 .collect(),
             input: Input { width: hidden, bias: true, activation: Activation::ReLU },
             layers: layers.collect(),
+            radiance: None,
             provenance: serde_json::Map::new(),
         }
     }
@@ -294,6 +295,7 @@ impl Network {
             input_bias: Some(numbers(bias)),
             lines: lines.collect(),
             layers: self.layers[1..].iter().map(|(w, b)| (numbers(w), numbers(b))).collect(),
+            radiance: None,
         }
     }
 }

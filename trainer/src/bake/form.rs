@@ -66,6 +66,7 @@ impl Form {
             input_bias: self.input_bias.as_ref().map(numbers).transpose()?,
             lines: self.lines.iter().map(numbers).collect::<Result<_>>()?,
             layers: self.layers.iter().map(layer).collect::<Result<_>>()?,
+            radiance: None,
         })
     }
 

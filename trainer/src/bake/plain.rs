@@ -50,6 +50,7 @@ impl Plain {
             lines: line_specs,
             input: spec::Input { width, bias: false, activation: Activation::Identity },
             layers,
+            radiance: None,
             provenance: description.provenance,
         };
         let maps = spec.grids.iter().map(|_| None).collect();

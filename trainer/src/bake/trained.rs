@@ -107,6 +107,7 @@ impl Trained {
             lines: Vec::new(),
             input: spec::Input { width, bias: false, activation: Activation::Identity },
             layers,
+            radiance: None,
             provenance: description.provenance.clone(),
         })
     }

@@ -38,6 +38,7 @@ fn spec(width: usize, grids: Vec<Grid>, layers: Vec<Layer>) -> Spec {
         lines: Vec::new(),
         input: Input { width, bias: false, activation: Activation::Identity },
         layers,
+        radiance: None,
         provenance: serde_json::Map::new(),
     }
 }
@@ -93,6 +94,7 @@ pub fn write_planes(path: &Path) {
             (numbers.list(77, 0.7), numbers.list(7, 0.5)),
             (numbers.list(7, 1.0), numbers.list(1, 0.5)),
         ],
+        radiance: None,
     };
     // Far from zero, so that means matter.
     write(path, spec, &tensors, |_, _| numbers.next() + 0.7);

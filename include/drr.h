@@ -184,6 +184,45 @@ typedef uint32_t drr_outside;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
+/// What is written for each pixel.
+enum drr_radiance_output
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /// Colours multiplied by opacity, and opacity: to be put over something.
+    DRR_RADIANCE_PREMULTIPLIED = 0,
+    /// Colours over the background, and 1.
+    DRR_RADIANCE_OPAQUE = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum drr_radiance_output drr_radiance_output;
+#else
+typedef uint32_t drr_radiance_output;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/// How the distance of something from a camera is measured.
+enum drr_depth
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /// Along the ray, from the camera.
+    DRR_DEPTH_ALONG_RAY = 0,
+    /// Along the camera's axis: how far in front of the camera's plane. Linear, in the axes' units;
+    /// docs/radiance.md tells how engines' depth buffers become that.
+    DRR_DEPTH_ALONG_AXIS = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum drr_depth drr_depth;
+#else
+typedef uint32_t drr_depth;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
 /// How much a message matters. Numbers are fixed for ever.
 enum drr_log_level
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -275,6 +314,10 @@ typedef struct drr_model_info {
     const char *kernel;
     /// The whole description as JSON (see docs/format.md).
     const char *spec_json;
+    /// 1 if the model is a radiance field, which `drr_radiance_render` makes pictures of; else 0.
+    uint32_t is_radiance;
+    /// Unused, 0.
+    uint32_t reserved;
 } drr_model_info;
 
 /// One axis, parameter or value of a model. Strings are UTF-8, owned by the model, valid until it
@@ -418,6 +461,53 @@ typedef struct drr_parameters {
     /// Bytes from one parameter of a row to the next; 0 means the size of one number.
     int64_t parameter_stride;
 } drr_parameters;
+
+/// A pinhole camera. Its own axes: x right, y up, and it looks along -z, as in OpenGL and NeRF.
+typedef struct drr_camera {
+    /// `sizeof(drr_camera)`
+    uint32_t struct_size;
+    /// Unused, 0.
+    uint32_t reserved;
+    /// From the camera's coordinates to the model's: three rows of four numbers, a rotation in the
+    /// first three columns (the camera's right, up and backward), the camera's position in the
+    /// last.
+    double to_world[12];
+    /// Focal length in pixels, horizontal; positive.
+    double focal_x;
+    /// The same, vertical.
+    double focal_y;
+    /// Where the camera's axis meets the picture, in pixels from its left border; usually half the
+    /// width. The middle of pixel i is at i + 0.5.
+    double centre_x;
+    /// The same from its upper border.
+    double centre_y;
+} drr_camera;
+
+/// How a picture is made. All zero (but `struct_size`) is the default.
+typedef struct drr_radiance_options {
+    /// `sizeof(drr_radiance_options)`
+    uint32_t struct_size;
+    /// A `drr_radiance_output`.
+    uint32_t output;
+    /// A `drr_depth`, of `scene_depth` and of the depths that are written.
+    uint32_t depth;
+    /// Unused, 0.
+    uint32_t reserved;
+    /// Distance of samples along a ray in the axes' units; 0: the one that the model was trained
+    /// with. Longer ones are faster and coarser.
+    double step;
+    /// Where rays begin: a distance along the ray.
+    double ray_begin;
+    /// Where they end; 0: never.
+    double ray_end;
+    /// A ray ends when less than this part of the light passes what it met; 0: 1e-4.
+    double stop;
+    /// Red, green, blue of what is behind, for `DRR_RADIANCE_OPAQUE`.
+    double background[3];
+    /// NULL, or where rays end at something else: a depth for each, without gaps; infinity where
+    /// there is nothing. Read during the call only.
+    const float *scene_depth;
+} drr_radiance_options;
 
 /// How a model is used on a GPU. All zero (but `struct_size`) is the default.
 typedef struct drr_device_options {
@@ -759,6 +849,64 @@ drr_status drr_model_query_sets(const struct drr_model *model,
                                 const struct drr_points *points,
                                 const struct drr_values *values,
                                 int64_t set_stride);
+
+/// Density and colour at points, each seen along a direction: four values per point, the density
+/// per unit of length, then red, green, blue. All are 0 outside the domain, whatever the sampler's
+/// policy is. A NaN in a point makes all of them NaN, one in a direction the colour. (The density
+/// alone, the features that colours are made of, and derivatives are what other queries give.)
+///
+/// @param sampler     a sampler of a radiance field, in physical units
+/// @param points      where
+/// @param directions  a direction for each, away from the eye, of any length but 0
+///                    (`DRR_STRIDE_SAME`: one for all)
+/// @param values      where the results go
+/// @return `DRR_OK` or `DRR_ERROR_INVALID_ARGUMENT`; then nothing is written
+drr_status drr_radiance_query(const struct drr_sampler *sampler,
+                              const struct drr_points *points,
+                              const struct drr_points *directions,
+                              const struct drr_values *values);
+
+/// A picture of a radiance field as a camera sees it: what lies along the ray of each pixel, added
+/// up from front to back (docs/format.md has the formulas).
+///
+/// Does not depend on the size of the picture or on threads: a ray's result is the same whatever
+/// the others are. Uses the model's threads (`drr_open_options.threads`), else the caller's alone;
+/// several threads may make pictures with one sampler. A NaN among the depths makes its pixel NaN.
+///
+/// @param sampler  a sampler of a radiance field, in physical units
+/// @param camera   where it is seen from
+/// @param width    pixels; 0 is fine
+/// @param height   the same
+/// @param options  NULL for the defaults: all that is seen, premultiplied
+/// @param rgba     receives `[height][width][4]`, the upper row first: red, green, blue and opacity
+/// @param depth    NULL, or receives `[height][width]`: how far away what is seen is, the mean over
+///                 what the ray meets; where it meets nothing, where the ray ends (infinity, or the
+///                 smaller of `ray_end` and the scene's depth)
+/// @return `DRR_OK` or `DRR_ERROR_INVALID_ARGUMENT`; then nothing is written
+drr_status drr_radiance_render(const struct drr_sampler *sampler,
+                               const struct drr_camera *camera,
+                               uint64_t width,
+                               uint64_t height,
+                               const struct drr_radiance_options *options,
+                               float *rgba,
+                               float *depth);
+
+/// `drr_radiance_render` for rays of any kind: two eyes, fisheyes, panoramas, scattered ones.
+///
+/// @param sampler     a sampler of a radiance field, in physical units
+/// @param origins     where the rays begin (`DRR_STRIDE_SAME`: one point for all)
+/// @param directions  where they go, one for each, of any length but 0; distances are in the axes'
+///                    units all the same. A NaN in a ray makes its results NaN
+/// @param options     NULL for the defaults; not `DRR_DEPTH_ALONG_AXIS`
+/// @param rgba        receives `[count][4]`
+/// @param depth       NULL, or receives `[count]`
+/// @return as `drr_radiance_render`
+drr_status drr_radiance_render_rays(const struct drr_sampler *sampler,
+                                    const struct drr_points *origins,
+                                    const struct drr_points *directions,
+                                    const struct drr_radiance_options *options,
+                                    float *rgba,
+                                    float *depth);
 
 /// Number of GPUs that NVIDIA's driver shows. The driver is opened when it is first needed.
 ///

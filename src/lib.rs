@@ -43,8 +43,8 @@ pub use sampler::gradient::Gradients;
 pub use sampler::points::Points;
 pub use sampler::results::{GradientsMut, ValuesMut};
 pub use sampler::{
-    Lattice, OpenOptions, Outside, Parameters, Runtime, Sampler, SamplerOptions, SetValuesMut,
-    Units,
+    Camera, DepthKind, Lattice, OpenOptions, Outside, Parameters, RenderOptions, RenderOutput,
+    Runtime, Sampler, SamplerOptions, SetValuesMut, Units,
 };
 
 /// Version of this library, `MAJOR.MINOR.PATCH`.

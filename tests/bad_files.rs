@@ -135,7 +135,7 @@ fn other_safetensors_files_are_told_apart() {
         ErrorKind::Format,
         "not a baked model",
     );
-    for version in [json!("3"), json!("0"), json!("1.0"), json!(""), json!("newest"), Value::Null] {
+    for version in [json!("4"), json!("0"), json!("1.0"), json!(""), json!("newest"), Value::Null] {
         let bytes = good.clone().with_metadata("version", version).bytes();
         refused(&bytes, ErrorKind::Version, "format version");
     }
@@ -144,10 +144,10 @@ fn other_safetensors_files_are_told_apart() {
 #[test]
 fn a_newer_version_is_told_whatever_else_changed() {
     let newer = Forged::from(&small().bytes)
-        .with_metadata("version", json!("3"))
+        .with_metadata("version", json!("4"))
         .with_metadata("spec", Value::Null)
         .with_tensor("something.new", "BF16", &[2], vec![0; 4]);
-    refused(&newer.bytes(), ErrorKind::Version, "3");
+    refused(&newer.bytes(), ErrorKind::Version, "is 4");
 }
 
 #[test]
@@ -384,6 +384,82 @@ fn what_version_2_adds_is_checked() {
     }
     // Nothing of it need be there.
     assert!(opened(&good.with_metadata("version", json!("2"))));
+}
+
+#[test]
+fn what_version_3_adds_is_checked() {
+    let baked = (0..common::radiance::MODELS)
+        .map(common::radiance::model)
+        .find(|baked| {
+            let radiance = baked.spec.radiance.as_ref().expect("a radiance field");
+            let cells = radiance.occupancy.map_or(0, |shape| shape.iter().product());
+            cells % 8 != 0 && baked.spec.values.len() > 1 && radiance.harmonics > 0
+        })
+        .expect("one with everything");
+    let good = Forged::from(&baked.bytes);
+    let opened = |forged: &Forged| Model::from_bytes(&forged.bytes(), Checksums::Verify).is_ok();
+    assert!(opened(&good));
+    let radiance = baked.spec.radiance.as_ref().expect("a radiance field");
+    let inputs = radiance.layers[0].inputs;
+    for (pointer, value, what) in [
+        ("/radiance/harmonics", json!(5), "5 bands"),
+        ("/radiance/harmonics", json!(-1), "malformed"),
+        ("/radiance/harmonics", json!(radiance.harmonics - 1), "come in"),
+        ("/radiance/layers", json!([]), "0 layers"),
+        ("/radiance/layers/0/inputs", json!(inputs + 1), "radiance.layer.0 takes"),
+        ("/radiance/layers/0/outputs", json!(0), "radiance.layer.0"),
+        ("/radiance/layers/0/activation", json!("step"), "malformed"),
+        ("/radiance/occupancy", json!([1, 2]), "malformed"),
+        ("/radiance/occupancy", Value::Null, "malformed"),
+        ("/radiance/occupancy", json!([0, 2, 2]), "cells"),
+        ("/radiance/occupancy", json!([1u64 << 31, 1, 1]), "cells"),
+        ("/radiance/occupancy", json!([1u64 << 30, 1 << 30, 1 << 30]), "cells"),
+        ("/radiance/occupancy", json!([64, 64, 64]), "radiance.occupancy is U8"),
+        ("/radiance/step", json!(0.0), "the step is 0"),
+        ("/radiance/step", json!(-1.0), "the step is -1"),
+        ("/radiance/step", json!(1e-12), "at most 1048576 times"),
+        ("/radiance/step", Value::Null, "malformed"),
+        ("/radiance", Value::Null, "malformed"),
+        ("/values/1/transform", json!("log"), "expected the transform linear"),
+        ("/axes/2/min", json!("a"), "malformed"),
+    ] {
+        refused(&good.clone().with(pointer, value).bytes(), ErrorKind::Format, what);
+    }
+    refused(
+        &good.clone().with_entry("/radiance", "colour", json!(1)).bytes(),
+        ErrorKind::Format,
+        "malformed",
+    );
+    let (_, dtype, shape, bytes) = good.tensor("radiance.occupancy").clone();
+    let mut beyond = bytes.clone();
+    *beyond.last_mut().expect("a byte") |= 0x80;
+    let beyond = good.clone().with_tensor("radiance.occupancy", &dtype, &shape, beyond);
+    refused(&beyond.bytes(), ErrorKind::Format, "expected zeros there");
+    let other = good.clone().with_tensor("radiance.occupancy", "I8", &shape, bytes);
+    refused(&other.bytes(), ErrorKind::Format, "radiance.occupancy is I8");
+    for name in ["radiance.occupancy", "radiance.layer.0.weight", "radiance.layer.0.bias"] {
+        let less = good.clone().without_tensor(name);
+        refused(&less.bytes(), ErrorKind::Format, &format!("{name} is missing"));
+    }
+    let outputs = radiance.layers[0].outputs;
+    let nan = vec![0xff; 4 * outputs];
+    let nan = good.clone().with_tensor("radiance.layer.0.bias", "F32", &[outputs], nan);
+    refused(&nan.bytes(), ErrorKind::Format, "radiance.layer.0.bias[0] is NaN");
+    for version in ["1", "2"] {
+        let older = good.clone().with_metadata("version", json!(version));
+        refused(&older.bytes(), ErrorKind::Format, "came with version 3");
+    }
+    // Two axes are too few.
+    let flat = Forged::from(&small().bytes).with_entry(
+        "",
+        "radiance",
+        json!({"harmonics": 1, "layers": [{"inputs": 1, "outputs": 3, "activation": "sigmoid"}],
+               "step": 0.1}),
+    );
+    refused(&flat.bytes(), ErrorKind::Format, "over 2 axes");
+    // Nothing of it need be there.
+    let plain = Forged::from(&small().bytes).with_metadata("version", json!("3"));
+    assert!(opened(&plain));
 }
 
 #[test]

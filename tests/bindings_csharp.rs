@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 
 use common::gradient::{Answer, ask};
 use common::programs::{is_installed, library, root, silent};
+use common::radiance::scene;
 use common::{Baked, Rng, query};
 use drr::cpu::{KERNEL_VARIABLE, Kernel};
 use drr::model::GridPrecision;
@@ -88,6 +89,8 @@ fn folder(kernel: Kernel) -> TempDir {
     let bytes: Vec<u8> = numbers.flat_map(|number| number.to_le_bytes()).collect();
     std::fs::write(folder.path().join("expected"), bytes).expect("room for a file");
     std::fs::write(folder.path().join(MODEL), baked.bytes).expect("room for a file");
+    let star = folder.path().join(format!("{MODEL}.radiance"));
+    std::fs::write(star, scene().bytes).expect("room for a file");
     folder
 }
 

@@ -42,6 +42,11 @@ fn impossible_arguments_are_errors() {
 }
 
 #[test]
+fn radiance_fields_are_seen() {
+    run(&compile("tests/capi_radiance.c"), &[]);
+}
+
+#[test]
 fn misuse_of_the_c_abi_is_an_error() {
     let program = compile("tests/capi_misuse.c");
     // What is freed must not be looked at then, not even to find out that it is.

@@ -209,19 +209,20 @@ static drr_status with_info(void *info) { return drr_model_get_info(the_model, i
 
 static drr_status with_range(void *range) { return drr_model_get_axis(the_model, 0, range); }
 
-static void struct_sizes(drr_status (*call)(void *), uint32_t size, bool is_input) {
+/* `first` is the size that the struct had at first. */
+static void struct_sizes(drr_status (*call)(void *), uint32_t first, uint32_t size, bool is_input) {
     static union {
         uint32_t struct_size;
         double aligned;
         unsigned char bytes[8192];
     } any;
-    const uint32_t wrong[] = {0, 1, 4, size - 1, 4097, UINT32_MAX};
+    const uint32_t wrong[] = {0, 1, 4, first - 1, 4097, UINT32_MAX};
     for (size_t n = 0; n < sizeof wrong / sizeof wrong[0]; n++) {
         memset(&any, 0, sizeof any);
         any.struct_size = wrong[n];
         INVALID(call(&any));
     }
-    for (uint32_t larger = size; larger <= size + 40; larger += 8) {
+    for (uint32_t larger = first; larger <= size + 40; larger += 8) {
         memset(&any, 0, sizeof any);
         any.struct_size = larger;
         CHECK(call(&any) == DRR_OK && any.struct_size == larger);
@@ -346,15 +347,16 @@ int main(int count, char **arguments) {
     null_gradients(sampler);
     null_parameters(model);
     null_devices(model);
-    struct_sizes(with_open_options, sizeof(drr_open_options), true);
-    struct_sizes(with_sampler_options, sizeof(drr_sampler_options), true);
-    struct_sizes(with_points, sizeof(drr_points), true);
-    struct_sizes(with_lattice, sizeof(drr_lattice), true);
-    struct_sizes(with_values, sizeof(drr_values), true);
-    struct_sizes(with_parameters, sizeof(drr_parameters), true);
-    struct_sizes(with_gradients, sizeof(drr_gradients), true);
-    struct_sizes(with_info, sizeof(drr_model_info), false);
-    struct_sizes(with_range, sizeof(drr_range_info), false);
+    struct_sizes(with_open_options, sizeof(drr_open_options), sizeof(drr_open_options), true);
+    struct_sizes(with_sampler_options, sizeof(drr_sampler_options), sizeof(drr_sampler_options),
+                 true);
+    struct_sizes(with_points, sizeof(drr_points), sizeof(drr_points), true);
+    struct_sizes(with_lattice, sizeof(drr_lattice), sizeof(drr_lattice), true);
+    struct_sizes(with_values, sizeof(drr_values), sizeof(drr_values), true);
+    struct_sizes(with_parameters, sizeof(drr_parameters), sizeof(drr_parameters), true);
+    struct_sizes(with_gradients, sizeof(drr_gradients), sizeof(drr_gradients), true);
+    struct_sizes(with_info, 48, sizeof(drr_model_info), false);
+    struct_sizes(with_range, sizeof(drr_range_info), sizeof(drr_range_info), false);
     unknown_numbers();
     unaligned(model, sampler);
     drr_sampler_free(sampler);

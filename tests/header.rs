@@ -13,6 +13,8 @@ fn header_is_fresh() {
         "sampler",
         "gradient",
         "sets",
+        "radiance_structs",
+        "radiance",
         "device_structs",
         "device",
         "device_gradient",

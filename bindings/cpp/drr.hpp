@@ -236,6 +236,22 @@ enum class Transform : std::uint32_t {
     log = DRR_TRANSFORM_LOG,
 };
 
+/// What is written for each pixel of a radiance field.
+enum class RenderOutput : std::uint32_t {
+    /// Colours multiplied by opacity, and opacity: to be put over something.
+    premultiplied = DRR_RADIANCE_PREMULTIPLIED,
+    /// Colours over the background, and 1.
+    opaque = DRR_RADIANCE_OPAQUE,
+};
+
+/// How the distance of something from a camera is measured.
+enum class Depth : std::uint32_t {
+    /// Along the ray, from the camera.
+    along_ray = DRR_DEPTH_ALONG_RAY,
+    /// Along the camera's axis: how far in front of the camera's plane.
+    along_axis = DRR_DEPTH_ALONG_AXIS,
+};
+
 /// How a file is opened.
 struct OpenOptions {
     Storage storage = Storage::mapped;
@@ -271,6 +287,34 @@ struct Info {
     std::string_view kernel;
     /// The whole description as JSON (see docs/format.md).
     std::string_view spec_json;
+    /// Whether it is a radiance field, which `Sampler::render` makes pictures of.
+    bool is_radiance = false;
+};
+
+/// A pinhole camera. Its own axes: x right, y up, and it looks along -z, as in OpenGL and NeRF.
+struct Camera {
+    /// From the camera's coordinates to the model's: three rows of four numbers, a rotation in the
+    /// first three columns, the camera's position in the last.
+    std::array<double, 12> to_world{1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0};
+    /// Focal lengths in pixels, horizontal and vertical; positive.
+    std::array<double, 2> focal{};
+    /// Where the camera's axis meets the picture, in pixels from its upper left corner.
+    std::array<double, 2> centre{};
+};
+
+/// How a picture is made.
+struct RenderOptions {
+    RenderOutput output = RenderOutput::premultiplied;
+    /// Of `scene_depth` and of the depths that are written.
+    Depth depth = Depth::along_ray;
+    /// Distance of samples along a ray; 0: the one that the model was trained with.
+    double step = 0;
+    /// Where rays begin and end, along the ray; 0 as `ray_end` is never.
+    double ray_begin = 0, ray_end = 0;
+    /// A ray ends when less than this part of the light passes; 0: 1e-4.
+    double stop = 0;
+    /// Red, green, blue of what is behind, for `RenderOutput::opaque`.
+    std::array<double, 3> background{};
 };
 
 /// One axis, parameter or value of a model. The texts are UTF-8, valid until the model is closed.
@@ -372,6 +416,20 @@ inline drr_sampler_options raw(const SamplerOptions &options) {
     raw.units = static_cast<std::uint32_t>(options.units);
     raw.outside = static_cast<std::uint32_t>(options.outside);
     raw.outside_parameters = static_cast<std::uint32_t>(options.outside_parameters);
+    return raw;
+}
+
+inline drr_radiance_options raw(const RenderOptions &options, const float *scene_depth) {
+    auto raw = sized<drr_radiance_options>();
+    raw.output = static_cast<std::uint32_t>(options.output);
+    raw.depth = static_cast<std::uint32_t>(options.depth);
+    raw.step = options.step;
+    raw.ray_begin = options.ray_begin;
+    raw.ray_end = options.ray_end;
+    raw.stop = options.stop;
+    for (std::size_t k = 0; k < 3; k++)
+        raw.background[k] = options.background[k];
+    raw.scene_depth = scene_depth;
     return raw;
 }
 
@@ -920,6 +978,85 @@ class Sampler {
             });
     }
 
+    /// Densities and colours of a radiance field at points, each seen along a direction.
+    ///
+    /// @param points      `[count][3]` if without gaps
+    /// @param directions  as many, away from the eye, of any length but 0
+    /// @param values      receives density, red, green, blue: `[count][4]` if without gaps
+    ///
+    /// Fails with `Status::invalid_argument`, also if the model is no radiance field; then nothing
+    /// is written.
+    Fallible<void> radiance(const Points &points, const Points &directions,
+                            const Values &values) const {
+        const drr_points from = points.raw(3), along = directions.raw(3);
+        drr_values to;
+        return detail::checked(
+            {is_open(), points.problem(3), directions.problem(3),
+             values.problem("values", {from.count}, {4})},
+            [&] { return drr_radiance_query(get(), &from, &along, values.get(to)); });
+    }
+
+    /// A picture of a radiance field as a camera sees it.
+    ///
+    /// @param camera       where it is seen from
+    /// @param width        pixels; 0 is fine
+    /// @param height       the same
+    /// @param rgba         receives `[height][width][4]`, the upper row first: red, green, blue,
+    ///                     opacity
+    /// @param depth        empty, or receives `[height][width]`: how far away what is seen is
+    /// @param options      how
+    /// @param scene_depth  empty, or `[height][width]`: where rays end at something else
+    ///
+    /// Fails as `radiance`.
+    Fallible<void> render(const Camera &camera, std::uint64_t width, std::uint64_t height,
+                          Span<float> rgba, Span<float> depth = {},
+                          const RenderOptions &options = {},
+                          Span<const float> scene_depth = {}) const {
+        auto raw = detail::sized<drr_camera>();
+        for (std::size_t k = 0; k < camera.to_world.size(); k++)
+            raw.to_world[k] = camera.to_world[k];
+        raw.focal_x = camera.focal[0];
+        raw.focal_y = camera.focal[1];
+        raw.centre_x = camera.centre[0];
+        raw.centre_y = camera.centre[1];
+        const drr_radiance_options how = detail::raw(options, scene_depth.data());
+        return detail::checked(
+            {is_open(), detail::has_shape("rgba", rgba.size(), {height, width, 4}),
+             has_plane("depth", depth.empty(), depth.size(), height, width),
+             has_plane("scene_depth", scene_depth.empty(), scene_depth.size(), height, width)},
+            [&] {
+                return drr_radiance_render(get(), &raw, width, height, &how, rgba.data(),
+                                           depth.data());
+            });
+    }
+
+    /// The same for rays of any kind.
+    ///
+    /// @param origins      where rays begin, `[count][3]` if without gaps
+    /// @param directions   where they go, as many, of any length but 0
+    /// @param rgba         receives `[count][4]`
+    /// @param depth        empty, or receives `[count]`
+    /// @param options      how; not `Depth::along_axis`
+    /// @param scene_depth  empty, or `[count]`
+    ///
+    /// Fails as `radiance`.
+    Fallible<void> render_rays(const Points &origins, const Points &directions, Span<float> rgba,
+                               Span<float> depth = {}, const RenderOptions &options = {},
+                               Span<const float> scene_depth = {}) const {
+        const drr_points from = origins.raw(3), along = directions.raw(3);
+        const drr_radiance_options how = detail::raw(options, scene_depth.data());
+        const std::uint64_t count = from.count;
+        return detail::checked(
+            {is_open(), origins.problem(3), directions.problem(3),
+             detail::has_shape("rgba", rgba.size(), {count, 4}),
+             has_plane("depth", depth.empty(), depth.size(), count, 1),
+             has_plane("scene_depth", scene_depth.empty(), scene_depth.size(), count, 1)},
+            [&] {
+                return drr_radiance_render_rays(get(), &from, &along, &how, rgba.data(),
+                                                depth.data());
+            });
+    }
+
     /// Frees it now; it is empty then.
     void close() noexcept { handle_.reset(); }
 
@@ -937,6 +1074,14 @@ class Sampler {
     };
 
     detail::Problem is_open() const { return detail::is_open(get(), "sampler"); }
+
+    // What may be left out has a number for each pixel otherwise.
+    static detail::Problem has_plane(const char *name, bool is_absent, std::uint64_t size,
+                                     std::uint64_t height, std::uint64_t width) {
+        if (is_absent)
+            return std::nullopt;
+        return detail::has_shape(name, size, {height, width});
+    }
 
     // The short way for arrays of one type without gaps, which need no description. Whatever does
     // not fit goes the long way, which says why.
@@ -1413,8 +1558,8 @@ class Model {
             status = drr_model_get_info(handle, &info);
         if (status != DRR_OK)
             return detail::failed<Model>(status);
-        model.info_ = {info.dims,         info.parameters, info.outputs,  info.file_bytes,
-                       info.memory_bytes, info.kernel,     info.spec_json};
+        model.info_ = {info.dims,         info.parameters, info.outputs,   info.file_bytes,
+                       info.memory_bytes, info.kernel,     info.spec_json, info.is_radiance != 0};
         return model;
     }
 

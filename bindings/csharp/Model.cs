@@ -22,6 +22,7 @@ namespace Drr
             ModelInfo info = Info();
             Kernel = Native.Text(info.Kernel);
             SpecJson = Native.Text(info.SpecJson);
+            IsRadiance = info.IsRadiance != 0;
             Axes = Ranges(info.Dims, Native.drr_model_get_axis);
             Parameters = Ranges(info.Parameters, Native.drr_model_get_parameter);
             Values = Ranges(info.Outputs, Native.drr_model_get_value);
@@ -90,6 +91,9 @@ namespace Drr
 
         /// <summary>The whole description as JSON (docs/format.md).</summary>
         public string SpecJson { get; }
+
+        /// <summary>Whether it is a radiance field, which samplers render.</summary>
+        public bool IsRadiance { get; }
 
         /// <summary>Size of the file in bytes.</summary>
         /// <exception cref="ObjectDisposedException">The model was disposed.</exception>

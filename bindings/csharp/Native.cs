@@ -197,6 +197,8 @@ namespace Drr
         public ulong MemoryBytes;
         public IntPtr Kernel;
         public IntPtr SpecJson;
+        public uint IsRadiance;
+        public uint Reserved;
     }
 
     [StructLayout(LayoutKind.Sequential)]

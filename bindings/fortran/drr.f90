@@ -10,9 +10,10 @@ module drr_c
   end type
 
   type, bind(c) :: c_model_info
-    integer(c_int32_t) :: struct_size = 48, dims = 0, parameters = 0, outputs = 0
+    integer(c_int32_t) :: struct_size = 56, dims = 0, parameters = 0, outputs = 0
     integer(c_int64_t) :: file_bytes = 0, memory_bytes = 0
     type(c_ptr) :: kernel = c_null_ptr, spec_json = c_null_ptr
+    integer(c_int32_t) :: is_radiance = 0, reserved = 0
   end type
 
   type, bind(c) :: c_range_info
@@ -58,6 +59,17 @@ module drr_c
     integer(c_int64_t) :: count = 0
     type(c_ptr) :: data = c_null_ptr
     integer(c_int64_t) :: row_stride = 0, parameter_stride = 0
+  end type
+
+  type, bind(c) :: c_camera
+    integer(c_int32_t) :: struct_size = 136, reserved = 0
+    real(c_double) :: to_world(12) = 0, focal(2) = 0, centre(2) = 0
+  end type
+
+  type, bind(c) :: c_radiance_options
+    integer(c_int32_t) :: struct_size = 80, output = 0, depth = 0, reserved = 0
+    real(c_double) :: step = 0, ray_begin = 0, ray_end = 0, stop = 0, background(3) = 0
+    type(c_ptr) :: scene_depth = c_null_ptr
   end type
 
   interface
@@ -226,6 +238,36 @@ module drr_c
       integer(c_int32_t) :: answer
     end function
 
+    function c_radiance_query(sampler, points, directions, values) &
+        bind(c, name='drr_radiance_query') result(answer)
+      import :: c_int32_t, c_points, c_ptr, c_values
+      type(c_ptr), value :: sampler
+      type(c_points), intent(in) :: points, directions
+      type(c_values), intent(in) :: values
+      integer(c_int32_t) :: answer
+    end function
+
+    function c_radiance_render(sampler, camera, width, height, options, rgba, depth) &
+        bind(c, name='drr_radiance_render') result(answer)
+      import :: c_camera, c_int32_t, c_int64_t, c_ptr, c_radiance_options
+      type(c_ptr), value :: sampler
+      type(c_camera), intent(in) :: camera
+      integer(c_int64_t), value :: width, height
+      type(c_radiance_options), intent(in) :: options
+      type(c_ptr), value :: rgba, depth
+      integer(c_int32_t) :: answer
+    end function
+
+    function c_radiance_render_rays(sampler, origins, directions, options, rgba, depth) &
+        bind(c, name='drr_radiance_render_rays') result(answer)
+      import :: c_int32_t, c_points, c_ptr, c_radiance_options
+      type(c_ptr), value :: sampler
+      type(c_points), intent(in) :: origins, directions
+      type(c_radiance_options), intent(in) :: options
+      type(c_ptr), value :: rgba, depth
+      integer(c_int32_t) :: answer
+    end function
+
     function c_strlen(text) bind(c, name='strlen') result(answer)
       import :: c_ptr, c_size_t
       type(c_ptr), value :: text
@@ -324,7 +366,7 @@ module drr
   implicit none
   private
 
-  public :: drr_model, drr_sampler, drr_range, drr_version, drr_status_name, drr_last_os_error
+  public :: drr_model, drr_sampler, drr_range, drr_camera, drr_render_options, drr_version, drr_status_name, drr_last_os_error
 
   !> Results of calls, see `drr_status` in drr.h.
   integer, parameter, public :: DRR_OK = 0, DRR_ERROR_INVALID_ARGUMENT = 1, DRR_ERROR_IO = 2, &
@@ -349,6 +391,34 @@ module drr
 
   integer(c_int32_t), parameter :: F32 = 0, F64 = 1, ABI_VERSION = 1
   integer, parameter :: LINE = 120 ! of what a message says that is made here
+
+  !> What is written for each pixel of a radiance field: colours multiplied by opacity, and opacity
+  !> (the default), or colours over the background, and 1.
+  integer, parameter, public :: DRR_RADIANCE_PREMULTIPLIED = 0, DRR_RADIANCE_OPAQUE = 1
+  !> How distances from a camera are measured: along the ray (the default), or along the camera's
+  !> axis.
+  integer, parameter, public :: DRR_DEPTH_ALONG_RAY = 0, DRR_DEPTH_ALONG_AXIS = 1
+
+  !> A pinhole camera. Its own axes: x right, y up, and it looks along -z, as in OpenGL and NeRF.
+  type :: drr_camera
+    !> From the camera's coordinates to the model's: a rotation, then the camera's position;
+    !> to_world(:, 4) is where it stands.
+    real(real64) :: to_world(3, 4) = reshape([1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0], [3, 4])
+    real(real64) :: focal(2) = 0  !< focal lengths in pixels, horizontal and vertical; positive
+    !> Where its axis meets the picture, in pixels from the upper left corner.
+    real(real64) :: centre(2) = 0
+  end type
+
+  !> How a picture is made.
+  type :: drr_render_options
+    integer :: output = DRR_RADIANCE_PREMULTIPLIED
+    integer :: depth = DRR_DEPTH_ALONG_RAY !< of scene_depth and of the depths that are written
+    real(real64) :: step = 0      !< distance of samples along a ray; 0: the trained one
+    real(real64) :: ray_begin = 0 !< where rays begin, along the ray
+    real(real64) :: ray_end = 0   !< where they end; 0: never
+    real(real64) :: stop = 0      !< a ray ends when less than this part passes; 0: 1e-4
+    real(real64) :: background(3) = 0 !< red, green, blue, for DRR_RADIANCE_OPAQUE
+  end type
 
   !> One axis, parameter or value of a model.
   type :: drr_range
@@ -390,6 +460,7 @@ module drr
     procedure :: file_bytes => model_file_bytes
     procedure :: memory_bytes => model_memory_bytes
     procedure :: kernel => model_kernel
+    procedure :: is_radiance => model_is_radiance
     procedure :: description => model_description
     procedure :: get_axis => model_get_axis
     procedure :: get_parameter => model_get_parameter
@@ -457,8 +528,23 @@ module drr
     procedure, private :: query_gradient_f32, query_gradient_f64
     procedure, private :: query_gradient_xyz_f32, query_gradient_xyz_f64
     procedure, private :: query_lattice_gradient_f32, query_lattice_gradient_f64
+    !> Densities and colours of a radiance field at points, each seen along a direction.
+    !>     call sampler%radiance(xyz, directions, values, status, message)
+    !> xyz(3, n), directions(3, n), away from the eye; values(4, n): density, red, green, blue.
+    generic :: radiance => radiance_f32, radiance_f64
+    !> A picture of a radiance field as a camera sees it, the upper row first.
+    !>     call sampler%render(camera, rgba, depth, options, scene_depth, status, message)
+    !> rgba(4, width, height); optional: depth(width, height), options, scene_depth(width, height),
+    !> where rays end at something else. Arrays without gaps; of kind real32, as textures are.
+    procedure :: render => sampler_render
+    !> The same for rays of any kind.
+    !>     call sampler%render_rays(origins, directions, rgba, depth, options, scene_depth, &
+    !>                              status, message)
+    !> origins(3, n), directions(3, n) of kind real64; rgba(4, n), depth(n), scene_depth(n).
+    procedure :: render_rays => sampler_render_rays
     procedure, private :: query_components_f32, query_components_f64
     procedure, private :: query_components_xyz_f32, query_components_xyz_f64
+    procedure, private :: radiance_f32, radiance_f64
   end type
 
   ! Where an array is: the extents and the distances in bytes of up to five dimensions.
@@ -540,6 +626,12 @@ contains
     end if
     call finish(code, '', status, message)
   end subroutine
+
+  !> Whether it is a radiance field, which `render` of its samplers makes pictures of.
+  pure logical function model_is_radiance(self) result(is_radiance)
+    class(drr_model), intent(in) :: self
+    is_radiance = self%info%is_radiance /= 0
+  end function
 
   !> Coordinates per point, 1 to 3.
   pure integer function model_dims(self) result(dims)
@@ -1087,7 +1179,149 @@ contains
     call finish(code, wrong, status, message)
   end subroutine
 
+  subroutine ask_radiance(self, points, directions, values, status, message)
+    class(drr_sampler), intent(in) :: self
+    type(places), intent(in) :: points, directions
+    type(view), intent(in) :: values
+    integer, intent(out), optional :: status
+    character(len=*), intent(inout), optional :: message
+    character(len=LINE) :: wrong
+    integer(c_int32_t) :: code
+
+    wrong = ''
+    call expect_open(wrong, self, 'sampler')
+    call expect_rays(wrong, points, directions)
+    call expect(wrong, 'the first extent of values', values%extent(1), 4_c_int64_t)
+    call expect(wrong, 'the extent of points in values', values%extent(2), points%raw%count)
+    code = DRR_ERROR_INVALID_ARGUMENT
+    if (wrong == '') &
+      code = c_radiance_query(self%handle, points%raw, directions%raw, values_at(values))
+    call finish(code, wrong, status, message)
+  end subroutine
+
+  pure subroutine expect_rays(wrong, points, directions)
+    character(len=*), intent(inout) :: wrong
+    type(places), intent(in) :: points, directions
+    call expect(wrong, 'the number of coordinates', points%dims, 3_c_int64_t)
+    call expect(wrong, 'the first extent of directions', directions%dims, 3_c_int64_t)
+    call expect(wrong, 'the number of directions', directions%raw%count, points%raw%count)
+  end subroutine
+
+  pure type(c_radiance_options) function options_at(options) result(raw)
+    type(drr_render_options), intent(in), optional :: options
+    if (.not. present(options)) return
+    raw%output = int(options%output, c_int32_t)
+    raw%depth = int(options%depth, c_int32_t)
+    raw%step = options%step
+    raw%ray_begin = options%ray_begin
+    raw%ray_end = options%ray_end
+    raw%stop = options%stop
+    raw%background = options%background
+  end function
+
+  subroutine sampler_render(self, camera, rgba, depth, options, scene_depth, status, message)
+    class(drr_sampler), intent(in) :: self
+    type(drr_camera), intent(in) :: camera
+    real(real32), intent(inout), target, contiguous :: rgba(:, :, :)
+    real(real32), intent(inout), target, contiguous, optional :: depth(:, :)
+    type(drr_render_options), intent(in), optional :: options
+    real(real32), intent(in), target, contiguous, optional :: scene_depth(:, :)
+    integer, intent(out), optional :: status
+    character(len=*), intent(inout), optional :: message
+    character(len=LINE) :: wrong
+    type(c_camera) :: from
+    type(c_radiance_options) :: how
+    type(c_ptr) :: depths
+    integer(c_int64_t) :: extent(3)
+    integer(c_int32_t) :: code
+
+    wrong = ''
+    extent = shape(rgba, c_int64_t)
+    depths = c_null_ptr
+    how = options_at(options)
+    call expect_open(wrong, self, 'sampler')
+    call expect(wrong, 'the first extent of rgba', extent(1), 4_c_int64_t)
+    if (present(depth)) then
+      call expect(wrong, 'the width of depth', size(depth, 1, c_int64_t), extent(2))
+      call expect(wrong, 'the height of depth', size(depth, 2, c_int64_t), extent(3))
+      depths = c_loc(depth)
+    end if
+    if (present(scene_depth)) then
+      call expect(wrong, 'the width of scene_depth', size(scene_depth, 1, c_int64_t), extent(2))
+      call expect(wrong, 'the height of scene_depth', size(scene_depth, 2, c_int64_t), extent(3))
+      how%scene_depth = c_loc(scene_depth)
+    end if
+    ! Rows first in C.
+    from%to_world = reshape(transpose(camera%to_world), [12])
+    from%focal = camera%focal
+    from%centre = camera%centre
+    code = DRR_ERROR_INVALID_ARGUMENT
+    if (wrong == '') code = c_radiance_render(self%handle, from, extent(2), extent(3), how, &
+        c_loc(rgba), depths)
+    call finish(code, wrong, status, message)
+  end subroutine
+
+  subroutine sampler_render_rays(self, origins, directions, rgba, depth, options, scene_depth, &
+      status, message)
+    class(drr_sampler), intent(in) :: self
+    real(real64), intent(in), target :: origins(:, :), directions(:, :)
+    real(real32), intent(inout), target, contiguous :: rgba(:, :)
+    real(real32), intent(inout), target, contiguous, optional :: depth(:)
+    type(drr_render_options), intent(in), optional :: options
+    real(real32), intent(in), target, contiguous, optional :: scene_depth(:)
+    integer, intent(out), optional :: status
+    character(len=*), intent(inout), optional :: message
+    character(len=LINE) :: wrong
+    type(places) :: from, along
+    type(c_radiance_options) :: how
+    type(c_ptr) :: depths
+    integer(c_int32_t) :: code
+
+    wrong = ''
+    from = interleaved(view_of(origins))
+    along = interleaved(view_of(directions))
+    depths = c_null_ptr
+    how = options_at(options)
+    call expect_open(wrong, self, 'sampler')
+    call expect_rays(wrong, from, along)
+    call expect(wrong, 'the first extent of rgba', size(rgba, 1, c_int64_t), 4_c_int64_t)
+    call expect(wrong, 'the second extent of rgba', size(rgba, 2, c_int64_t), from%raw%count)
+    if (present(depth)) then
+      call expect(wrong, 'the extent of depth', size(depth, 1, c_int64_t), from%raw%count)
+      depths = c_loc(depth)
+    end if
+    if (present(scene_depth)) then
+      call expect(wrong, 'the extent of scene_depth', size(scene_depth, 1, c_int64_t), &
+          from%raw%count)
+      how%scene_depth = c_loc(scene_depth)
+    end if
+    code = DRR_ERROR_INVALID_ARGUMENT
+    if (wrong == '') code = c_radiance_render_rays(self%handle, from%raw, along%raw, how, &
+        c_loc(rgba), depths)
+    call finish(code, wrong, status, message)
+  end subroutine
+
   ! From here on: what is above, for each kind, rank and layout.
+
+  subroutine radiance_f32(self, xyz, directions, values, status, message)
+    class(drr_sampler), intent(in) :: self
+    real(real32), intent(in), target :: xyz(:, :), directions(:, :)
+    real(real32), intent(inout), target :: values(:, :)
+    integer, intent(out), optional :: status
+    character(len=*), intent(inout), optional :: message
+    call ask_radiance(self, interleaved(view_of(xyz)), interleaved(view_of(directions)), &
+        view_of(values), status, message)
+  end subroutine
+
+  subroutine radiance_f64(self, xyz, directions, values, status, message)
+    class(drr_sampler), intent(in) :: self
+    real(real64), intent(in), target :: xyz(:, :), directions(:, :)
+    real(real64), intent(inout), target :: values(:, :)
+    integer, intent(out), optional :: status
+    character(len=*), intent(inout), optional :: message
+    call ask_radiance(self, interleaved(view_of(xyz)), interleaved(view_of(directions)), &
+        view_of(values), status, message)
+  end subroutine
 
   subroutine query_1_f32(self, xyz, values, status, message)
     class(drr_sampler), intent(in) :: self

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use drr_fuzz::common::{Rng, random};
+use drr_fuzz::common::{Rng, radiance, random};
 use drr_fuzz::data::npy;
 use drr_fuzz::ensembles::{ARRAY, LISTS, OURS, REFERENCE, SEPARATOR};
 
@@ -27,6 +27,12 @@ fn models(folder: &Path) {
         let model = random::model(seed);
         if model.bytes.len() <= LARGEST && n % 3 == 0 {
             put(folder, &format!("product_{n}"), &model.bytes);
+        }
+    }
+    for seed in 0..radiance::MODELS {
+        let model = radiance::model(seed);
+        if model.bytes.len() <= LARGEST && seed % 3 == 0 {
+            put(folder, &format!("radiance_{seed}"), &model.bytes);
         }
     }
     for first in [0, 5, 10, 30, 35, 40] {

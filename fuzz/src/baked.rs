@@ -115,8 +115,42 @@ fn ask(model: Model, kernel: Kernel) -> Vec<u64> {
         assert_eq!(bits(&sets[..4 * outputs]), bits(&values), "sets, {kernel:?}");
         assert_eq!(bits(&differentiate(&sampler, &points)), bits(&values), "gradient, {kernel:?}");
         all.extend(bits(&values));
+        all.extend(look(&sampler, units));
     }
     all
+}
+
+/// The bits of some rays through a radiance field, which give the same alone and together.
+fn look(sampler: &Sampler, units: Units) -> Vec<u64> {
+    let spec = sampler.runtime().model().spec();
+    if spec.radiance.is_none() || units == Units::Normalized {
+        assert!(sampler.check_radiance().is_err());
+        return Vec::new();
+    }
+    let at = |part: f64| spec.axes.iter().map(move |axis| axis.min + part * (axis.max - axis.min));
+    let (centre, corner): (Vec<f64>, Vec<f64>) = (at(0.4).collect(), at(-0.7).collect());
+    let along: Vec<f64> = centre.iter().zip(&corner).map(|(a, b)| a - b).collect();
+    let origins = [&corner[..], &centre, &corner, &[f64::NAN, 0.0, f64::INFINITY]].concat();
+    let directions = [&along[..], &along, &[1.0, 0.0, -0.5], &[0.0, 0.0, 1e-300]].concat();
+    let diagonal = along.iter().fold(0.0, |length: f64, x| length.hypot(*x));
+    // The file's own step may be a millionth of the domain.
+    let step = Some(diagonal / 15.0).filter(|step| step.is_normal());
+    let options = drr::RenderOptions { step, ..Default::default() };
+    let [mut rgba, mut one] = [vec![0.0; 16], vec![0.0; 4]];
+    let draw = |rays: std::ops::Range<usize>, rgba: &mut [f64]| {
+        let [from, to] = [&origins, &directions].map(|all| &all[3 * rays.start..3 * rays.end]);
+        let [from, to] = [from, to].map(|all| Points::packed(all, 3).expect("whole points"));
+        let out = &mut ValuesMut::packed(rgba, 4).expect("whole pixels");
+        // A direction may have become zero.
+        drop(sampler.render_rays(&from, &to, &options, out, None));
+    };
+    draw(0..4, &mut rgba);
+    for ray in 0..4 {
+        draw(ray..ray + 1, &mut one);
+        let is_drawn = rgba.iter().any(|&x| x != 0.0);
+        assert!(!is_drawn || bits(&one) == bits(&rgba[4 * ray..][..4]), "ray {ray}");
+    }
+    bits(&rgba)
 }
 
 /// The bits of numbers; whatever is not a number is the same.

@@ -133,7 +133,7 @@ fn fitted(spec: &Spec, given: &[Tensor], max: usize) -> Option<Vec<Tensor>> {
     let mut room = max;
     for (name, dtype, shape) in expected(spec, given) {
         let size = match dtype {
-            "I8" => 1,
+            "I8" | "U8" => 1,
             "F16" | "BF16" => 2,
             _ => 4,
         };
@@ -176,17 +176,23 @@ fn expected(spec: &Spec, given: &[Tensor]) -> Vec<(String, &'static str, Vec<usi
     if spec.input.bias {
         all.push(("input.bias".into(), "F32", vec![spec.input.width]));
     }
-    for (n, layer) in spec.layers.iter().enumerate() {
+    let layers = spec.layers.iter().enumerate().map(|(n, layer)| (format!("layer.{n}"), layer));
+    let head = spec.radiance.iter().flat_map(|radiance| &radiance.layers).enumerate();
+    let head = head.map(|(n, layer)| (format!("radiance.layer.{n}"), layer));
+    for (name, layer) in layers.chain(head) {
         let dtype = match layer.precision {
             LayerPrecision::F32 => "F32",
             LayerPrecision::Bf16 => "BF16",
             LayerPrecision::I8 { .. } => "I8",
         };
-        all.push((format!("layer.{n}.weight"), dtype, vec![layer.outputs, layer.inputs]));
+        all.push((format!("{name}.weight"), dtype, vec![layer.outputs, layer.inputs]));
         if dtype == "I8" {
-            all.push((format!("layer.{n}.scale"), "F32", vec![layer.outputs]));
+            all.push((format!("{name}.scale"), "F32", vec![layer.outputs]));
         }
-        all.push((format!("layer.{n}.bias"), "F32", vec![layer.outputs]));
+        all.push((format!("{name}.bias"), "F32", vec![layer.outputs]));
+    }
+    if let Some(bytes) = spec.radiance.as_ref().and_then(|radiance| radiance.occupancy_bytes()) {
+        all.push(("radiance.occupancy".into(), "U8", vec![bytes]));
     }
     all
 }

@@ -20,6 +20,8 @@ mod log;
 mod model;
 #[cfg(test)]
 mod panics;
+mod radiance;
+mod radiance_structs;
 mod sampler;
 mod sets;
 mod status;
@@ -32,6 +34,8 @@ pub use device_structs::*;
 pub use gradient::*;
 pub use log::*;
 pub use model::*;
+pub use radiance::*;
+pub use radiance_structs::*;
 pub use sampler::*;
 pub use sets::*;
 pub use status::*;

@@ -216,6 +216,8 @@ impl drr_model {
             memory_bytes: self.runtime.memory_bytes() as u64,
             kernel: self.kernel.as_ptr(),
             spec_json: self.spec_json.as_ptr(),
+            is_radiance: u32::from(self.runtime.model().spec().radiance.is_some()),
+            reserved: 0,
         }
     }
 }

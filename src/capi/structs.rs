@@ -127,6 +127,10 @@ pub struct drr_model_info {
     pub kernel: *const c_char,
     /// The whole description as JSON (see docs/format.md).
     pub spec_json: *const c_char,
+    /// 1 if the model is a radiance field, which `drr_radiance_render` makes pictures of; else 0.
+    pub is_radiance: u32,
+    /// Unused, 0.
+    pub reserved: u32,
 }
 
 /// One axis, parameter or value of a model. Strings are UTF-8, owned by the model, valid until it

@@ -5,6 +5,7 @@ use std::arch::x86_64::*;
 use half::f16;
 
 use super::gradient::{self, Pass};
+use super::head::{self, HeadScratch};
 use super::lanes::{LANES, Lanes, Portable, Single};
 use super::packed::PackedLayer;
 use super::product::{self, Bias, InstructionSet, Prefetch, Rows};
@@ -52,6 +53,17 @@ pub fn derive(pass: Pass<'_, '_>) {
 #[target_feature(enable = "avx2,fma,f16c")]
 fn derive_with_features(pass: Pass<'_, '_>) {
     gradient::tile::run::<Avx2>(pass);
+}
+
+/// [`head::evaluate`] compiled for these instructions.
+pub fn colours(job: &head::Job<'_>, scratch: &mut HeadScratch, colours: &mut [f64]) {
+    // SAFETY: an `Engine` for this kernel exists only where `is_supported`.
+    unsafe { colours_with_features(job, scratch, colours) }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn colours_with_features(job: &head::Job<'_>, scratch: &mut HeadScratch, colours: &mut [f64]) {
+    head::evaluate::<Avx2>(job, scratch, colours);
 }
 
 /// Private to this module: exists only inside the functions above, that is, where the

@@ -5,6 +5,7 @@ use std::arch::x86_64::*;
 use half::f16;
 
 use super::gradient::{self, Pass};
+use super::head::{self, HeadScratch};
 use super::lanes::{LANES, Lanes, Product, Single};
 use super::packed::{Arithmetic, PackedLayer};
 use super::product::{self, Bias, InstructionSet, Prefetch, Rows};
@@ -84,6 +85,28 @@ pub fn derive_short(pass: Pass<'_, '_>) {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,fma,f16c")]
 fn derive_mixed(pass: Pass<'_, '_>) {
     gradient::tile::run::<Avx512<true>>(pass);
+}
+
+/// [`head::evaluate`] in 32 bits.
+pub fn colours(job: &head::Job<'_>, scratch: &mut HeadScratch, colours: &mut [f64]) {
+    // SAFETY: an `Engine` for this kernel exists only where `is_supported`.
+    unsafe { colours_single(job, scratch, colours) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")]
+fn colours_single(job: &head::Job<'_>, scratch: &mut HeadScratch, colours: &mut [f64]) {
+    head::evaluate::<Avx512<false>>(job, scratch, colours);
+}
+
+/// [`head::evaluate`] with each layer in its own precision.
+pub fn colours_short(job: &head::Job<'_>, scratch: &mut HeadScratch, colours: &mut [f64]) {
+    // SAFETY: an `Engine` for this kernel exists only where `has_short_products`.
+    unsafe { colours_mixed(job, scratch, colours) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,fma,f16c")]
+fn colours_mixed(job: &head::Job<'_>, scratch: &mut HeadScratch, colours: &mut [f64]) {
+    head::evaluate::<Avx512<true>>(job, scratch, colours);
 }
 
 /// Private to this module, as all types here: they exist only inside the functions above, that

@@ -12,6 +12,8 @@ mod avx512;
 mod bracket;
 mod corners;
 pub mod gradient;
+mod harmonics;
+mod head;
 mod lanes;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -26,6 +28,9 @@ mod varying;
 
 use std::sync::OnceLock;
 
+pub use harmonics::{HARMONICS, harmonics};
+use head::Head;
+pub use head::HeadScratch;
 use lanes::{LANES, Portable};
 use packed::{PackedLayer, to_vectors};
 use products::{Bound, Products, ProductsScratch};
@@ -154,6 +159,8 @@ pub struct Engine {
     /// Whether points in runs share what is interpolated: not in hashed grids.
     has_runs: bool,
     varying: Varying,
+    /// Of radiance fields.
+    head: Option<Head>,
     /// For derivatives: made when first asked for.
     transposed: OnceLock<Vec<PackedLayer>>,
 }
@@ -202,7 +209,8 @@ impl Engine {
         let is_dense = spec.grids.iter().all(|grid| grid.entries.is_none());
         let has_runs = products.is_none() && is_dense;
         let varying = Varying::new((model, products.as_ref()), kernel, &layers);
-        Ok(Self { kernel, layers, products, has_runs, varying, transposed: OnceLock::new() })
+        let (head, transposed) = (Head::new(model, kernel), OnceLock::new());
+        Ok(Self { kernel, layers, products, has_runs, varying, head, transposed })
     }
 
     /// The kernel in use.
@@ -210,11 +218,12 @@ impl Engine {
         self.kernel
     }
 
-    /// Bytes that the packed decoder takes.
+    /// Bytes that the packed layers take.
     pub fn memory_bytes(&self) -> usize {
         let transposed = self.transposed.get().map_or(&[][..], Vec::as_slice);
         let layers = self.layers.iter().chain(transposed);
-        layers.map(PackedLayer::bytes).sum::<usize>() + self.varying.bytes()
+        let head = self.head.as_ref().map_or(0, Head::bytes);
+        layers.map(PackedLayer::bytes).sum::<usize>() + self.varying.bytes() + head
     }
 
     /// Binds `parameters`, normalised to [0, 1] (values outside are clamped), one per parameter of

@@ -6,6 +6,7 @@ use std::arch::asm;
 use half::f16;
 
 use super::gradient::{self, Pass};
+use super::head::{self, HeadScratch};
 use super::lanes::{LANES, Lanes, Single};
 use super::packed::PackedLayer;
 use super::product::{self, Bias, InstructionSet, Prefetch, Rows};
@@ -26,6 +27,11 @@ pub fn evaluate(job: &tile::Job<'_>, scratch: &mut Scratch, values: &mut [f64]) 
 /// [`gradient::tile::run`] on NEON.
 pub fn derive(pass: Pass<'_, '_>) {
     gradient::tile::run::<Neon>(pass);
+}
+
+/// [`head::evaluate`] on NEON.
+pub fn colours(job: &head::Job<'_>, scratch: &mut HeadScratch, colours: &mut [f64]) {
+    head::evaluate::<Neon>(job, scratch, colours);
 }
 
 /// Its operations are safe to call: see the assertion above.

@@ -45,7 +45,7 @@ pub fn evaluate<I: InstructionSet>(job: &Job<'_>, scratch: &mut Scratch, values:
     let &Job { model, layers, products, parameters } = job;
     let spec = model.spec();
     let Scratch { staged: [tile, next], front, back, features, pairs, sets, varying, .. } = scratch;
-    let (mut from, mut to) = (&mut front[..], &mut back[..]);
+    let (from, to) = (&mut front[..], &mut back[..]);
     let vectors = <I::Lanes as Lanes>::VECTORS;
     // What waits was asked for when the tile was evaluated before.
     let mut prefetch = match sets.is_gathered {
@@ -66,8 +66,8 @@ pub fn evaluate<I: InstructionSet>(job: &Job<'_>, scratch: &mut Scratch, values:
             each.starts::<I>((model, products), tile, working, varying, &mut prefetch)
         }
     };
-    let mut format = layers.first().map_or(Format::PLAIN, |layer| layer.format);
-    let mut stride = format.stride(spec.spatial_width());
+    let format = layers.first().map_or(Format::PLAIN, |layer| layer.format);
+    let stride = format.stride(spec.spatial_width());
     let mut inputs = Rows { words: &mut from[..rows * stride], stride, format };
     let activation = spec.input.activation;
     match (tile.run, parameters, products) {
@@ -81,6 +81,23 @@ pub fn evaluate<I: InstructionSet>(job: &Job<'_>, scratch: &mut Scratch, values:
         }
         _ => gather::<I>((model, activation), tile, starts, features, &mut inputs),
     }
+    let (results, stride) =
+        run_layers::<I>(layers, first_bias, (rows, stride), (from, to), &mut prefetch);
+    prefetch.finish::<I::Lanes>();
+    write_values(results, stride, spec.outputs(), values);
+}
+
+/// Dense layers over the rows of the first buffer, back and forth between both; returns what comes
+/// out of the last, and the words from row to row. Rows are in the first layer's format.
+#[inline(always)]
+pub fn run_layers<'a, I: InstructionSet>(
+    layers: &[PackedLayer],
+    first_bias: Bias<'_>,
+    (rows, mut stride): (usize, usize),
+    (mut from, mut to): (&'a mut [u32], &'a mut [u32]),
+    prefetch: &mut Prefetch<'_>,
+) -> (&'a [u32], usize) {
+    let mut format = layers.first().map_or(Format::PLAIN, |layer| layer.format);
     for (n, layer) in layers.iter().enumerate() {
         let bias = if n == 0 { first_bias } else { Bias::same(&layer.bias) };
         let next_format = layers.get(n + 1).map_or(Format::PLAIN, |layer| layer.format);
@@ -88,13 +105,11 @@ pub fn evaluate<I: InstructionSet>(job: &Job<'_>, scratch: &mut Scratch, values:
         let x = Rows { words: &mut from[..rows * stride], stride, format };
         let words = &mut to[..rows * next_stride];
         let mut y = Rows { words, stride: next_stride, format: next_format };
-        let activation = layer.activation;
-        I::dense(layer, activation, bias, &x, &mut y, &mut prefetch);
+        I::dense(layer, layer.activation, bias, &x, &mut y, prefetch);
         std::mem::swap(&mut from, &mut to);
         (stride, format) = (next_stride, next_format);
     }
-    prefetch.finish::<I::Lanes>();
-    write_values(from, stride, spec.outputs(), values);
+    (from, stride)
 }
 
 /// The first `outputs` numbers of each row in 64 bits.

@@ -11,6 +11,7 @@ mod parameters;
 pub mod points;
 mod policy;
 mod pool;
+mod radiance;
 pub mod results;
 pub mod scalar;
 mod sets;
@@ -29,6 +30,8 @@ use parameters::{Ranges, check_count};
 use points::Points;
 use policy::Normalizer;
 use pool::Pool;
+use radiance::Blocks;
+pub use radiance::{Camera, DepthKind, RenderOptions, RenderOutput};
 use results::ValuesMut;
 pub use sets::SetValuesMut;
 use worker::{Asked, Bound, Frame, Source, Workers};
@@ -96,6 +99,8 @@ pub struct Runtime {
     engine: Engine,
     pool: Option<Pool>,
     workers: Workers,
+    /// Of a radiance field: made when a picture is first asked for.
+    blocks: OnceLock<Blocks>,
 }
 
 /// A model bound to one set of parameters. Immutable; queries from several threads may overlap.
@@ -146,7 +151,8 @@ impl Runtime {
     pub fn new(model: Model, kernel: Kernel, threads: usize) -> Result<Arc<Self>> {
         let engine = Engine::new(&model, kernel)?;
         let pool = (threads > 1).then(|| Pool::new(threads)).transpose()?;
-        Ok(Arc::new(Self { model, engine, pool, workers: Workers::default() }))
+        let (workers, blocks) = (Workers::default(), OnceLock::new());
+        Ok(Arc::new(Self { model, engine, pool, workers, blocks }))
     }
 
     /// The open model.
@@ -163,6 +169,10 @@ impl Runtime {
     /// the buffers of queries, which are kept: those of up to 32 threads.
     pub fn memory_bytes(&self) -> usize {
         self.model.file_bytes() + self.engine.memory_bytes()
+    }
+
+    fn blocks(&self) -> &Blocks {
+        self.blocks.get_or_init(|| Blocks::new(&self.model))
     }
 
     /// # Errors

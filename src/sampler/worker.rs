@@ -12,6 +12,7 @@ use super::parameters::{Parameters, Ranges};
 use super::points::Points;
 use super::policy::{Location, Normalizer};
 use super::pool::Pool;
+use super::radiance::RenderScratch;
 use super::results::ValuesMut;
 use super::{Lattice, Runtime, SamplerOptions, Units};
 use crate::cpu::{Binding, Positions, Run, Scratch, TILE};
@@ -167,9 +168,11 @@ pub struct Worker {
     pub scratch: Scratch,
     positions: Positions,
     /// Of the tile in evaluation and of the next.
-    locations: [[Location; TILE]; 2],
+    pub(super) locations: [[Location; TILE]; 2],
     /// Of a tile, `[rows, outputs]`.
     pub values: Vec<f64>,
+    /// Made when a radiance field is first asked for colours.
+    pub(super) render: Option<Box<RenderScratch>>,
 }
 
 impl Worker {
@@ -180,6 +183,7 @@ impl Worker {
             positions: Positions { len: 0, axes: [[0.0; TILE]; 3] },
             locations: [[Location::Nan; TILE]; 2],
             values: vec![0.0; TILE * model.spec().outputs()],
+            render: None,
         }
     }
 

@@ -8,14 +8,16 @@
 pub mod forge;
 pub mod gradient;
 pub mod plain;
+pub mod plain_radiance;
 pub mod products;
 pub mod programs;
+pub mod radiance;
 pub mod random;
 
 use std::sync::Arc;
 
-use drr::model::spec::Spec;
-use drr::model::{GridPrecision, SmallTensors, Writer};
+use drr::model::spec::{Layer, Spec};
+use drr::model::{GridPrecision, SmallRadiance, SmallTensors, Writer};
 use drr::{Checksums, Kernel, Model, Points, Runtime, Sampler, SamplerOptions, ValuesMut};
 
 pub use random::Rng;
@@ -71,16 +73,24 @@ impl Baked {
 pub fn small_tensors(spec: &Spec, rng: &mut Rng) -> SmallTensors {
     let floats = |values: Vec<f64>| values.into_iter().map(|v| v as f32).collect::<Vec<_>>();
     let mut list = |count, scale| floats(rng.list(count, scale));
-    SmallTensors {
+    let layer = |list: &mut dyn FnMut(usize, f64) -> Vec<f32>, layer: &Layer| {
+        let scale = 1.2 * (3.0 / layer.inputs as f64).sqrt();
+        (list(layer.outputs * layer.inputs, scale), list(layer.outputs, 0.3))
+    };
+    let mut tensors = SmallTensors {
         input_bias: spec.input.bias.then(|| list(spec.input.width, 0.5)),
         lines: spec.lines.iter().map(|line| list(line.vertices * line.features, 1.0)).collect(),
-        layers: (spec.layers.iter())
-            .map(|layer| {
-                let scale = 1.2 * (3.0 / layer.inputs as f64).sqrt();
-                (list(layer.outputs * layer.inputs, scale), list(layer.outputs, 0.3))
-            })
-            .collect(),
+        layers: spec.layers.iter().map(|each| layer(&mut list, each)).collect(),
+        radiance: spec.radiance.as_ref().map(|radiance| SmallRadiance {
+            layers: radiance.layers.iter().map(|each| layer(&mut list, each)).collect(),
+            occupancy: None,
+        }),
+    };
+    let cells = spec.radiance.as_ref().and_then(|radiance| radiance.occupancy);
+    if let Some(radiance) = &mut tensors.radiance {
+        radiance.occupancy = cells.map(|shape| radiance::cells(shape, rng));
     }
+    tensors
 }
 
 /// Values at packed points, in 64 bits.

@@ -10,6 +10,7 @@ use drr::model::GridPrecision;
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::radiance::scene;
 use super::{Baked, Rng};
 
 /// Wrong reads and writes and lost memory are failures. Not what is *possibly* lost: the lists
@@ -23,7 +24,8 @@ pub const VALGRIND: [&str; 6] = [
     "--errors-for-leak-kinds=definite,indirect",
 ];
 
-/// A folder with a compiled program and models to run it on: `model`, and the smaller `model.plane`.
+/// A folder with a compiled program and models to run it on: `model`, the smaller `model.plane`, and
+/// `model.radiance`, which can be seen.
 pub struct Program {
     folder: TempDir,
 }
@@ -32,7 +34,8 @@ impl Program {
     /// A folder with the models and no program yet.
     pub fn none() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        for (name, model) in [("model", model()), ("model.plane", plane())] {
+        let models = [("model", model()), ("model.plane", plane()), ("model.radiance", scene())];
+        for (name, model) in models {
             std::fs::write(folder.path().join(name), model.bytes).expect("room for a file");
         }
         Self { folder }
@@ -71,7 +74,7 @@ impl Program {
         silent(&command.output().expect(compiler), &format!("{command:?}"));
     }
 
-    /// A file of the folder: `program`, `model` or `model.plane`.
+    /// A file of the folder: `program`, or one of the models.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

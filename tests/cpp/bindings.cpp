@@ -514,6 +514,62 @@ static void fewer_dimensions(const std::string &path) {
     CHECK(values == expected && slopes[0] != slopes[1]);
 }
 
+// A radiance field in a box from -1 to 1: what the C interface says, and what does not fit.
+static void radiance_fields(const std::string &path) {
+    constexpr std::uint64_t width = 9, height = 7, pixels = width * height;
+    const auto model = taken(drr::Model::open(path));
+    CHECK(model.info().is_radiance);
+    const auto sampler = taken(model.sampler({0.5}));
+    drr::Camera camera;
+    camera.to_world = {1, 0, 0, 0, 0, 0, -1, -4, 0, 1, 0, 0};
+    camera.focal = {12, 12};
+    camera.centre = {4.5, 3.5};
+    std::vector<float> rgba(4 * pixels), depth(pixels), scene(pixels, 2.5F);
+    DONE(sampler.render(camera, width, height, rgba, depth));
+    CHECK(rgba[4 * (pixels / 2) + 3] > 0.9F && depth[pixels / 2] > 3 && rgba[3] == 0);
+    drr_camera raw{};
+    raw.struct_size = sizeof raw;
+    for (std::size_t k = 0; k < 12; k++)
+        raw.to_world[k] = camera.to_world[k];
+    raw.focal_x = raw.focal_y = 12;
+    raw.centre_x = 4.5;
+    raw.centre_y = 3.5;
+    std::vector<float> expected(4 * pixels), found(4 * pixels), depths(pixels);
+    CHECK(drr_radiance_render(sampler.get(), &raw, width, height, nullptr, expected.data(),
+                              nullptr) == DRR_OK);
+    CHECK(rgba == expected);
+
+    const std::vector<double> eye{0, -4, 0};
+    std::vector<std::array<double, 3>> rays;
+    for (std::size_t i = 0; i < pixels; i++)
+        rays.push_back({(static_cast<double>(i % width) + 0.5 - 4.5) / 12, 1,
+                        -(static_cast<double>(i / width) + 0.5 - 3.5) / 12});
+    const auto origins = drr::Points::strided(pixels, {&eye[0], &eye[1], &eye[2]}, 0);
+    DONE(sampler.render_rays(origins, rays, found, depths));
+    CHECK(found == expected && depths == depth);
+
+    drr::RenderOptions options;
+    options.depth = drr::Depth::along_axis;
+    options.output = drr::RenderOutput::opaque;
+    options.background = {0.25, 0.5, 1};
+    DONE(sampler.render(camera, width, height, found, depths, options, scene));
+    CHECK(found[0] == 0.25F && found[2] == 1 && found[3] == 1 && depths[pixels / 2] == 2.5F);
+
+    const std::vector<float> points{0, 0, 0, 2, 0, 0}, along{0, 0, -1, 0, 0, -1};
+    std::vector<float> values(8);
+    DONE(sampler.radiance(points, along, values));
+    CHECK(values[0] > 1 && values[1] > 0 && values[4] == 0);
+
+    INVALID(sampler.render(camera, width, height + 1, rgba));
+    INVALID(sampler.render(camera, width, height, rgba, drr::Span(depth.data(), 5)));
+    INVALID(sampler.render(camera, width, height, rgba, {}, {}, drr::Span(scene.data(), 5)));
+    INVALID(sampler.render_rays(rays, rays, drr::Span(rgba.data(), 8)));
+    INVALID(sampler.render_rays(rays, rays, rgba, depth, options));
+    INVALID(sampler.radiance(points, along, drr::Span(values.data(), 6)));
+    camera.focal[0] = 0;
+    INVALID(sampler.render(camera, width, height, rgba));
+}
+
 static void queries_allocate_nothing(const drr::Model &model, const drr::Sampler &sampler,
                                      const Expected &expected) {
     const std::vector<double> rows(2 * count, 0.5);
@@ -550,6 +606,7 @@ int main(int argument_count, char **arguments) {
     memory_is_copied(path, *expected);
     threads_agree(sampler, *expected);
     fewer_dimensions(path + ".plane");
+    radiance_fields(path + ".radiance");
     queries_allocate_nothing(model, sampler, *expected);
     return 0;
 }

@@ -27,6 +27,8 @@ namespace Drr
                 { typeof(Checksums), "DRR_CHECKSUMS_" },
                 { typeof(Units), "DRR_UNITS_" },
                 { typeof(Outside), "DRR_OUTSIDE_" },
+                { typeof(RenderOutput), "DRR_RADIANCE_" },
+                { typeof(DepthKind), "DRR_DEPTH_" },
                 { typeof(LogLevel), "DRR_LOG_" },
                 { typeof(DeviceKernel), "DRR_DEVICE_KERNEL_" },
             };
@@ -110,6 +112,8 @@ namespace Drr
                 { "drr_lattice", typeof(Lattice) },
                 { "drr_gradients", typeof(Gradients) },
                 { "drr_parameters", typeof(ParameterRows) },
+                { "drr_camera", typeof(NativeCamera) },
+                { "drr_radiance_options", typeof(NativeRenderOptions) },
                 { "drr_device_options", typeof(NativeDeviceOptions) },
                 { "drr_device_info", typeof(NativeDeviceInfo) },
             };
@@ -147,7 +151,7 @@ namespace Drr
             }
             Check(seen == types.Count && type.GetFields(all).Length == fields, "structs are missing");
             // As C# itself sees them, not only its marshaller.
-            Check(sizeof(Points) == 64 && sizeof(Lattice) == 80 && sizeof(ModelInfo) == 48);
+            Check(sizeof(Points) == 64 && sizeof(Lattice) == 80 && sizeof(ModelInfo) == 56);
             Check(sizeof(Values) == 56 && sizeof(Gradients) == 64 && sizeof(ParameterRows) == 40);
         }
     }

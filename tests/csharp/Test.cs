@@ -46,6 +46,7 @@ namespace Drr
             Run("within", PartsOfLargerLattices);
             Run("gradient", GradientsAreFiniteDifferences);
             Run("sets", ParametersOfTheirOwnAndSets);
+            Run("radiance", RadianceFields);
             Run("options", Options);
             Run("spans", Spans);
             Run("errors", Errors);

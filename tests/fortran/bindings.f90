@@ -55,6 +55,11 @@ contains
     type(c_lattice) :: lattice
     type(c_gradients) :: gradients
     type(c_parameters) :: parameters
+    type(c_camera) :: camera
+    type(c_radiance_options) :: radiance_options
+    call check(c_sizeof(camera) == camera%struct_size, 'size of c_camera')
+    call check(c_sizeof(radiance_options) == radiance_options%struct_size, &
+        'size of c_radiance_options')
     call check(c_sizeof(open_options) == open_options%struct_size, 'size of c_open_options')
     call check(c_sizeof(model_info) == model_info%struct_size, 'size of c_model_info')
     call check(c_sizeof(range_info) == range_info%struct_size, 'size of c_range_info')
@@ -134,6 +139,7 @@ program bindings
   call closed_and_copied()
   call held_by_others()
   call fewer_dimensions(trim(path)//'.plane')
+  call radiance_fields(trim(path)//'.radiance')
   ! Variables of a program are not finalised.
   call sampler%close()
   call model%close()
@@ -486,6 +492,55 @@ contains
     call check(all(abs(found - expected(1, :)) < 1d-5), 'parameters of their own')
     call one%query_lattice([0.5d0, 0.25d0], [0.25d0, 0.25d0], volume)
     call check(all(abs(reshape(volume, [4]) - expected(1, :)) < 1d-5), 'lattice of two axes')
+  end subroutine
+
+  ! A radiance field in a box from -1 to 1.
+  subroutine radiance_fields(path)
+    character(len=*), intent(in) :: path
+    integer, parameter :: width = 9, height = 7, pixels = width*height
+    type(drr_model) :: field
+    type(drr_sampler) :: one
+    type(drr_camera) :: camera
+    type(drr_render_options) :: options
+    real(real32) :: rgba(4, width, height), depth(width, height), scene(width, height)
+    real(real32) :: rays_rgba(4, pixels), rays_depth(pixels)
+    real(real64) :: origins(3, pixels), directions(3, pixels), values(4, 2)
+    integer :: status, i
+    character(len=256) :: message
+    call field%open(path)
+    call check(field%is_radiance() .and. .not. model%is_radiance(), 'a radiance field')
+    call one%create(field, [0.5d0])
+    ! From (0, -4, 0), along y: right, up, backward, position.
+    camera%to_world = reshape([1d0, 0d0, 0d0, 0d0, 0d0, 1d0, 0d0, -1d0, 0d0, 0d0, -4d0, 0d0], [3, 4])
+    camera%focal = 12
+    camera%centre = [4.5d0, 3.5d0]
+    call one%render(camera, rgba, depth)
+    call check(rgba(4, 5, 4) > 0.9 .and. rgba(4, 1, 1) <= 0, 'seen in the middle')
+    call check(depth(5, 4) > 3 .and. depth(5, 4) < 5, 'depth')
+    do i = 1, pixels
+      origins(:, i) = [0d0, -4d0, 0d0]
+      directions(:, i) = [(mod(i - 1, width) - 4)/12d0, 1d0, -((i - 1)/width - 3)/12d0]
+    end do
+    call one%render_rays(origins, directions, rays_rgba, rays_depth)
+    call check(all(reshape(rays_rgba, shape(rgba)) == rgba), 'rays')
+    call check(all(reshape(rays_depth, shape(depth)) == depth), 'depths of rays')
+    options%output = DRR_RADIANCE_OPAQUE
+    options%depth = DRR_DEPTH_ALONG_AXIS
+    options%background = [0.25d0, 0.5d0, 1d0]
+    scene = 2.5
+    call one%render(camera, rgba, depth, options, scene)
+    call check(all(rgba(1, :, :) == 0.25) .and. all(abs(depth - 2.5) < 1e-6), 'a wall before it')
+    values = 0
+    call one%radiance(reshape([0d0, 0d0, 0d0, 2d0, 0d0, 0d0], [3, 2]), &
+        reshape([0d0, 0d0, -1d0, 0d0, 0d0, -1d0], [3, 2]), values)
+    call check(values(1, 1) > 1 .and. values(2, 1) > 0 .and. values(1, 2) <= 0, 'density, colour')
+    call one%render(camera, rgba, depth(:, :3), status=status, message=message)
+    call invalid(status, message, 'too few depths')
+    call one%render_rays(origins, directions(:, :4), rays_rgba, status=status, message=message)
+    call invalid(status, message, 'too few directions')
+    camera%focal = 0
+    call one%render(camera, rgba, status=status, message=message)
+    call invalid(status, message, 'no focal length')
   end subroutine
 
   subroutine closed_and_copied()

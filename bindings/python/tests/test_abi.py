@@ -34,7 +34,7 @@ class Abi(unittest.TestCase):
         questions, expected = [], []
         for name, struct in _abi.STRUCTS.items():
             body = re.search(rf"typedef struct {name} \{{(.*?)\}}", CODE, re.S).group(1)
-            fields = re.findall(r"(\w+)(?:\[\d\])?;", body)
+            fields = re.findall(r"(\w+)(?:\[\d+\])?;", body)
             self.assertEqual(fields, [field for field, _ in struct._fields_])
             questions.append(f"sizeof({name})")
             expected.append(ctypes.sizeof(struct))
@@ -54,6 +54,7 @@ class Abi(unittest.TestCase):
         }
         choices = {"STORAGE": _abi.STORAGE, "CHECKSUMS": _abi.CHECKSUMS}
         choices.update({"UNITS": _abi.UNITS, "OUTSIDE": _abi.OUTSIDE})
+        choices.update({"RADIANCE": _abi.RADIANCE, "DEPTH": _abi.DEPTH})
         choices.update({"TRANSFORM": _abi.TRANSFORM, "DEVICE_KERNEL": _abi.DEVICE_KERNEL})
         for kind, names in choices.items():
             for name, number in names.items():

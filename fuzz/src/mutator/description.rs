@@ -33,7 +33,8 @@ pub fn changed(text: &str, rng: &mut Rng) -> String {
 /// Changes one size and what has to go with it.
 fn reshape(spec: &mut Spec, rng: &mut Rng) {
     let size = rng.pick(&[1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 33, 48, 49, 64, 65, 130, 300]);
-    match rng.below(12) {
+    match rng.below(14) {
+        12 | 13 => reshape_radiance(spec, size, rng),
         0 => {
             let n = rng.below(spec.grids.len().max(1));
             if let Some(grid) = spec.grids.get_mut(n) {
@@ -94,6 +95,39 @@ fn reshape(spec: &mut Spec, rng: &mut Rng) {
             if let Some(grid) = spec.grids.get_mut(grid) {
                 extend(grid, n, known, rng);
             }
+        }
+    }
+}
+
+/// Changes a size of a radiance field and what has to go with it.
+fn reshape_radiance(spec: &mut Spec, size: usize, rng: &mut Rng) {
+    let features = spec.values.len().saturating_sub(1);
+    let Some(radiance) = &mut spec.radiance else { return };
+    match rng.below(5) {
+        0 => {
+            radiance.harmonics = rng.below(6);
+            let inputs = radiance.harmonic_inputs() + features;
+            radiance.layers.iter_mut().take(1).for_each(|layer| layer.inputs = inputs);
+        }
+        1 => {
+            let cells = [0; 3].map(|_: usize| 1 + rng.below(20));
+            radiance.occupancy = rng.pick(&[None, Some(cells), Some([size, 1, 3])]);
+        }
+        2 => radiance.step *= rng.pick(&[0.1, 0.9, 3.0, 1e9, -1.0]),
+        3 => {
+            let n = rng.below(radiance.layers.len().max(1));
+            if let [before, after, ..] = &mut radiance.layers[n..] {
+                (before.outputs, after.inputs) = (size, size);
+            }
+        }
+        _ => {
+            let n = rng.below(radiance.layers.len().max(1));
+            let precision = rng.pick(&[
+                LayerPrecision::F32,
+                LayerPrecision::Bf16,
+                LayerPrecision::I8 { low: -1.0, step: 0.01 },
+            ]);
+            radiance.layers.iter_mut().skip(n).take(1).for_each(|layer| layer.precision = precision);
         }
     }
 }

@@ -28,6 +28,7 @@ from ._errors import (
 )
 from ._log import log_to
 from ._model import Model, open, open_memory
+from ._radiance import Picture
 from ._sampler import Gradient, Sampler
 
 __version__: str = _library.library.drr_version().decode()
@@ -48,6 +49,7 @@ __all__ = [
     "NoDeviceError",
     "OutOfMemoryError",
     "OutsideDomainError",
+    "Picture",
     "Range",
     "Sampler",
     "UnsupportedError",

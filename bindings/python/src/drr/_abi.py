@@ -21,6 +21,8 @@ UNITS = {"physical": 0, "normalized": 1}
 OUTSIDE = {"clamp": 0, "zeros": 1, "nan": 2, "error": 3}
 TRANSFORM = {"linear": 0, "log": 1}
 DEVICE_KERNEL = {"auto": 0, "portable": 1, "tensor": 2}
+RADIANCE = {"premultiplied": 0, "opaque": 1}
+DEPTH = {"along_ray": 0, "along_axis": 1}
 
 F32, F64, F16 = 0, 1, 2
 
@@ -55,6 +57,8 @@ class ModelInfo(Sized):
         ("memory_bytes", c_uint64),
         ("kernel", c_char_p),
         ("spec_json", c_char_p),
+        ("is_radiance", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -150,6 +154,37 @@ class Parameters(Sized):
     ]
 
 
+class Camera(Sized):
+    """`drr_camera`"""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("to_world", c_double * 12),
+        ("focal_x", c_double),
+        ("focal_y", c_double),
+        ("centre_x", c_double),
+        ("centre_y", c_double),
+    ]
+
+
+class RadianceOptions(Sized):
+    """`drr_radiance_options`"""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("output", c_uint32),
+        ("depth", c_uint32),
+        ("reserved", c_uint32),
+        ("step", c_double),
+        ("ray_begin", c_double),
+        ("ray_end", c_double),
+        ("stop", c_double),
+        ("background", c_double * 3),
+        ("scene_depth", c_void_p),
+    ]
+
+
 class DeviceOptions(Sized):
     """`drr_device_options`"""
 
@@ -182,6 +217,8 @@ STRUCTS: dict[str, type[Sized]] = {
     "drr_lattice": Lattice,
     "drr_gradients": Gradients,
     "drr_parameters": Parameters,
+    "drr_camera": Camera,
+    "drr_radiance_options": RadianceOptions,
     "drr_device_options": DeviceOptions,
     "drr_device_info": DeviceInfo,
 }
@@ -227,6 +264,15 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "drr_model_query": (
         status,
         [handle, to(Parameters), to(SamplerOptions), to(Points), to(Values)],
+    ),
+    "drr_radiance_query": (status, [handle, to(Points), to(Points), to(Values)]),
+    "drr_radiance_render": (
+        status,
+        [handle, to(Camera), c_uint64, c_uint64, to(RadianceOptions), array, array],
+    ),
+    "drr_radiance_render_rays": (
+        status,
+        [handle, to(Points), to(Points), to(RadianceOptions), array, array],
     ),
     "drr_device_count": (status, [to(c_uint32)]),
     "drr_model_to_device": (status, [handle, c_uint32, to(DeviceOptions), to(handle)]),

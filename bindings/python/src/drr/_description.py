@@ -53,6 +53,8 @@ class Description:
     parameters: tuple[Range, ...]
     values: tuple[Value, ...]
     kernel: str
+    # Whether it is a radiance field: what `Sampler.render` makes pictures of.
+    is_radiance: bool
     # The whole description of the file (docs/format.md), provenance included.
     spec: Mapping[str, Any] = field(repr=False, compare=False)
 
@@ -79,6 +81,7 @@ def describe(pointer: int) -> Description:
         parameters=_ranges(library.drr_model_get_parameter, pointer, info.parameters),
         values=tuple(Value(*_range(value), names[value.transform]) for value in values),
         kernel=info.kernel.decode(),
+        is_radiance=bool(info.is_radiance),
         spec=spec,
     )
 

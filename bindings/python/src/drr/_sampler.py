@@ -11,10 +11,11 @@ import numpy as np
 from ._arrays import DType, NumpyArray, Out, Points, pointer
 from ._description import Description
 from ._errors import ArgumentError
-from ._handle import Closable, Handle
+from ._handle import Handle
 from ._inputs import Coordinates
 from ._lattice import Lattice, Ranges
 from ._library import check, library
+from ._radiance import RadianceSampler
 from ._results import Results, Rows, refuse_overlaps, result_type, with_gradients
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Gradient(NamedTuple):
     parameters: Any
 
 
-class Sampler(Closable):
+class Sampler(RadianceSampler):
     """A model bound to one set of parameters, made by `Model.at`; a context manager.
 
     Immutable: any number of threads may query it at the same time, and calls release the

@@ -70,11 +70,7 @@ impl Form {
             input_bias: self.input_bias.as_ref().map(numbers).transpose()?,
             lines: self.lines.iter().map(numbers).collect::<Result<_>>()?,
             layers: self.layers.iter().map(layer).collect::<Result<_>>()?,
-<<<<<<< HEAD
             radiance: self.head.as_ref().map(Head::small_tensors).transpose()?,
-=======
-            radiance: None,
->>>>>>> radiance
         })
     }
 

@@ -50,11 +50,7 @@ use workbench::{Change, Recipe, Workbench};
 ///
 /// # Errors
 /// If the model cannot be baked, or the file cannot be read or does not fit the configuration.
-pub fn load(
-    config: &Config,
-    weights: &Path,
-    description: Description,
-) -> Result<Box<dyn Source>> {
+pub fn load(config: &Config, weights: &Path, description: Description) -> Result<Box<dyn Source>> {
     let load = || -> Result<Box<dyn Source>> {
         let parameters = Parameters::for_baking(weights)?;
         Ok(match &config.model {
@@ -62,13 +58,9 @@ pub fn load(
                 Box::new(Trained::hdinr(config, parameters, description)?)
             }
             ModelConfig::Inr(config) => Box::new(Trained::inr(config, parameters, description)?),
-            ModelConfig::Radiance(model) => Box::new(Trained::radiance(
-                model,
-                &config.rays,
-                parameters,
-                weights,
-                description,
-            )?),
+            ModelConfig::Radiance(model) => {
+                Box::new(Trained::radiance(model, &config.rays, parameters, weights, description)?)
+            }
             ModelConfig::Baseline(config) => {
                 Box::new(baselines::plain(config, parameters, description)?)
             }

@@ -55,7 +55,10 @@ impl Plain {
         };
         let maps = spec.grids.iter().map(|_| None).collect();
         let layers = parts.layers.into_iter().map(|(dense, _)| dense).collect();
-        Ok(Self { form: Form { spec, maps, lines, input_bias: None, layers, head: None }, grids: tables })
+        Ok(Self {
+            form: Form { spec, maps, lines, input_bias: None, layers, head: None },
+            grids: tables,
+        })
     }
 }
 

@@ -10,8 +10,8 @@ use drr::{Kernel, Runtime};
 use serde_json::{Map, Value};
 use tch::Tensor;
 
-use super::radiance::Head;
 use super::form::{Dense, Form, tensor};
+use super::radiance::Head;
 
 /// A model whose vertices can be visited.
 pub trait Source {

@@ -7,9 +7,10 @@ use anyhow::{Context, Result, bail, ensure};
 use drr::{OpenOptions, Runtime};
 use serde_json::json;
 
-use super::print;
 use super::query_place::spanning;
+use super::{eval_scene, print};
 use crate::bake;
+use crate::config::ModelConfig;
 use crate::data::{Ensemble, LoadOptions};
 use crate::eval::html::{Page, View};
 use crate::eval::pictures::{Slice, comparison};
@@ -29,6 +30,7 @@ use crate::train::run::Run;
 /// are normalised), the relative L2 error and the largest error of physical values; the spectrum error says how far, in dB, the power of each scale is from the
 /// truth's. A run on reduced fields (dim_scale_factor) is judged on them and on the full
 /// ones. Values at scattered points have no SSIM, and pictures that show them along the last axis.
+/// Radiance fields are judged on the pictures of the split `test`.
 /// Held-out members with parameters beyond those of training are named.
 /// Writes tables, pictures and report.html, which has all of them, to RUN/eval.
 #[derive(clap::Args)]
@@ -68,6 +70,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let mut config = run.config()?;
     if let Some(data) = &arguments.data {
         config.dataset.data = Some(data.clone());
+    }
+    if let ModelConfig::Radiance(radiance) = &config.model {
+        return eval_scene::eval(&run, &config, radiance, arguments.json);
     }
     let options = LoadOptions::of(config.model.of_ensemble()?);
     let ensemble = load_ensemble(&config.dataset, &options)?;

@@ -4,6 +4,7 @@ mod bake;
 mod compare;
 mod entry;
 mod eval;
+mod eval_scene;
 mod flops;
 mod importance;
 mod info;
@@ -12,6 +13,7 @@ mod query;
 mod query_asked;
 mod query_picture;
 mod query_place;
+mod render;
 mod train;
 
 use std::fmt::Display;
@@ -54,6 +56,7 @@ enum Verb {
     Eval(eval::Arguments),
     Bake(bake::Arguments),
     Query(query::Arguments),
+    Render(render::Arguments),
     Info(info::InfoArguments),
     Validate(info::ValidateArguments),
     Flops(flops::Arguments),
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
             Verb::Eval(arguments) => eval::run(arguments),
             Verb::Bake(arguments) => bake::run(arguments),
             Verb::Query(arguments) => query::run(arguments),
+            Verb::Render(arguments) => render::run(arguments),
             Verb::Info(arguments) => info::info(arguments),
             Verb::Validate(arguments) => info::validate(arguments),
             Verb::Flops(arguments) => flops::run(arguments),

@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod pictures;
 pub mod report;
 pub mod scatter;
+pub mod scene;
 pub mod spectrum;
 pub mod vti;
 

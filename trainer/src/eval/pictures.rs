@@ -203,10 +203,22 @@ pub(super) fn picture(
 }
 
 /// A PNG of `pixels`, three bytes each.
-pub(super) fn encode(pixels: &[u8], (width, height): (u32, u32)) -> Result<Vec<u8>> {
+pub(super) fn encode(pixels: &[u8], size: (u32, u32)) -> Result<Vec<u8>> {
+    encode_as(pixels, size, png::ColorType::Rgb)
+}
+
+/// A PNG of `pixels`, four bytes each, the last one opacity.
+///
+/// # Errors
+/// If there are not as many as `size` says.
+pub fn encode_rgba(pixels: &[u8], size: (u32, u32)) -> Result<Vec<u8>> {
+    encode_as(pixels, size, png::ColorType::Rgba)
+}
+
+fn encode_as(pixels: &[u8], (width, height): (u32, u32), color: png::ColorType) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
-    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_color(color);
     encoder.write_header().and_then(|mut writer| writer.write_image_data(pixels))?;
     Ok(bytes)
 }

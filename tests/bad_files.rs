@@ -457,9 +457,8 @@ fn what_version_3_adds_is_checked() {
                "step": 0.1}),
     );
     refused(&flat.bytes(), ErrorKind::Format, "over 2 axes");
-    // Nothing of it need be there.
     let plain = Forged::from(&small().bytes).with_metadata("version", json!("3"));
-    assert!(opened(&plain));
+    refused(&plain.bytes(), ErrorKind::Format, "has no `radiance`");
 }
 
 #[test]

@@ -29,12 +29,12 @@ static drr_radiance_options defaults(void) {
     return (drr_radiance_options){.struct_size = sizeof(drr_radiance_options)};
 }
 
-static drr_points all(const double (*points)[3], uint64_t count) {
+static drr_points all(const double *points, uint64_t count) {
     const int64_t stride = 3 * sizeof(double);
     return (drr_points){sizeof(drr_points),
                         DRR_F64,
                         count,
-                        {&points[0][0], &points[0][1], &points[0][2]},
+                        {points, points + 1, points + 2},
                         {stride, stride, stride}};
 }
 
@@ -43,7 +43,7 @@ static double directions[PIXELS][3];
 static const double eye[1][3] = {{0, -4, 0}};
 
 static drr_points the_eye(void) {
-    drr_points points = all(eye, PIXELS);
+    drr_points points = all(eye[0], PIXELS);
     for (int k = 0; k < 3; k++)
         points.stride[k] = DRR_STRIDE_SAME;
     return points;
@@ -58,7 +58,7 @@ static void pictures_are_rays(const drr_sampler *sampler, const drr_sampler *thr
         directions[i][2] = -(i / WIDTH + 0.5 - from.centre_y) / 40;
     }
     CHECK(drr_radiance_render(sampler, &from, WIDTH, HEIGHT, NULL, rgba[0], depth) == DRR_OK);
-    const drr_points origins = the_eye(), along = all(directions, PIXELS);
+    const drr_points origins = the_eye(), along = all(directions[0], PIXELS);
     CHECK(drr_radiance_render_rays(sampler, &origins, &along, NULL, rays[0], depths) == DRR_OK);
     CHECK(memcmp(rgba, rays, sizeof rgba) == 0 && memcmp(depth, depths, sizeof depth) == 0);
     CHECK(drr_radiance_render(threaded, &from, WIDTH, HEIGHT, NULL, rays[0], NULL) == DRR_OK);
@@ -111,7 +111,7 @@ static void points_are_asked_for(const drr_sampler *sampler) {
     const double points[4][3] = {{0, 0, 0}, {0.1, 0.2, -0.1}, {1.5, 0, 0}, {0.3, NAN, 0}};
     const double down[1][3] = {{0, 0, -7}}, up[1][3] = {{0, 0, 1e-3}};
     float below[4][4], above[4][4], columns[4][4];
-    drr_points from = all(points, 4), along = all(down, 4);
+    drr_points from = all(points[0], 4), along = all(down[0], 4);
     for (int k = 0; k < 3; k++)
         along.stride[k] = DRR_STRIDE_SAME;
     drr_values to = {.struct_size = sizeof to, .data = below};
@@ -143,7 +143,7 @@ static void mistakes(const drr_model *model, const drr_sampler *sampler) {
     const double one[1][3] = {{1, 0, 0}}, none[1][3] = {{0, 0, 0}};
     drr_camera from = camera();
     drr_radiance_options options = defaults();
-    const drr_points to = all(one, 1), nowhere = all(none, 1);
+    const drr_points to = all(one[0], 1), nowhere = all(none[0], 1);
     drr_values values = {.struct_size = sizeof values, .data = rgba};
     INVALID(drr_radiance_render(NULL, &from, 1, 1, NULL, rgba, NULL));
     INVALID(drr_radiance_render(sampler, NULL, 1, 1, NULL, rgba, NULL));

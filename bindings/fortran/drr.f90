@@ -1234,6 +1234,7 @@ contains
     type(c_ptr) :: depths
     integer(c_int64_t) :: extent(3)
     integer(c_int32_t) :: code
+    integer :: k
 
     wrong = ''
     extent = shape(rgba, c_int64_t)
@@ -1252,7 +1253,9 @@ contains
       how%scene_depth = c_loc(scene_depth)
     end if
     ! Rows first in C.
-    from%to_world = reshape(transpose(camera%to_world), [12])
+    do k = 1, 3
+      from%to_world(4*k - 3:4*k) = camera%to_world(k, :)
+    end do
     from%focal = camera%focal
     from%centre = camera%centre
     code = DRR_ERROR_INVALID_ARGUMENT

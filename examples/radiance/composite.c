@@ -47,7 +47,7 @@ static void draw(struct frame *frame, int pixel, double t, double reach, const d
 static void draw_scene(struct frame *frame, const drr_camera *camera, double domain[3][2]) {
     const double *m = camera->to_world;
     const double eye[3] = {m[3], m[7], m[11]}, ground = domain[2][0];
-    const double ball[3] = {domain[0][1] * 0.9, domain[1][1] * 0.2, ground + 0.5}, radius = 0.5;
+    const double ball[3] = {domain[0][0] * 0.1, domain[1][1] * 0.5, ground + 0.5}, radius = 0.5;
     for (int pixel = 0; pixel < frame->width * frame->height; pixel++) {
         const double u = (pixel % frame->width + 0.5 - camera->centre_x) / camera->focal_x;
         const double v = (pixel / frame->width + 0.5 - camera->centre_y) / camera->focal_y;

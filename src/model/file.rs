@@ -56,8 +56,14 @@ impl<'a> Container<'a> {
             .map_err(|error| Error::format(format!("the description `spec` is malformed: {error}")))
     }
 
-    /// Refuses a description with more than the file's version has.
+    /// Refuses a description with more than the file's version has, or without what makes it that
+    /// version: a wrong version is found out, though no checksum covers it.
     pub fn check_features(&self, spec: &Spec) -> Result<()> {
+        if self.version == 3 && spec.radiance.is_none() {
+            return Err(Error::format(
+                "the file says that its version is 3, but the description `spec` has no `radiance`",
+            ));
+        }
         if spec.version() <= self.version {
             return Ok(());
         }

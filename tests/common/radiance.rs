@@ -124,8 +124,8 @@ pub fn unit(d: &[f64]) -> [f64; 3] {
     [d[0] / length, d[1] / length, d[2] / length]
 }
 
-/// A small scene that can be written down: a star of striped glass in a box from -1 to 1, denser
-/// and bluer for a larger parameter `t`. `data/radiance/star.drr.safetensors` is this file.
+/// A small scene that can be written down: a blunt star of striped glass in a box from -1 to 1,
+/// larger and bluer for a larger parameter `t`. `data/radiance/star.drr.safetensors` is this file.
 ///
 /// Its grid holds x, y and z themselves, of which sines make cosines over one period and stripes;
 /// where the cosines' sum is large, it is dense.

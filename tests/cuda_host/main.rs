@@ -127,6 +127,21 @@ fn random_models_give_what_the_reference_gives() {
 }
 
 #[test]
+fn radiance_fields_answer_as_other_models_do() {
+    let Some(machine) = machine() else { return };
+    for seed in 0..12 {
+        let (mut rng, baked) = (Rng::new(seed), common::radiance::model(seed));
+        let model = on(&machine, &baked);
+        let at = points(&baked, 20, &mut rng);
+        let parameters = random::parameters(&baked.spec, &mut rng);
+        let sampler = DeviceSampler::new(&model, &parameters, &POLICIES[0]).unwrap();
+        let reference = baked.sampler(Kernel::Reference, &parameters, &POLICIES[0]);
+        let found = ask(&machine, &sampler, &at);
+        compare(&baked, &found, &query(&reference, &at), &format!("radiance field {seed}"));
+    }
+}
+
+#[test]
 fn every_point_can_have_its_own_parameters() {
     let Some(machine) = machine() else { return };
     for seed in (0..60).step_by(2).chain(PRODUCTS..PRODUCTS + 40) {

@@ -127,7 +127,12 @@ fn reshape_radiance(spec: &mut Spec, size: usize, rng: &mut Rng) {
                 LayerPrecision::Bf16,
                 LayerPrecision::I8 { low: -1.0, step: 0.01 },
             ]);
-            radiance.layers.iter_mut().skip(n).take(1).for_each(|layer| layer.precision = precision);
+            radiance
+                .layers
+                .iter_mut()
+                .skip(n)
+                .take(1)
+                .for_each(|layer| layer.precision = precision);
         }
     }
 }

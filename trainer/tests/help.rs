@@ -4,11 +4,12 @@ mod common;
 
 use common::{drr_train, drr_train_ok};
 
-const VERBS: [&str; 10] = [
+const VERBS: [&str; 11] = [
     "train",
     "eval",
     "bake",
     "query",
+    "render",
     "info",
     "validate",
     "flops",

@@ -16,7 +16,7 @@ use crate::eval::html::{Page, View};
 use crate::eval::pictures::{Slice, comparison};
 use crate::eval::report::Report;
 use crate::eval::scatter::Raster;
-use crate::eval::{Judged, evaluate, vti};
+use crate::eval::{Judged, colours, evaluate, vti};
 use crate::files::write_atomically;
 use crate::models::Network;
 use crate::progress::{Progress, say};
@@ -115,15 +115,32 @@ pub fn run(arguments: Arguments) -> Result<()> {
 
     let (mut written, mut views) = (vec![folder.join("members.csv")], Vec::new());
     let (canvas, outputs) = (Canvas::of(&ensemble), ensemble.values.len());
-    for member in ensemble.test().take(arguments.pictures) {
-        let prediction = canvas.fill(judged.predict(&ensemble, member)?.into(), outputs);
+    // A single field is all there is to look at.
+    let held_out: Vec<usize> = ensemble.test().collect();
+    let shown = if held_out.is_empty() { ensemble.train().take(1).collect() } else { held_out };
+    for member in shown.into_iter().take(arguments.pictures) {
+        let prediction = judged.predict(&ensemble, member)?;
         let field = ensemble.field(member)?;
-        let truth = canvas.fill(field.floats(), outputs);
         let name = &ensemble.members[member].name;
+        if colours::are_colours(&ensemble) {
+            let path = folder.join(format!("picture-{name}.png"));
+            colours::comparison(&path, &ensemble, &field.floats(), &prediction)?;
+            let worst = report.last_scores().first().map_or(0.0, |(_, score)| score.max_error);
+            let range = ensemble.normalization.range;
+            views.push(View::of_picture(name, std::fs::read(&path)?, range, worst));
+            written.push(path);
+            continue;
+        }
+        let prediction = canvas.fill(prediction.into(), outputs);
+        let truth = canvas.fill(field.floats(), outputs);
         let path = folder.join(format!("{}-{name}.png", canvas.name));
         let (truth, prediction) = (canvas.slice(&truth), canvas.slice(&prediction));
-        let title =
-            format!("{}, held-out member {name}, {}", ensemble.values[0].name, canvas.title);
+        let title = format!(
+            "{}, {} {name}, {}",
+            ensemble.values[0].name,
+            if ensemble.members.len() > 1 { "held-out member" } else { "field" },
+            canvas.title
+        );
         let scale = |v| ensemble.denormalize(v);
         comparison(&path, &title, &truth, &prediction, scale)?;
         views.push(View::new(name, &truth, &prediction, scale)?);

@@ -41,7 +41,7 @@ pub struct Arguments {
     #[arg(long, value_name = "W.safetensors", requires = "config")]
     weights: Option<PathBuf>,
     /// Points, [N, dims], f32 or f64, order x, y(, z)
-    #[arg(long, value_name = "P.npy")]
+    #[arg(long, value_name = "NPY")]
     pub(super) points: Option<PathBuf>,
     /// Regular grid over the domain, its borders included, slowest dimension first
     #[arg(long, value_name = "D,H,W", value_delimiter = ',')]

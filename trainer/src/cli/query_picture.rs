@@ -11,6 +11,7 @@ use drr::model::spec::Value;
 use super::query::Arguments;
 use super::query_asked::{Asked, Bound};
 use super::query_place::stand_at;
+use crate::eval::colours::{NAMES, full_light};
 use crate::eval::pictures::{shade, viridis};
 use crate::files::atomically;
 use crate::progress::Progress;
@@ -150,16 +151,10 @@ fn place(arguments: &Arguments, asked: &Asked, [width, height]: [usize; 2]) -> R
 
 impl Paint {
     fn of(values: &[Value], normalized: bool) -> Self {
-        const COLOURS: [&str; 4] = ["red", "green", "blue", "alpha"];
         let names: Vec<&str> = values.iter().map(|value| value.name.as_str()).collect();
-        if names.len() >= 3 && COLOURS.starts_with(&names) {
-            // What pictures hold: 8 bits, 16 bits, or numbers up to 1.
-            let scale = match values[0].max {
-                _ if normalized => 255.0,
-                most if most <= 1.0 => 255.0,
-                most if most <= 255.0 => 1.0,
-                _ => 255.0 / 65535.0,
-            };
+        if names.len() >= 3 && NAMES.starts_with(&names) {
+            let light = if normalized { 1.0 } else { full_light(values[0].max) };
+            let scale = (255.0 / light) as f32;
             return Self::Colours { channels: names.len(), scale };
         }
         let Value { min, max, transform, .. } = &values[0];

@@ -52,6 +52,11 @@ pub struct View {
 }
 
 impl View {
+    /// Of a picture that is drawn already, PNG.
+    pub fn of_picture(name: &str, png: Vec<u8>, range: (f64, f64), worst: f64) -> Self {
+        Self { name: name.to_owned(), slices: vec![png], indices: vec![0], range, worst }
+    }
+
     /// `scale` turns normalised values into physical ones. Colours mean the same in all slices.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //! users query, or of one that cannot be baked; tables and pictures of it. What a model costs
 //! (`flops`) is counted, not measured.
 
+pub mod colours;
 pub mod curves;
 pub mod flops;
 mod flops_baselines;

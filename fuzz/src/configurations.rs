@@ -3,7 +3,9 @@
 
 use serde_json::Value;
 
-use crate::config::{Config, ModelConfig, RefinerConfig, apply_override, parse_yaml, to_yaml};
+use crate::config::{
+    Config, ModelConfig, RefinerConfig, SpatialConfig, apply_override, parse_yaml, to_yaml,
+};
 
 /// Entries of a document that are looked at.
 const ENTRIES: usize = 4;
@@ -65,9 +67,18 @@ fn look_at(config: &Config) {
             let refiners = spatial.chain(&model.cond_refiner);
             refiners.for_each(|refiner| assert!(refiner.hidden_dim() > 0));
         }
-        ModelConfig::Encoder(model) => {
-            assert_eq!(model.encoder.channels(model.refines_grid()), Some(model.spatial_fdim));
-            model.refiner.iter().for_each(|refiner| assert!(refiner.glu().hidden_dim() > 0));
+        ModelConfig::Inr(model) => {
+            check_spatial(&model.spatial);
+            assert_eq!(model.widths().len(), model.hidden_layers + 2);
+        }
+        ModelConfig::Radiance(model) => {
+            model.spatial().into_iter().for_each(check_spatial);
+            assert!(model.edge() > 0.0 && model.edge().is_finite());
         }
     }
+}
+
+fn check_spatial(model: &SpatialConfig) {
+    assert_eq!(model.encoder.channels(model.refines_grid()), Some(model.features));
+    model.refiner.iter().for_each(|refiner| assert!(refiner.glu().hidden_dim() > 0));
 }

@@ -71,7 +71,14 @@ pub fn measure(workload: &Workload, way: Way, device: Device, seconds: f64) -> R
     let mut model = Hdinr::new(&config, device, 1)?;
     let before = peak_memory(device)?;
     let betas = (0.9, 0.999);
-    let optim = OptimConfig { lr: 1e-4, eps: 1e-15, betas, weight_decay: 0.0, groups: Vec::new() };
+    let optim = OptimConfig {
+        lr: 1e-4,
+        eps: 1e-15,
+        betas,
+        weight_decay: 0.0,
+        decoupled: false,
+        groups: Vec::new(),
+    };
     let mut adam = Adam::new(&model.parameters, &optim)?;
     let (shared, block, half) = match way {
         Way::Ours { shared, block, half } => (shared, block, half),

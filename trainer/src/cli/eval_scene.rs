@@ -130,9 +130,9 @@ fn html(run: &Path, steps: u64, quality: &Value, scores: &[ViewScore], folder: &
     for s in scores.iter().take(SHOWN) {
         let picture = std::fs::read(folder.join(format!("view-{}.png", s.name)));
         if let Ok(picture) = picture {
-            let _ = write!(
+            let _ = writeln!(
                 page,
-                "<figure><img src=\"{}\" alt=\"{}\"><figcaption>{}, {:.2} dB</figcaption></figure>\n",
+                "<figure><img src=\"{}\" alt=\"{}\"><figcaption>{}, {:.2} dB</figcaption></figure>",
                 data(&picture),
                 escape(&s.name),
                 escape(&s.name),

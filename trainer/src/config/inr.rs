@@ -1,6 +1,6 @@
 //! `DRRINR`: one field or image, without simulation parameters.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::section::{Section, positive};
 use super::spatial::SpatialConfig;
@@ -31,6 +31,7 @@ impl InrConfig {
             hidden_dim: hidden(&mut s, "decoder_hidden_dim", 64)?,
             hidden_layers: hidden(&mut s, "decoder_n_hidden_layers", 2)?,
         };
+        check_layers(&s, config.hidden_layers)?;
         s.finish()?;
         Ok(config)
     }
@@ -39,6 +40,13 @@ impl InrConfig {
     pub fn widths(&self) -> Vec<usize> {
         fused_widths(self.spatial.features, (self.hidden_layers, self.hidden_dim), self.out_dim)
     }
+}
+
+/// Refuses networks that nobody means.
+pub(super) fn check_layers(s: &Section, count: usize) -> Result<()> {
+    const MOST: usize = 1 << 10;
+    ensure!(count <= MOST, "{}: given {count} layers, expected up to {MOST}", s.path());
+    Ok(())
 }
 
 /// Numbers between the layers of a network with `hidden` layers of a width.

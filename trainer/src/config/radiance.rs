@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 
 use super::encoded::HashConfig;
 use super::encoder::EncoderConfig;
-use super::inr::fused_widths;
+use super::inr::{check_layers, fused_widths};
 use super::section::{Section, positive};
 use super::spatial::SpatialConfig;
 
@@ -151,13 +151,15 @@ impl VanillaConfig {
             Some(_) => positive(s, key),
             None => Ok(default),
         };
-        Ok(Self {
+        let config = Self {
             depth: size("net_depth", 8)?,
             width: size("net_width", 256)?,
             skip: size("skip_layer", 4)?,
             colour_depth: size("net_depth_condition", 1)?,
             colour_width: size("net_width_condition", 128)?,
-        })
+        };
+        check_layers(s, config.depth.max(config.colour_depth))?;
+        Ok(config)
     }
 
     /// Numbers that three coordinates become with so many frequencies.
@@ -181,6 +183,9 @@ fn read_box(s: &mut Section) -> Result<[f64; 6]> {
         bail!("{}: the box is empty along axis {axis}", s.at("aabb"));
     }
     let edge = (0..3).map(|axis| high[axis] - low[axis]).fold(0.0, f64::max);
+    if !(edge.is_finite() && corners.iter().all(|corner| corner.abs() < 1e30)) {
+        bail!("{}: given {corners:?}, expected numbers within 1e30", s.at("aabb"));
+    }
     Ok(std::array::from_fn(|n| {
         let centre = (low[n % 3] + high[n % 3]) / 2.0;
         if n < 3 { centre - edge / 2.0 } else { centre + edge / 2.0 }

@@ -75,6 +75,15 @@ impl RaysConfig {
         if let Some(step) = config.step.filter(|step| !(*step > 0.0 && step.is_finite())) {
             bail!("{}: given {step}, expected more than 0", s.at("step"));
         }
+        const MOST: usize = 1 << 26;
+        if config.rays > MOST || config.samples > MOST {
+            bail!(
+                "{}: given {} rays and {} samples, expected up to {MOST} of each",
+                s.path(),
+                config.rays,
+                config.samples
+            );
+        }
         if config.occupancy > 512 {
             bail!("{}: given {}, expected up to 512", s.at("occupancy"), config.occupancy);
         }

@@ -65,12 +65,12 @@ impl Occupancy {
     pub fn empty_until(&self, march: &March<'_>, ray: &Ray, t: f64) -> Option<f64> {
         let mut cell = [0; 3];
         let mut end = f64::INFINITY;
-        for k in 0..3 {
+        for (k, cell) in cell.iter_mut().enumerate() {
             let (low, size) = (march.aabb[k], march.aabb[k + 3] - march.aabb[k]);
             let per_cell = size / self.edge as f64;
             let place = ray.origin[k] + t * ray.direction[k];
             let index = (((place - low) / per_cell) as usize).min(self.edge - 1);
-            cell[k] = index;
+            *cell = index;
             if ray.direction[k] != 0.0 {
                 let ahead = if ray.direction[k] > 0.0 { index + 1 } else { index };
                 let border = low + ahead as f64 * per_cell;

@@ -113,7 +113,7 @@ impl Adam {
                         let kept = 1.0 - rate(slot.lr) * self.weight_decay;
                         let _ = slot.parameter.g_mul_scalar_(kept);
                     }
-                    true => gradient = gradient + &slot.parameter * self.weight_decay,
+                    true => gradient += &slot.parameter * self.weight_decay,
                     false => {}
                 }
                 let _ = slot.mean.lerp_(&gradient, 1.0 - beta1);

@@ -150,6 +150,11 @@ fn every_reference_entry_loads() {
 }
 
 #[test]
+fn every_configuration_of_the_project_loads() {
+    assert_eq!(read_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs")), 31);
+}
+
+#[test]
 fn every_golden_configuration_loads() {
     let Some(folder) = shared("goldens") else { return };
     assert_eq!(read_all(&folder), 13);

@@ -8,10 +8,9 @@ use anyhow::{Result, anyhow};
 use drr::model::spec::Spec;
 use serde::Serialize;
 
-use super::flops_baselines;
+use super::{flops_baselines, flops_single};
 use crate::config::{
-    EncoderConfig, FeatMlpConfig, GluConfig, HdinrConfig, LatentConfig, ModelConfig,
-    RadianceFieldConfig, RefinerConfig, SpatialConfig, VanillaConfig,
+    EncoderConfig, FeatMlpConfig, GluConfig, HdinrConfig, LatentConfig, ModelConfig, RefinerConfig,
 };
 
 /// What interpolation is taken to cost.
@@ -140,29 +139,9 @@ impl Sizes {
                 fusion: dense(fusion_inputs(config)?, config.hidden_dim)?,
                 decoder: sum_of(decoder_layers(config).map(|(i, o)| dense(i, o)))?,
             }),
-            ModelConfig::Inr(config) => {
-                let decoder = weights(&config.widths())?;
-                Ok(Self { decoder, ..Self::of_spatial(&config.spatial)? })
-            }
-            ModelConfig::Radiance(config) => match &config.field {
-                RadianceFieldConfig::Grid(config) => {
-                    let networks = [config.density_widths(), config.colour_widths()];
-                    let decoder = sum_of(networks.iter().map(|widths| weights(widths)))?;
-                    Ok(Self { decoder, ..Self::of_spatial(&config.spatial)? })
-                }
-                RadianceFieldConfig::Vanilla(config) => {
-                    let layers = vanilla_layers(config).into_iter();
-                    let decoder = sum_of(layers.map(|(inputs, outputs)| dense(inputs, outputs)))?;
-                    Ok(Self { decoder, ..Self::default() })
-                }
-            },
+            ModelConfig::Inr(config) => flops_single::inr_sizes(config),
+            ModelConfig::Radiance(config) => flops_single::radiance_sizes(config),
         }
-    }
-
-    fn of_spatial(config: &SpatialConfig) -> Result<Self> {
-        let encoder = encoder_size(&config.encoder)?;
-        let grid_refiner = grid_refiner_size(config.refiner.as_ref())?;
-        Ok(Self { encoder, grid_refiner, ..Self::default() })
     }
 
     /// Numbers in a baked file.
@@ -194,35 +173,9 @@ impl Flops {
         match model {
             ModelConfig::Hdinr(config) => Self::of_hdinr(config, counting),
             ModelConfig::Baseline(config) => flops_baselines::flops(config, counting),
-            ModelConfig::Inr(config) => {
-                Self::of_spatial(&config.spatial, weights(&config.widths())?, counting)
-            }
-            ModelConfig::Radiance(config) => match &config.field {
-                RadianceFieldConfig::Grid(config) => {
-                    let networks = [config.density_widths(), config.colour_widths()];
-                    let decoder = sum_of(networks.iter().map(|widths| weights(widths)))?;
-                    Self::of_spatial(&config.spatial, decoder, counting)
-                }
-                RadianceFieldConfig::Vanilla(config) => {
-                    let layers = vanilla_layers(config).into_iter();
-                    let decoder = sum_of(layers.map(|(i, o)| product(&[i, o])))?;
-                    let query = Query { decoder, ..Query::default() };
-                    Ok(Self { query, per_set: 0, refinement: Refinement::default() })
-                }
-            },
+            ModelConfig::Inr(config) => flops_single::inr_flops(config, counting),
+            ModelConfig::Radiance(config) => flops_single::radiance_flops(config, counting),
         }
-    }
-
-    /// Of an encoder and what decodes its features.
-    fn of_spatial(config: &SpatialConfig, decoder: u64, counting: Counting) -> Result<Self> {
-        let refiner = config.used_refiner().map(RefinerConfig::glu);
-        let encoder = encoder_query(&config.encoder, config.refines_grid(), counting)?;
-        let grid = grid_refinement(&config.encoder, refiner, counting)?;
-        Ok(Self {
-            query: Query { encoder, decoder, ..Query::default() },
-            per_set: 0,
-            refinement: Refinement { grid, lines: 0 },
-        })
     }
 
     fn of_hdinr(config: &HdinrConfig, counting: Counting) -> Result<Self> {
@@ -281,33 +234,12 @@ impl Flops {
     }
 }
 
-/// Weights, or multiply-adds, of layers without biases.
-fn weights(widths: &[usize]) -> Result<u64> {
-    sum_of(widths.windows(2).map(product))
-}
-
-/// Inputs and outputs of all layers of NeRF's network.
-fn vanilla_layers(config: &VanillaConfig) -> Vec<(usize, usize)> {
-    let [positions, directions] = VanillaConfig::FREQUENCIES.map(VanillaConfig::encoded);
-    let mut layers = Vec::new();
-    let mut width = positions;
-    for n in 0..config.depth {
-        layers.push((width, config.width));
-        let joins = n > 0 && n.is_multiple_of(config.skip);
-        width = config.width + if joins { positions } else { 0 };
-    }
-    layers.extend([(width, 1), (width, config.width)]);
-    let mut width = config.width + directions;
-    for _ in 0..config.colour_depth {
-        layers.push((width, config.colour_width));
-        width = config.colour_width;
-    }
-    layers.push((width, 3));
-    layers
-}
-
 /// Interpolation at one point: in the refined grid (or planes), or in all grids as they are.
-fn encoder_query(config: &EncoderConfig, refined: bool, counting: Counting) -> Result<u64> {
+pub(super) fn encoder_query(
+    config: &EncoderConfig,
+    refined: bool,
+    counting: Counting,
+) -> Result<u64> {
     let channels = config.channels(refined).ok_or_else(too_large)?;
     product(&[planes(config), counting.grid(axes(config)), channels])
 }
@@ -329,7 +261,7 @@ fn axes(config: &EncoderConfig) -> usize {
     }
 }
 
-fn grid_refinement(
+pub(super) fn grid_refinement(
     config: &EncoderConfig,
     refiner: Option<&GluConfig>,
     counting: Counting,
@@ -381,7 +313,7 @@ fn glu(config: &GluConfig) -> Result<u64> {
     }
 }
 
-fn grid_refiner_size(config: Option<&RefinerConfig>) -> Result<u64> {
+pub(super) fn grid_refiner_size(config: Option<&RefinerConfig>) -> Result<u64> {
     match config {
         Some(RefinerConfig::One(glu)) => glu_size(glu),
         Some(RefinerConfig::PerPlane(glu)) => times(3, glu_size(glu)?),
@@ -395,7 +327,7 @@ fn glu_size(config: &GluConfig) -> Result<u64> {
     sum([glu(config)?, norm, bias])
 }
 
-fn encoder_size(config: &EncoderConfig) -> Result<u64> {
+pub(super) fn encoder_size(config: &EncoderConfig) -> Result<u64> {
     let grid = |shape: &[usize], features: usize| times(features as u64, product(shape)?);
     match config {
         EncoderConfig::MultiDense { grid_shapes, num_feat, .. } => {

@@ -6,6 +6,7 @@ pub mod colours;
 pub mod curves;
 pub mod flops;
 mod flops_baselines;
+mod flops_single;
 pub mod html;
 pub mod metrics;
 pub mod pictures;

@@ -108,7 +108,7 @@ fn what_they_cannot_do_is_refused() {
     let command = ["train", "--config", &config, "--data", &data, "--out", &out, "--steps", "1"];
     for (more, text) in [
         (&["--set", "train.precision=bf16"][..], "f32 is all"),
-        (&["--max-memory", "1"], "--max-memory is for DRR-Net"),
+        (&["--max-memory", "1"], "--max-memory is for models with an encoder"),
         (&["--set", "model.param.cond_dims=3"], "parameters"),
         (&["--set", "dataset.param.normalize=standard"], "never negative"),
     ] {

@@ -93,13 +93,10 @@ fn what_cannot_be_compared_is_said_first() {
     let scratch = Scratch::small();
     models(&scratch);
     scratch.put("wrong.yaml", "- model: {type: Siren, param: {in_dim: 5}}\n");
-    let image = "- model: {type: DRRINR, param: {out_dim: 1, spatial_fdim: 2, encoder_kwargs: {type: \
-                 DRRGrid, param: {grid_type: DenseFeatGrid, grid_kwargs: {grid_shape: [4, 4], \
-                 num_feat: 2}}}}}\n";
-    scratch.put("image.yaml", image);
+    scratch.put("scene.yaml", "- model: {type: NGPRadianceField, param: {num_dim: 3}}\n");
     for (config, budget, text) in [
         ("wrong.yaml", "3steps", "wrong.yaml, entry 0: model.param.feat_dim"),
-        ("image.yaml", "3steps", "image and radiance-field models"),
+        ("scene.yaml", "3steps", "a radiance field, expected a model of fields"),
         ("small.yaml", "3", "expected steps or minutes"),
         ("small.yaml", "0steps", "expected steps or minutes"),
     ] {

@@ -152,7 +152,7 @@ fn table(jobs: &[Job], outcomes: &[Outcome]) -> String {
         let time = outcome.seconds.map_or("-".to_owned(), |s| format!("{s:.0} s"));
         let quality: Vec<String> = COLUMNS
             .map(|(key, digits)| {
-                let number = outcome.quality["test"][key].as_f64();
+                let number = outcome.judged(key);
                 number.map_or("-".to_owned(), |number| format!("{number:.digits$}"))
             })
             .to_vec();
@@ -171,7 +171,7 @@ fn table(jobs: &[Job], outcomes: &[Outcome]) -> String {
         }
         text.push('\n');
     }
-    text + "quality: of held-out members\n"
+    text + "quality: of held-out members; of a single field, of itself\n"
 }
 
 fn table_csv(jobs: &[Job], outcomes: &[Outcome]) -> Result<Vec<u8>> {
@@ -186,9 +186,7 @@ fn table_csv(jobs: &[Job], outcomes: &[Outcome]) -> Result<Vec<u8>> {
         record.push(text(outcome.steps.map(|n| n.to_string())));
         record.push(text(outcome.seconds.map(|n| n.to_string())));
         record.push(text(outcome.parameters.map(|n| n.to_string())));
-        record.extend(
-            keys.map(|key| text(outcome.quality["test"][key].as_f64().map(|n| n.to_string()))),
-        );
+        record.extend(keys.map(|key| text(outcome.judged(key).map(|n| n.to_string()))));
         record.push(outcome.error.clone().unwrap_or_default());
         csv.write_record(&record)?;
     }

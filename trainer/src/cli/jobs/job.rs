@@ -46,6 +46,19 @@ pub struct Outcome {
     pub error: Option<String>,
 }
 
+impl Outcome {
+    /// What `eval` says of held-out members; of a single field, of itself.
+    pub fn judged(&self, key: &str) -> Option<f64> {
+        let [test, train] = ["test", "train"].map(|split| &self.quality[split]);
+        if test.is_null() { train[key].as_f64() } else { test[key].as_f64() }
+    }
+
+    /// What that is said of.
+    pub fn judges(&self) -> &'static str {
+        if self.quality["test"].is_null() { "the field" } else { "what was held out" }
+    }
+}
+
 impl Job {
     /// Trains and judges, or goes on where it was left.
     pub fn work(&self, slot: &Slot) -> Outcome {

@@ -44,13 +44,10 @@ pub fn work(jobs: &[Job], slots: &[Slot]) -> Vec<Outcome> {
             let Some(job) = jobs.get(n).filter(|_| !is_interrupted()) else { return };
             say(&format!("{}: begins on {}", job.name, slot.device));
             let outcome = job.work(slot);
-            let done =
-                (outcome.error.clone()).unwrap_or_else(
-                    || match outcome.quality["test"]["psnr_mean"].as_f64() {
-                        Some(psnr) => format!("done, {psnr:.2} dB on held-out members"),
-                        None => "done".to_owned(),
-                    },
-                );
+            let done = outcome.error.clone().unwrap_or_else(|| match outcome.judged("psnr_mean") {
+                Some(psnr) => format!("done, {psnr:.2} dB on {}", outcome.judges()),
+                None => "done".to_owned(),
+            });
             say(&format!("{}: {done}", job.name));
             if let Ok(mut place) = outcomes[n].lock() {
                 *place = Some(outcome);

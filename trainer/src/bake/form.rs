@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use drr::model::SmallTensors;
-use drr::model::spec::{Activation, LayerPrecision, Spec};
+use drr::model::spec::{Activation, Layer, LayerPrecision, Spec};
 use tch::{Kind, Tensor};
 
 use super::radiance::Head;
@@ -133,7 +133,15 @@ impl Affine {
 }
 
 impl Dense {
-    fn shallow_clone(&self) -> Self {
+    /// What a description says of it, in 32 bits.
+    pub fn describe(&self, activation: Activation) -> Layer {
+        let size = self.weight.size();
+        let (inputs, outputs) = (size[1] as usize, size[0] as usize);
+        Layer { inputs, outputs, activation, precision: LayerPrecision::F32 }
+    }
+
+    /// A copy of the same tensors.
+    pub fn shallow_clone(&self) -> Self {
         Self { weight: self.weight.shallow_clone(), bias: self.bias.shallow_clone() }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use drr::model::SmallRadiance;
-use drr::model::spec::{self, LayerPrecision, Transform, Value};
+use drr::model::spec::{self, Transform, Value};
 use tch::Tensor;
 
 use super::Description;
@@ -31,15 +31,7 @@ impl Head {
         harmonics: usize,
         step: f64,
     ) -> spec::Radiance {
-        let layer = |(dense, activation): (&Dense, &Activation)| {
-            let size = dense.weight.size();
-            spec::Layer {
-                inputs: size[1] as usize,
-                outputs: size[0] as usize,
-                activation: *activation,
-                precision: LayerPrecision::F32,
-            }
-        };
+        let layer = |(dense, activation): (&Dense, &Activation)| dense.describe(*activation);
         let edge = |cells: &Vec<bool>| (cells.len() as f64).cbrt().round() as usize;
         spec::Radiance {
             harmonics,
@@ -76,11 +68,8 @@ impl Head {
 
     /// A copy of the same tensors.
     pub fn shallow_clone(&self) -> Self {
-        let layer = |Dense { weight, bias }: &Dense| Dense {
-            weight: weight.shallow_clone(),
-            bias: bias.shallow_clone(),
-        };
-        Self { layers: self.layers.iter().map(layer).collect(), cells: self.cells.clone() }
+        let layers = self.layers.iter().map(Dense::shallow_clone).collect();
+        Self { layers, cells: self.cells.clone() }
     }
 }
 

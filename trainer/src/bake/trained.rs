@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use drr::model::spec::{self, LayerPrecision, Spec};
+use drr::model::spec::{self, Spec};
 use tch::{Device, Kind, Tensor};
 
 use super::Description;
@@ -122,15 +122,7 @@ impl Trained {
                 offset += channels;
             }
         }
-        let layer = |(dense, activation): &(Dense, Activation)| {
-            let size = dense.weight.size();
-            spec::Layer {
-                inputs: size[1] as usize,
-                outputs: size[0] as usize,
-                activation: *activation,
-                precision: LayerPrecision::F32,
-            }
-        };
+        let layer = |(dense, activation): &(Dense, Activation)| dense.describe(*activation);
         let layers: Vec<_> = self.layers.iter().map(layer).collect();
         let width = layers.first().map_or(self.features, |layer| layer.inputs);
         let outputs = layers.last().map_or(self.features, |layer| layer.outputs);

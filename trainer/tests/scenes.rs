@@ -10,9 +10,8 @@ use drr_train::data::{Camera, Ray, Views};
 use drr_train::eval::scene::of_library;
 use drr_train::models::checkpoint::read_safetensors;
 use drr_train::models::{Parameters, Radiance};
-use drr_train::render::occupancy::Occupancy;
 use drr_train::render::render;
-use drr_train::train::radiance::{march, restore_occupancy};
+use drr_train::train::radiance::{march, occupancy_of};
 use image::{Rgba, RgbaImage};
 use serde_json::{Value, json};
 use tch::{Device, Kind};
@@ -142,9 +141,9 @@ fn compare(scratch: &Scratch, name: &str) {
     let weights = folder.join("weights.safetensors");
     let parameters = Parameters::from_checkpoint(&weights, Device::Cpu, Kind::Float);
     let model = Radiance::build(radiance, parameters.expect("weights")).expect("a model");
-    let mut occupancy = Occupancy::new(config.rays.occupancy);
     let extra = read_safetensors(&folder.join("extra.safetensors")).expect("cells");
-    restore_occupancy(&mut occupancy, &extra.into_iter().collect::<Vec<_>>()).expect("cells");
+    let extra: Vec<_> = extra.into_iter().collect();
+    let occupancy = occupancy_of(&extra, &config.rays).expect("cells");
     assert!(occupancy.share() < 0.9, "{name}: nothing was found empty");
     let march = march(radiance, &config.rays, Some(&occupancy));
 
@@ -236,6 +235,7 @@ fn mistakes_are_explained() {
         ("model.param.aabb=[0, 0, 0, 1, 1, 0]", "the box is empty along axis 2"),
         ("train.precision=bf16", "f32 is all that radiance fields"),
         ("rays.downscale=100", "cannot be reduced by 100"),
+        ("dataset.param.cond_batch=3", "radiance fields know `data` alone"),
     ];
     for (assignment, expected) in cases {
         let text = fails(&["--set", assignment]);

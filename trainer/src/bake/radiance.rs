@@ -12,8 +12,7 @@ use super::Description;
 use super::form::{Dense, numbers, tensor};
 use crate::config::{Activation, RaysConfig};
 use crate::models::checkpoint::read_safetensors;
-use crate::render::occupancy::Occupancy;
-use crate::train::radiance::restore_occupancy;
+use crate::train::radiance::occupancy_of;
 
 /// Layers behind the values of a radiance field, and its cells; the rest is in the description.
 pub struct Head {
@@ -83,9 +82,7 @@ pub fn cells_beside(weights: &Path, rays: &RaysConfig) -> Result<Option<Vec<bool
         return Ok(None);
     }
     let extra: Vec<(String, Tensor)> = read_safetensors(&path)?.into_iter().collect();
-    let mut occupancy = Occupancy::new(rays.occupancy);
-    restore_occupancy(&mut occupancy, &extra)?;
-    Ok(Some(occupancy.cells().to_vec()))
+    Ok(Some(occupancy_of(&extra, rays)?.cells().to_vec()))
 }
 
 /// Density, then features: `exp(v - 1)` and as they are.

@@ -72,6 +72,10 @@ pub fn run(arguments: Arguments) -> Result<()> {
         config.dataset.data = Some(data.clone());
     }
     if let ModelConfig::Radiance(radiance) = &config.model {
+        ensure!(
+            arguments.volumes == 0 && arguments.train_members.is_none(),
+            "--volumes and --train-members are for models of fields, the run is a radiance field"
+        );
         return eval_scene::eval(&run, &config, radiance, arguments.json);
     }
     let options = LoadOptions::of(config.model.of_ensemble()?);

@@ -18,7 +18,7 @@ use crate::files::write_atomically;
 use crate::models::{Parameters, Radiance};
 use crate::render::occupancy::Occupancy;
 use crate::train::checkpoints::Checkpoint;
-use crate::train::radiance::{load_views, march, restore_occupancy};
+use crate::train::radiance::{load_views, march, occupancy_of};
 use crate::train::run::Run;
 
 /// Views that the page shows.
@@ -68,7 +68,7 @@ pub fn eval(run: &Run, config: &Config, radiance: &RadianceConfig, as_json: bool
 ///
 /// # Errors
 /// If the checkpoint is damaged or does not fit the configuration.
-pub fn load(
+fn load(
     config: &Config,
     radiance: &RadianceConfig,
     checkpoint: &Checkpoint,
@@ -78,9 +78,7 @@ pub fn load(
     let model = Radiance::build(radiance, parameters)
         .with_context(|| format!("cannot load {}", weights.display()))?;
     model.check_complete()?;
-    let mut occupancy = Occupancy::new(config.rays.occupancy);
-    restore_occupancy(&mut occupancy, &checkpoint.extra()?)?;
-    Ok((model, occupancy))
+    Ok((model, occupancy_of(&checkpoint.extra()?, &config.rays)?))
 }
 
 fn text(quality: &Value, scores: &[ViewScore]) -> String {

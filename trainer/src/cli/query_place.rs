@@ -135,7 +135,7 @@ pub(super) fn stand_at(lattice: &mut Lattice, positions: &[String], axes: &[Axis
         let x: f64 = x.trim().parse().with_context(|| format!("--at {position}: not a number"))?;
         ensure!(
             lattice.dims[k] == 1,
-            "--at {position}: the --grid has size {} along {name}, expected 1",
+            "--at {position}: the grid has size {} along {name}, expected 1",
             lattice.dims[k]
         );
         lattice.origin[k] = x;

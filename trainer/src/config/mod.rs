@@ -23,7 +23,7 @@ mod run;
 mod section;
 mod spatial;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::Value;
 
 /// An activation function, by its name in `torch.nn` (and `Sine`); the runtime's own type.
@@ -92,12 +92,18 @@ impl Config {
         let defaults = OptimConfig::default_for(&model, &train);
         let optim = OptimConfig::read(optim, &defaults)?;
         let decay = Decay::default_for(&model, optim.lr);
+        let rays = RaysConfig::read(rays)?;
+        let is_scene = matches!(model, ModelConfig::Radiance(_));
+        ensure!(
+            is_scene || rays == RaysConfig::default(),
+            "rays: given for a model of fields, it is for radiance fields"
+        );
         Ok(Self {
             model,
             scheduler: SchedulerConfig::read(scheduler, optim.lr, decay)?,
             optim,
             dataset: DatasetConfig::read(dataset)?,
-            rays: RaysConfig::read(rays)?,
+            rays,
             train,
             test: TestConfig::read(test, &mut notes)?,
             notes,

@@ -41,6 +41,12 @@ pub struct OptimConfig {
     pub groups: Vec<(String, f64)>,
 }
 
+/// What the reference's radiance fields are trained with.
+const GAMMA: f64 = 0.33;
+
+/// As [`GAMMA`], in parts of all steps.
+const MILESTONES: [f64; 4] = [1.0 / 2.0, 3.0 / 4.0, 5.0 / 6.0, 9.0 / 10.0];
+
 /// The learning rate over the steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SchedulerConfig {
@@ -215,10 +221,9 @@ impl Decay {
     /// fields what the reference's programs say.
     pub(super) fn default_for(model: &ModelConfig, lr: f64) -> Self {
         match model {
-            ModelConfig::Radiance(_) => Self::Steps {
-                gamma: 0.33,
-                milestones: vec![1.0 / 2.0, 3.0 / 4.0, 5.0 / 6.0, 9.0 / 10.0],
-            },
+            ModelConfig::Radiance(_) => {
+                Self::Steps { gamma: GAMMA, milestones: MILESTONES.to_vec() }
+            }
             _ => Self::Cosine { eta_min: lr * 0.01 },
         }
     }
@@ -245,9 +250,9 @@ impl SchedulerConfig {
                 Decay::Cosine { eta_min }
             }
             "steps" => {
-                let gamma = param.take_or("gamma", 0.33)?;
+                let gamma = param.take_or("gamma", GAMMA)?;
                 let milestones = param.take::<Vec<f64>>("milestones")?;
-                let milestones = milestones.unwrap_or_else(|| vec![0.5, 0.75, 5.0 / 6.0, 0.9]);
+                let milestones = milestones.unwrap_or_else(|| MILESTONES.to_vec());
                 let inside = |part: &f64| (0.0..=1.0).contains(part);
                 if !(0.0..=1.0).contains(&gamma) || !milestones.iter().all(inside) {
                     bail!(

@@ -23,7 +23,7 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
-    /// Of a model for ensembles.
+    /// Of a model of fields.
     pub fn of(model: EnsembleModel<'_>) -> Self {
         Self { model_dims: model.dims(), components: model.out_dim() }
     }

@@ -13,6 +13,7 @@
 //!   draws some more often, `draws` are random numbers
 //! - `formats`: one way to ask every file that knows its own shape: `npy`, `npz`, `vtk`, `vti`,
 //!   `netcdf`, `hdf5`, `images`; `raw` files do not; all decode by `dtype`
+//! - `single`: an ensemble of one field; `scene`: pictures from known cameras
 //! - `pickle` (and `pickle_numpy`): Python's objects in the reference's files
 
 mod batch;

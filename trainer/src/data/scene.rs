@@ -146,11 +146,6 @@ impl Views {
         }
         Ok(Self { views })
     }
-
-    /// Pixels of a picture.
-    pub fn pixels(&self) -> usize {
-        self.views[0].pixels.len()
-    }
 }
 
 impl View {

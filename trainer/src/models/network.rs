@@ -100,15 +100,6 @@ impl Encoded<'_> {
 }
 
 impl Network {
-    /// A new model, drawn from torch's generator seeded with `seed`.
-    ///
-    /// # Errors
-    /// If the model is a radiance field.
-    pub fn new(config: &ModelConfig, device: Device, seed: u64) -> Result<Self> {
-        tch::manual_seed(seed as i64);
-        Self::build(config, Parameters::new(device))
-    }
-
     /// The model of `config` with the tensors that `parameters` holds or makes.
     ///
     /// # Errors

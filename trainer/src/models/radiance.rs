@@ -6,6 +6,7 @@
 mod vanilla;
 
 use anyhow::{Result, ensure};
+use drr::cpu::harmonics;
 use tch::{Kind, Tensor};
 
 use super::inr::encoder;
@@ -101,12 +102,24 @@ impl Radiance {
         (self.inside(&unit, &density), features)
     }
 
-    /// Colours `[points, 3]` from 0 to 1 seen along unit `directions`, `[points, 3]`.
+    /// What colours take of unit directions, `[directions, numbers]`: of a ray, the same for all of
+    /// its samples.
+    pub fn encoded(&self, directions: &[[f64; 3]]) -> Tensor {
+        let encoded = match &self.field {
+            Field::Grid(field) => field.encoded(directions),
+            Field::Vanilla(field) => {
+                field.encoded(&Tensor::from_slice(directions.as_flattened()).view([-1, 3]))
+            }
+        };
+        encoded.to_kind(self.parameters.kind())
+    }
+
+    /// Colours `[points, 3]` from 0 to 1 seen along [`encoded`](Self::encoded) directions, one for
+    /// each point.
     pub fn colours(&self, features: &Tensor, directions: &Tensor) -> Tensor {
-        let directions = directions.to_kind(features.kind());
         match &self.field {
-            Field::Grid(field) => field.colours(features, &directions),
-            Field::Vanilla(field) => field.colours(features, &directions),
+            Field::Grid(field) => field.colours(features, directions),
+            Field::Vanilla(field) => field.colours(features, directions),
         }
     }
 
@@ -148,16 +161,17 @@ impl GridField {
         (truncated_exp(&(both.select(1, 0) - 1.0)), both.narrow(1, 1, rest))
     }
 
+    /// Spherical harmonics, as the library computes them.
+    fn encoded(&self, directions: &[[f64; 3]]) -> Tensor {
+        let count = self.networks.as_ref().map_or(0, |networks| networks.bands * networks.bands);
+        let rows = directions.iter().flat_map(|&d| harmonics(d).into_iter().take(count));
+        let numbers: Vec<f64> = rows.collect();
+        Tensor::from_slice(&numbers).view([directions.len() as i64, count as i64])
+    }
+
     fn colours(&self, features: &Tensor, directions: &Tensor) -> Tensor {
         let Some(networks) = &self.networks else { unreachable!("checked when it was built") };
-        let colours = match networks.bands {
-            0 => networks.colour.forward(features),
-            bands => {
-                let harmonics = harmonics(directions, bands);
-                networks.colour.forward(&Tensor::cat(&[&harmonics, features], 1))
-            }
-        };
-        colours.sigmoid()
+        networks.colour.forward(&Tensor::cat(&[directions, features], 1)).sigmoid()
     }
 }
 
@@ -169,62 +183,9 @@ fn truncated_exp(x: &Tensor) -> Tensor {
     x.detach().exp() + gentle
 }
 
-/// Real spherical harmonics of unit `directions`, `[points, 3]`, of up to four bands:
-/// `[points, bands^2]`, with the signs and order of instant-NGP (Müller et al. 2022).
-pub fn harmonics(directions: &Tensor, bands: usize) -> Tensor {
-    let [x, y, z] = [0, 1, 2].map(|axis| directions.select(1, axis));
-    let [xx, yy, zz] = [&x, &y, &z].map(|v| v.square());
-    let (xy, yz, xz) = (&x * &y, &y * &z, &x * &z);
-    let all = [
-        x.ones_like() * 0.282_094_791_773_878_14,
-        &y * -0.488_602_511_902_919_9,
-        &z * 0.488_602_511_902_919_9,
-        &x * -0.488_602_511_902_919_9,
-        &xy * 1.092_548_430_592_079_2,
-        &yz * -1.092_548_430_592_079_2,
-        &zz * 0.946_174_695_757_560_1 - 0.315_391_565_252_520_05,
-        &xz * -1.092_548_430_592_079_2,
-        (&xx - &yy) * 0.546_274_215_296_039_6,
-        &y * (&xx * -3.0 + &yy) * 0.590_043_589_926_643_5,
-        &xy * &z * 2.890_611_442_640_554_3,
-        &y * (&zz * -5.0 + 1.0) * 0.457_045_799_464_465_8,
-        &z * (&zz * 5.0 - 3.0) * 0.373_176_332_590_115_43,
-        &x * (&zz * -5.0 + 1.0) * 0.457_045_799_464_465_8,
-        &z * (&xx - &yy) * 1.445_305_721_320_277_1,
-        &x * (&xx * -1.0 + &yy * 3.0) * 0.590_043_589_926_643_5,
-    ];
-    Tensor::stack(&all[..bands * bands], 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Harmonics are orthonormal over the sphere: checked by a fine rule over angles.
-    #[test]
-    fn harmonics_are_orthonormal() {
-        let (rows, columns) = (200, 400);
-        let (mut directions, mut weights) = (Vec::new(), Vec::new());
-        for row in 0..rows {
-            let z = (2.0 * f64::from(row) + 1.0) / f64::from(rows) - 1.0;
-            for column in 0..columns {
-                let angle = std::f64::consts::TAU * f64::from(column) / f64::from(columns);
-                let radius = (1.0 - z * z).sqrt();
-                directions.extend([radius * angle.cos(), radius * angle.sin(), z]);
-                weights.push(4.0 * std::f64::consts::PI / f64::from(rows * columns));
-            }
-        }
-        let directions = Tensor::from_slice(&directions).view([-1, 3]);
-        let values = harmonics(&directions, 4);
-        let weights = Tensor::from_slice(&weights).unsqueeze(1);
-        let products = values.transpose(0, 1).matmul(&(&values * weights));
-        let error = (products - Tensor::eye(16, (Kind::Double, tch::Device::Cpu))).abs().max();
-        assert!(error.double_value(&[]) < 1e-3, "{error:?}");
-        // The signs of the first band: instant-NGP has minus for y and x.
-        let one = harmonics(&Tensor::from_slice(&[0.6, 0.8, 0.0]).view([1, 3]), 2);
-        let one = Vec::<f64>::try_from(&one.view(-1)).unwrap();
-        assert!(one[1] < 0.0 && one[3] < 0.0 && one[2] == 0.0);
-    }
 
     #[test]
     fn exponentials_are_exact_and_their_gradients_bounded() {

@@ -1,5 +1,5 @@
 //! Radiance fields seen along rays: which samples a ray has (`march`, `occupancy`), and what colour
-//! they add up to. The definition is that of libdrr's rendering (docs/radiance.md).
+//! they add up to. The definition is that of libdrr's rendering (docs/format.md).
 
 pub mod march;
 pub mod occupancy;
@@ -95,9 +95,9 @@ fn composite(
         rays.iter().map(|ray| (ray.origin, ray.direction)).unzip();
     let table =
         |rows: &[[f64; 3]]| Tensor::from_slice(rows.as_flattened()).view([-1, 3]).to_device(device);
-    let directions = table(&directions).index_select(0, &of_ray);
     let distances = Tensor::from_slice(&samples.distances).to_device(device).unsqueeze(1);
-    let positions = table(&origins).index_select(0, &of_ray) + &directions * distances;
+    let along = table(&directions).index_select(0, &of_ray) * distances;
+    let positions = table(&origins).index_select(0, &of_ray) + along;
 
     let (density, features) = model.density_and_features(&positions);
     // In 64 bits: sums over all samples, of which differences are taken.
@@ -110,8 +110,8 @@ fn composite(
     // What is behind the end of a ray has no colour, and none has to be computed for it.
     let visible = light.ge(STOP).nonzero().view(-1);
     let (weights, of_ray) = (weights.index_select(0, &visible), of_ray.index_select(0, &visible));
-    let colours =
-        model.colours(&features.index_select(0, &visible), &directions.index_select(0, &visible));
+    let directions = model.encoded(&directions).to_device(device).index_select(0, &of_ray);
+    let colours = model.colours(&features.index_select(0, &visible), &directions);
     let weights = weights.to_kind(kind);
     let opacity = Tensor::zeros([count], (kind, device)).index_add(0, &of_ray, &weights);
     let colours = Tensor::zeros([count, 3], (kind, device)).index_add(

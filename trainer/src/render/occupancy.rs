@@ -33,11 +33,6 @@ impl Occupancy {
         Self { edge, values: vec![0.0; count], full: vec![true; count] }
     }
 
-    /// Cells along an edge.
-    pub fn edge(&self) -> usize {
-        self.edge
-    }
-
     /// Whether each cell is full, x fastest.
     pub fn cells(&self) -> &[bool] {
         &self.full
@@ -54,6 +49,7 @@ impl Occupancy {
     }
 
     /// Decides for each cell `[x, y, z]`.
+    #[cfg(test)]
     pub fn fill(&mut self, decide: impl Fn([usize; 3]) -> bool) {
         let edge = self.edge;
         for (n, full) in self.full.iter_mut().enumerate() {

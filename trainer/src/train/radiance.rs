@@ -14,7 +14,7 @@ use super::record::{DataRecord, Member};
 use super::settings::Settings;
 use super::subject::{Loss, Subject, put};
 use crate::bake::Description;
-use crate::config::{Background, Config, ModelConfig, RadianceConfig, RaysConfig};
+use crate::config::{Background, Config, DatasetConfig, ModelConfig, RadianceConfig, RaysConfig};
 use crate::data::{Draws, Ray, View, Views};
 use crate::eval::metrics::psnr;
 use crate::models::{Parameters, Radiance};
@@ -60,6 +60,13 @@ impl Scene {
         ensure!(
             max_memory.is_none(),
             "--max-memory is for models of fields: lower rays.samples for radiance fields"
+        );
+        // A run that goes on asks for all of the memory; pictures are always in it.
+        let given = DatasetConfig { data: None, cache_gib: None, ..config.dataset.clone() };
+        ensure!(
+            given == DatasetConfig::default(),
+            "dataset.param: radiance fields know `data` alone, a scene's folder; how pictures are \
+             learned from stands in `rays`"
         );
         let views = load_views(config, "train")?;
         let rays = config.rays.clone();
@@ -195,14 +202,6 @@ impl Subject for Scene {
         psnr(squared_error)
     }
 
-    fn has_validation(&self) -> bool {
-        false
-    }
-
-    fn look(&self) -> f64 {
-        f64::NAN
-    }
-
     fn extra(&self) -> Vec<(String, Tensor)> {
         let mut extra = self.occupancy.state();
         extra.push(("rays".to_owned(), Tensor::from(self.count as i64)));
@@ -260,11 +259,21 @@ pub fn march<'a>(
     March { aabb: radiance.aabb, step: step_length(radiance, rays), occupancy }
 }
 
+/// The cells that a checkpoint stores.
+///
+/// # Errors
+/// As [`restore_occupancy`].
+pub fn occupancy_of(extra: &[(String, Tensor)], rays: &RaysConfig) -> Result<Occupancy> {
+    let mut occupancy = Occupancy::new(rays.occupancy);
+    restore_occupancy(&mut occupancy, extra)?;
+    Ok(occupancy)
+}
+
 /// Puts the state of a checkpoint into `occupancy`; returns the rays of the next step.
 ///
 /// # Errors
 /// If it is damaged or that of other cells.
-pub fn restore_occupancy(occupancy: &mut Occupancy, extra: &[(String, Tensor)]) -> Result<usize> {
+fn restore_occupancy(occupancy: &mut Occupancy, extra: &[(String, Tensor)]) -> Result<usize> {
     let find = |name: &str| {
         let found = extra.iter().find(|(known, _)| known == name);
         found.map(|(_, tensor)| tensor).with_context(|| format!("the checkpoint lacks {name}"))

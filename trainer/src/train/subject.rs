@@ -20,7 +20,9 @@ pub trait Subject {
     ///
     /// # Errors
     /// If it is damaged.
-    fn restore(&mut self, extra: Vec<(String, Tensor)>) -> Result<()>;
+    fn restore(&mut self, _extra: Vec<(String, Tensor)>) -> Result<()> {
+        Ok(())
+    }
 
     /// All tensors of the model by name.
     fn parameters(&self) -> &Parameters;
@@ -51,13 +53,19 @@ pub trait Subject {
     fn psnr(&self, squared_error: f64) -> f64;
 
     /// Whether something is set aside to judge the model by.
-    fn has_validation(&self) -> bool;
+    fn has_validation(&self) -> bool {
+        false
+    }
 
     /// Mean PSNR on what is set aside; not a number without.
-    fn look(&self) -> f64;
+    fn look(&self) -> f64 {
+        f64::NAN
+    }
 
     /// What else a checkpoint has to hold, by name.
-    fn extra(&self) -> Vec<(String, Tensor)>;
+    fn extra(&self) -> Vec<(String, Tensor)> {
+        Vec::new()
+    }
 
     /// What users should know, `note: ` in front of what differs from what they asked for.
     fn describe(&self) -> Vec<String>;

@@ -51,10 +51,14 @@ impl Vanilla {
         (self.density.forward(&trunk).relu().select(1, 0), trunk)
     }
 
-    /// Colours seen along directions.
+    /// Sines and cosines of directions, `[directions, 3]`.
+    pub fn encoded(&self, directions: &Tensor) -> Tensor {
+        waves(directions, VanillaConfig::FREQUENCIES[1])
+    }
+
+    /// Colours seen along [`encoded`](Self::encoded) directions.
     pub fn colours(&self, trunk: &Tensor, directions: &Tensor) -> Tensor {
-        let seen = waves(directions, VanillaConfig::FREQUENCIES[1]);
-        let x = Tensor::cat(&[self.bottleneck.forward(trunk), seen], 1);
+        let x = Tensor::cat(&[&self.bottleneck.forward(trunk), directions], 1);
         let (last, hidden) = self.colour.split_last().expect("a layer");
         let x = hidden.iter().fold(x, |x, layer| layer.forward(&x).relu());
         last.forward(&x).sigmoid()

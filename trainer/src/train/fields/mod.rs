@@ -83,10 +83,6 @@ impl Subject for Fields {
         Ok(())
     }
 
-    fn restore(&mut self, _: Vec<(String, Tensor)>) -> Result<()> {
-        Ok(())
-    }
-
     fn parameters(&self) -> &Parameters {
         self.model().parameters()
     }
@@ -143,10 +139,6 @@ impl Subject for Fields {
 
     fn look(&self) -> f64 {
         self.validation.as_ref().map_or(f64::NAN, |validation| validation.look(self.model()))
-    }
-
-    fn extra(&self) -> Vec<(String, Tensor)> {
-        Vec::new()
     }
 
     fn describe(&self) -> Vec<String> {

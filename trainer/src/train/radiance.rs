@@ -262,7 +262,7 @@ pub fn march<'a>(
 /// The cells that a checkpoint stores.
 ///
 /// # Errors
-/// As [`restore_occupancy`].
+/// If they are damaged or those of another division.
 pub fn occupancy_of(extra: &[(String, Tensor)], rays: &RaysConfig) -> Result<Occupancy> {
     let mut occupancy = Occupancy::new(rays.occupancy);
     restore_occupancy(&mut occupancy, extra)?;

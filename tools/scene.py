@@ -9,6 +9,10 @@ The meshes are those of Debian's package glmark2-data (a rabbit, a horse, a cat)
 `apt-get download glmark2-data && dpkg -x glmark2-data_*.deb DIR` also unpacks without installing it.
 They stand on a tiled disc, and shine, so that colours depend on the direction. Without --models, the
 scene is made of VTK's own spheres, cones and tori.
+
+    python3 tools/scene.py --models DIR --picture large.png --size 5000
+
+makes one large picture of it instead, for neural images to learn.
 """
 
 import argparse
@@ -48,13 +52,16 @@ DISTANCE = 4.0  # of the cameras from the middle of the scene, as in the NeRF-sy
 ANGLE = 0.6911112  # of the view, in radians; the same
 SMOOTH = 2  # pixels are means of so many along both edges
 FLOOR = -0.5  # height of the disc
+FRONT = (0.3, -2.7, 1.1)  # from where the single picture is taken
 
 
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder of the scene")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--out", type=pathlib.Path, help="folder of the scene")
+    what.add_argument("--picture", type=pathlib.Path, help="one picture from the front, before white")
     parser.add_argument("--models", type=pathlib.Path, help="folder of glmark2's meshes")
     parser.add_argument("--size", type=int, default=400, help="edge of the pictures in pixels")
     parser.add_argument("--train", type=int, default=100, help="pictures to learn from")
@@ -66,6 +73,12 @@ def main():
         (animals if arguments.models else shapes)(stage, arguments.models)
     except OSError as error:
         sys.exit(f"scene.py: {error}")
+    if arguments.picture:
+        picture = stage.render(FRONT)
+        white = PIL.Image.new("RGBA", picture.size, "white")
+        PIL.Image.alpha_composite(white, picture).convert("RGB").save(arguments.picture)
+        print(f"{arguments.picture}: {picture.width} x {picture.height} pixels")
+        return
     random = numpy.random.default_rng(7)
     turns = numpy.linspace(0, 2 * math.pi, arguments.test, endpoint=False)
     splits = {

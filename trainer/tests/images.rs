@@ -8,9 +8,10 @@ use common::scratch::Scratch;
 use common::{drr_train, drr_train_fails, drr_train_ok, shared};
 use image::{Rgb, RgbImage};
 use serde_json::Value;
+use tch::{Device, Kind, Tensor};
 
 const WIDTH: u32 = 40;
-const HEIGHT: u32 = 28;
+const HEIGHT: u32 = 36;
 
 /// Neither side nor colour is like another.
 fn picture() -> RgbImage {
@@ -155,7 +156,7 @@ fn pictures_know_their_pixels_and_colours() {
     assert_eq!(spec["axes"][0]["unit"], "px");
     assert_eq!(
         (spec["axes"][0]["max"].as_f64(), spec["axes"][1]["max"].as_f64()),
-        (Some(39.0), Some(27.0))
+        (Some(39.0), Some(35.0))
     );
     assert_eq!(spec["values"][0]["name"], "red");
     assert_eq!(spec["parameters"], serde_json::json!([]));
@@ -169,6 +170,54 @@ fn training_on_a_reduced_picture_is_judged_on_the_whole() {
     let quality = trained(&scratch, HASH, &more);
     let full = quality["full_resolution"]["train"]["psnr"].as_f64().expect("a number");
     assert!(full > 18.0, "{full}");
+}
+
+/// Weights of AlexNet's shapes, under the names that Python's lpips has for them.
+fn write_alexnet(path: &Path) {
+    tch::manual_seed(4);
+    let random = |shape: &[i64], scale: f64| {
+        Tensor::rand(shape, (Kind::Float, Device::Cpu)) * scale - 0.4 * scale
+    };
+    let (mut named, mut inputs) = (Vec::new(), 3);
+    let layers = [(0, 64, 11), (3, 192, 5), (6, 384, 3), (8, 256, 3), (10, 256, 3)];
+    for (stage, (layer, features, edge)) in layers.into_iter().enumerate() {
+        let name = format!("net.slice{}.{layer}", stage + 1);
+        let scale = (3.0 / (inputs * edge * edge) as f64).sqrt();
+        named.push((format!("{name}.weight"), random(&[features, inputs, edge, edge], scale)));
+        named.push((format!("{name}.bias"), random(&[features], 0.1)));
+        let name = format!("lin{stage}.model.1.weight");
+        named.push((name, random(&[1, features, 1, 1], 1.0).abs()));
+        inputs = features;
+    }
+    named.push(("scaling_layer.shift".to_owned(), random(&[1, 3, 1, 1], 1.0)));
+    Tensor::write_safetensors(&named, path).expect("room for weights");
+}
+
+#[test]
+fn pictures_are_judged_as_eyes_do_and_without_a_file() {
+    let scratch = Scratch::new();
+    let baked = trained(&scratch, HASH, &[]);
+    assert!(baked["train"]["lpips"].is_null());
+    let (run, weights) = (scratch.path("run"), scratch.path("alex.safetensors"));
+    write_alexnet(&scratch.place("alex.safetensors"));
+    let judged = |more: &[&str]| -> Value {
+        let text = drr_train_ok(&[&["eval", &run, "--json"], more].concat());
+        serde_json::from_str(&text).expect("JSON")
+    };
+    let number = |value: &Value, key: &str| value["train"][key].as_f64().expect("a number");
+    let (seen, other) = (judged(&["--lpips", &weights]), judged(&["--unbaked"]));
+    let lpips = number(&seen, "lpips");
+    assert!(lpips > 1e-6 && lpips.is_finite(), "{lpips}");
+    assert_eq!(seen["train"]["psnr"], baked["train"]["psnr"]);
+    let [ours, theirs] = [&baked, &other].map(|quality| number(quality, "psnr"));
+    assert!((ours - theirs).abs() < 1e-3, "{ours} dB, without a file {theirs}");
+    let text = drr_train_ok(&["eval", &run, "--lpips", &weights]);
+    assert!(text.contains(&format!("LPIPS {lpips:.4}")), "{text}");
+    let table = scratch.text("run/eval/members.csv");
+    assert!(table.contains(&lpips.to_string()), "{table}");
+    let checkpoint = scratch.path("run/checkpoints/step-00000250/weights.safetensors");
+    let text = drr_train_fails(&["eval", &run, "--lpips", &checkpoint]);
+    assert!(text.contains("net.slice1.0.weight is missing"), "{text}");
 }
 
 #[test]
@@ -225,7 +274,7 @@ fn an_entry_of_the_reference_trains_but_for_its_size() {
         let mut arguments = vec!["train", "--config", config, "--config-id", id, "--data", &data];
         arguments.extend(["--out", &run, "--steps", "1", "--device", "cpu"]);
         for small in [
-            "dataset.param.dims=[28,40]",
+            "dataset.param.dims=[36,40]",
             "dataset.param.log2batch=8",
             "model.param.encoder_kwargs.param.grid_kwargs.refine_highest_res=[24,24]",
         ] {

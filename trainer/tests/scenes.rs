@@ -126,6 +126,11 @@ fn grids_learn_the_scene_and_the_library_sees_the_same() {
         for file in ["report.html", "views.csv", "summary.json", "view-r_0.png"] {
             assert!(scratch.has(&format!("run/eval/{file}")), "{name}: no {file}");
         }
+        let run = scratch.path("run");
+        let other = drr_train_ok(&["eval", &run, "--unbaked", "--json"]);
+        let other = serde_json::from_str::<Value>(&other).expect("JSON")["test"]["psnr"].clone();
+        let other = other.as_f64().expect("a number");
+        assert!((psnr - other).abs() < 0.02, "{name}: {psnr} dB, without a file {other}");
         compare(&scratch, name);
     }
 }

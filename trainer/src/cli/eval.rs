@@ -13,6 +13,7 @@ use crate::bake;
 use crate::config::ModelConfig;
 use crate::data::{Ensemble, LoadOptions};
 use crate::eval::html::{Page, View};
+use crate::eval::lpips::Lpips;
 use crate::eval::pictures::{Slice, comparison};
 use crate::eval::report::Report;
 use crate::eval::scatter::Raster;
@@ -54,6 +55,13 @@ pub struct Arguments {
     /// physical values
     #[arg(long, value_name = "N", default_value_t = 0)]
     volumes: usize,
+    /// Also measure how different pictures look (LPIPS): the state of Python's lpips.LPIPS(net="alex")
+    /// or net="vgg", stored by safetensors
+    #[arg(long, value_name = "FILE")]
+    lpips: Option<PathBuf>,
+    /// Ask the model as it is trained, not its baked file: a check of the other, and of its speed
+    #[arg(long)]
+    unbaked: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -61,6 +69,7 @@ Examples:
   drr-train eval run
   drr-train eval run --json > quality.json
   drr-train eval run --volumes 3              # for ParaView
+  drr-train eval lego --lpips vgg.safetensors   # of pictures and radiance fields
   drr-train eval run --data /new/place/ensemble --pictures 0";
 
 /// # Errors
@@ -71,12 +80,14 @@ pub fn run(arguments: Arguments) -> Result<()> {
     if let Some(data) = &arguments.data {
         config.dataset.data = Some(data.clone());
     }
+    let lpips = arguments.lpips.as_deref().map(Lpips::load).transpose()?;
     if let ModelConfig::Radiance(radiance) = &config.model {
         ensure!(
             arguments.volumes == 0 && arguments.train_members.is_none(),
             "--volumes and --train-members are for models of fields, the run is a radiance field"
         );
-        return eval_scene::eval(&run, &config, radiance, arguments.json);
+        let how = eval_scene::How { json: arguments.json, unbaked: arguments.unbaked, lpips };
+        return eval_scene::eval(&run, &config, radiance, &how);
     }
     let options = LoadOptions::of(config.model.of_ensemble()?);
     let ensemble = load_ensemble(&config.dataset, &options)?;
@@ -89,8 +100,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
         .with_context(|| format!("cannot make {}", folder.display()))?;
 
     let checkpoint = run.model_checkpoint()?;
-    let judged = match bake::obstacle(&config.model) {
-        None => {
+    let judged = match bake::obstacle(&config.model).is_none() && !arguments.unbaked {
+        true => {
             let baked = folder.join("model.drr.safetensors");
             let description = run.data()?.description;
             let (weights, options) = (checkpoint.model(), bake::Options::EXACT);
@@ -99,17 +110,20 @@ pub fn run(arguments: Arguments) -> Result<()> {
             let options = OpenOptions { threads, ..Default::default() };
             Judged::Baked(Runtime::open(&baked, &options)?)
         }
-        Some(_) => Judged::Network(Network::load(&config.model, &checkpoint.model())?),
+        false => Judged::Network(Network::load(&config.model, &checkpoint.model())?),
     };
 
     let mut report = Report::default();
-    judge(&judged, &ensemble, arguments.train_members, &mut report)?;
+    let judge = |ensemble: &Ensemble, report: &mut Report| {
+        judge(&judged, ensemble, arguments.train_members, lpips.as_ref(), report)
+    };
+    judge(&ensemble, &mut report)?;
     let ensemble = match config.dataset.dim_scale_factor {
         1.0 => ensemble,
         _ => {
             let full = ensemble.at_full_resolution(&config.dataset, &options)?;
             drop(ensemble);
-            judge(&judged, &full, arguments.train_members, &mut report)?;
+            judge(&full, &mut report)?;
             full
         }
     };
@@ -257,13 +271,14 @@ fn judge(
     judged: &Judged,
     ensemble: &Ensemble,
     most: Option<usize>,
+    lpips: Option<&Lpips>,
     report: &mut Report,
 ) -> Result<()> {
     let train = ensemble.train().take(most.unwrap_or(usize::MAX));
     let members: Vec<usize> = train.chain(ensemble.validation()).chain(ensemble.test()).collect();
     ensure!(!members.is_empty(), "the data have no members");
     let progress = Progress::new("evaluating", "members", members.len() as u64);
-    let scores = evaluate(judged, ensemble, &members, &progress)?;
+    let scores = evaluate(judged, ensemble, &members, lpips, &progress)?;
     progress.finish();
     report.add(ensemble, &members, &scores);
     Ok(())

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
+use super::lpips::Lpips;
 use super::pictures::encode;
 use crate::data::{Ensemble, Value};
 use crate::files::write_atomically;
@@ -33,6 +34,29 @@ pub fn full_light(most: f64) -> f64 {
         most if most <= 255.0 => 255.0,
         _ => 65535.0,
     }
+}
+
+/// Learned perceptual distance of a picture and its prediction, normalised values.
+///
+/// # Errors
+/// If they are no picture, or too small.
+pub fn distance(
+    lpips: &Lpips,
+    ensemble: &Ensemble,
+    truth: &[f32],
+    prediction: &[f32],
+) -> Result<f64> {
+    ensure!(
+        are_colours(ensemble),
+        "LPIPS is of pictures, with values red, green, blue on two axes: these data are none"
+    );
+    let [height, width] = ensemble.places.shape()[..] else { return Ok(f64::NAN) };
+    let light = full_light(ensemble.normalization.range.1);
+    let outputs = ensemble.values.len();
+    let pixel = |values: &[f32], n: usize| -> [f32; 3] {
+        std::array::from_fn(|k| (ensemble.denormalize(values[n * outputs + k]) / light) as f32)
+    };
+    lpips.distance([width, height], &|n| pixel(truth, n), &|n| pixel(prediction, n))
 }
 
 /// Draws truth, prediction and their difference, stronger, side by side; normalised values.

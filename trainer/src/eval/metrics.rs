@@ -9,8 +9,10 @@ pub struct Score {
     /// Structural similarity, data range 1; mean over components. None of scattered points, which
     /// have no neighbours that a window could hold.
     pub ssim: Option<f64>,
+    /// Learned perceptual distance, of pictures if there are weights for it.
+    pub lpips: Option<f64>,
     /// How far the power of each scale is from that of the truth, in dB, mean over scales and
-    /// components; none of scattered points.
+    /// components; none of scattered points and of very large fields.
     pub spectrum: Option<f64>,
     /// Sum of squared differences of physical values.
     pub squared_error: f64,
@@ -43,6 +45,8 @@ pub struct Summary {
     pub psnr_mean: f64,
     /// Mean of the fields' SSIM, if they have one.
     pub ssim: Option<f64>,
+    /// Mean of the fields' learned perceptual distances, if they have one.
+    pub lpips: Option<f64>,
     /// Mean of the fields' spectrum errors in dB, if they have one.
     pub spectrum: Option<f64>,
     /// Relative L2 error over all fields as one vector.
@@ -68,6 +72,7 @@ impl Summary {
             psnr: psnr(mean(|s| s.mse)),
             psnr_mean: mean(Score::psnr),
             ssim: optional(|s| s.ssim),
+            lpips: optional(|s| s.lpips),
             spectrum: optional(|s| s.spectrum),
             rel_l2: relative(sum(|s| s.squared_error), sum(|s| s.squared_norm)),
             max_error: scores.iter().map(|s| s.max_error).fold(0.0, larger),
@@ -97,28 +102,69 @@ pub fn mean_squared_error(a: &[f32], b: &[f32]) -> f64 {
     squares.sum::<f64>() / a.len().max(1) as f64
 }
 
-/// Structural similarity (Wang et al. 2004) of two fields of shape `dims`, data range 1: Gaussian
-/// window of 11 samples and sigma 1.5 along each axis, only where it fits, K1 = 0.01, K2 = 0.03.
-/// An axis shorter than the window is left out of the window.
-pub fn ssim(a: &[f64], b: &[f64], dims: &[usize]) -> f64 {
+/// Samples of a field that [`ssim`] looks at together, about: memory for some times as many numbers.
+const BAND: usize = 1 << 22;
+
+/// Edge of the window of [`ssim`].
+const WINDOW: usize = 11;
+
+/// Structural similarity (Wang et al. 2004) of two fields of shape `dims`, data range 1, whose values
+/// are asked for by number: Gaussian window of 11 samples and sigma 1.5 along each axis, only where it
+/// fits, K1 = 0.01, K2 = 0.03. An axis shorter than the window is left out of the window.
+///
+/// Fields are taken in bands along the first axis, so that memory does not grow with it.
+pub fn ssim(a: impl Fn(usize) -> f64, b: impl Fn(usize) -> f64, dims: &[usize]) -> f64 {
+    ssim_in_bands(a, b, dims, BAND)
+}
+
+fn ssim_in_bands(
+    a: impl Fn(usize) -> f64,
+    b: impl Fn(usize) -> f64,
+    dims: &[usize],
+    band: usize,
+) -> f64 {
+    let (rows, rest) = dims.split_first().map_or((1, dims), |(&rows, rest)| (rows, rest));
+    let row: usize = rest.iter().product();
+    let beyond = if rows < WINDOW { 0 } else { WINDOW - 1 };
+    let (places, step) = (rows - beyond, (band / row.max(1)).max(1));
+    let (mut sum, mut count) = (0.0, 0);
+    for first in (0..places).step_by(step) {
+        let last = (first + step).min(places) + beyond;
+        let values = |of: &dyn Fn(usize) -> f64| (first * row..last * row).map(of).collect();
+        let (a, b): (Vec<f64>, Vec<f64>) = (values(&a), values(&b));
+        let shape: Vec<usize> = std::iter::once(last - first).chain(rest.iter().copied()).collect();
+        let windowed = |axis: usize| dims.get(axis).is_some_and(|&size| size >= WINDOW);
+        let similar = similarities(&a, &b, &shape, &windowed);
+        sum += similar.iter().sum::<f64>();
+        count += similar.len();
+    }
+    sum / count.max(1) as f64
+}
+
+/// Similarity at each place of the window, which has the axes that `windowed` names.
+fn similarities(
+    a: &[f64],
+    b: &[f64],
+    dims: &[usize],
+    windowed: &dyn Fn(usize) -> bool,
+) -> Vec<f64> {
     const C1: f64 = 0.01 * 0.01;
     const C2: f64 = 0.03 * 0.03;
     let product =
         |x: &[f64], y: &[f64]| -> Vec<f64> { x.iter().zip(y).map(|(x, y)| x * y).collect() };
-    let (mean_a, mean_b) = (blur(a, dims), blur(b, dims));
-    let (aa, bb, ab) =
-        (blur(&product(a, a), dims), blur(&product(b, b), dims), blur(&product(a, b), dims));
+    let blur = |values: &[f64]| blur(values, dims, windowed);
+    let (mean_a, mean_b) = (blur(a), blur(b));
+    let (aa, bb, ab) = (blur(&product(a, a)), blur(&product(b, b)), blur(&product(a, b)));
     let local = |i: usize| {
         let (ma, mb) = (mean_a[i], mean_b[i]);
         let (va, vb, cov) = (aa[i] - ma * ma, bb[i] - mb * mb, ab[i] - ma * mb);
         (2.0 * ma * mb + C1) / (ma * ma + mb * mb + C1) * (2.0 * cov + C2) / (va + vb + C2)
     };
-    (0..mean_a.len()).map(local).sum::<f64>() / mean_a.len().max(1) as f64
+    (0..mean_a.len()).map(local).collect()
 }
 
 /// Weighted means under the window wherever it fits.
-fn blur(values: &[f64], dims: &[usize]) -> Vec<f64> {
-    const WINDOW: usize = 11;
+fn blur(values: &[f64], dims: &[usize], windowed: &dyn Fn(usize) -> bool) -> Vec<f64> {
     let window: [f64; WINDOW] = std::array::from_fn(|i| {
         let distance = (i as f64 - 5.0) / 1.5;
         (-0.5 * distance * distance).exp()
@@ -128,7 +174,7 @@ fn blur(values: &[f64], dims: &[usize]) -> Vec<f64> {
     let mut dims = dims.to_vec();
     for axis in 0..dims.len() {
         let size = dims[axis];
-        if size < WINDOW {
+        if !windowed(axis) {
             continue;
         }
         let inner: usize = dims[axis + 1..].iter().product();
@@ -152,6 +198,27 @@ fn blur(values: &[f64], dims: &[usize]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of values that lie in memory.
+    fn ssim(a: &[f64], b: &[f64], dims: &[usize]) -> f64 {
+        super::ssim(|i| a[i], |i| b[i], dims)
+    }
+
+    #[test]
+    fn bands_do_not_matter() {
+        for dims in [[40, 13, 12], [11, 30, 20], [12, 5, 30], [7, 20, 20], [500, 1, 1], [1, 1, 300]]
+        {
+            let count = dims.iter().product();
+            let (a, b) = (wave(count, 0.0), wave(count, 0.4));
+            let of = |band| ssim_in_bands(|i| a[i], |i| b[i], &dims, band);
+            let whole = of(usize::MAX);
+            assert!(whole < 1.0, "{dims:?}");
+            for band in [1, 300, 1000, 2001] {
+                assert!((of(band) - whole).abs() < 1e-12, "{dims:?}, {band}");
+            }
+        }
+        assert_eq!(ssim(&[], &[], &[0, 20]), 0.0);
+    }
 
     fn wave(n: usize, phase: f64) -> Vec<f64> {
         (0..n).map(|i| 0.5 + 0.4 * (i as f64 * 0.37 + phase).sin()).collect()
@@ -200,6 +267,7 @@ mod tests {
         let score = |mse| Score {
             mse,
             ssim: Some(0.5),
+            lpips: None,
             spectrum: Some(0.25),
             squared_error: mse,
             squared_norm: 1.0,

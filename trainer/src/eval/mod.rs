@@ -8,6 +8,7 @@ pub mod flops;
 mod flops_baselines;
 mod flops_single;
 pub mod html;
+pub mod lpips;
 pub mod metrics;
 pub mod pictures;
 pub mod report;
@@ -24,11 +25,15 @@ use drr::{Points, Runtime, Sampler, SamplerOptions, Units, ValuesMut};
 use crate::data::Ensemble;
 use crate::models::Network;
 use crate::progress::Progress;
+use lpips::Lpips;
 use metrics::{Score, larger, mean_squared_error, ssim};
 use spectrum::spectrum_error;
 
 /// Points that are asked at once.
 const PIECE: usize = 1 << 20;
+
+/// Samples of a field whose spectrum is computed, at most: it takes some forty bytes for each.
+const MOST_OF_SPECTRUM: usize = 1 << 27;
 
 /// What is judged.
 pub enum Judged {
@@ -90,29 +95,43 @@ impl Judged {
     }
 }
 
-/// Score of one member.
+/// Score of one member; with `lpips`, of pictures, also their perceptual distance.
 ///
 /// # Errors
-/// If its field cannot be read.
-pub fn score(ensemble: &Ensemble, member: usize, prediction: &[f32]) -> Result<Score> {
+/// If its field cannot be read, or is too small for `lpips`.
+fn score(
+    ensemble: &Ensemble,
+    member: usize,
+    prediction: &[f32],
+    lpips: Option<&Lpips>,
+) -> Result<Score> {
     let field = ensemble.field(member)?;
     let truth: &[f32] = &field.floats();
     let outputs = ensemble.values.len();
     let normalization = &ensemble.normalization;
-    let component = |values: &[f32], k: usize| -> Vec<f64> {
-        let values = values.iter().skip(k).step_by(outputs);
-        values.map(|&v| normalization.in_range(v.into())).collect()
-    };
     let (mut similarity, mut scales) = (None, None);
     if let Some(dims) = ensemble.places.lattice() {
-        let (mut ssims, mut spectra) = (0.0, 0.0);
+        let places = ensemble.places.count();
+        let (mut ssims, mut spectra) = (0.0, Some(0.0).filter(|_| places <= MOST_OF_SPECTRUM));
         for k in 0..outputs {
-            let (prediction, truth) = (component(prediction, k), component(truth, k));
-            ssims += ssim(&prediction, &truth, dims);
-            spectra += spectrum_error(&prediction, &truth, dims)?;
+            let component = |values: &[f32], place: usize| {
+                normalization.in_range(values[place * outputs + k].into())
+            };
+            let (of_prediction, of_truth) =
+                (|place| component(prediction, place), |place| component(truth, place));
+            ssims += ssim(of_prediction, of_truth, dims);
+            if let Some(sum) = &mut spectra {
+                let all = |of: &dyn Fn(usize) -> f64| (0..places).map(of).collect::<Vec<f64>>();
+                *sum += spectrum_error(&all(&of_prediction), &all(&of_truth), dims)?;
+            }
         }
-        (similarity, scales) = (Some(ssims / outputs as f64), Some(spectra / outputs as f64));
+        similarity = Some(ssims / outputs as f64);
+        scales = spectra.map(|sum| sum / outputs as f64);
     }
+    let perceived = match lpips {
+        Some(lpips) => Some(colours::distance(lpips, ensemble, truth, prediction)?),
+        None => None,
+    };
     let physical = |&v: &f32| ensemble.denormalize(v);
     let pairs = prediction.iter().map(physical).zip(truth.iter().map(physical));
     let (mut squared_error, mut squared_norm, mut max_error) = (0.0, 0.0, 0.0);
@@ -122,17 +141,26 @@ pub fn score(ensemble: &Ensemble, member: usize, prediction: &[f32]) -> Result<S
         squared_norm += t * t;
     }
     let mse = mean_squared_error(prediction, truth) / normalization.span().powi(2);
-    Ok(Score { mse, ssim: similarity, spectrum: scales, squared_error, squared_norm, max_error })
+    Ok(Score {
+        mse,
+        ssim: similarity,
+        lpips: perceived,
+        spectrum: scales,
+        squared_error,
+        squared_norm,
+        max_error,
+    })
 }
 
-/// Scores of `members`, in order.
+/// Scores of `members`, in order; with `lpips`, of pictures, also their perceptual distances.
 ///
 /// # Errors
-/// If the model does not fit the ensemble, or the user interrupts.
+/// If the model does not fit the ensemble, `lpips` does not fit its values, or the user interrupts.
 pub fn evaluate(
     judged: &Judged,
     ensemble: &Ensemble,
     members: &[usize],
+    lpips: Option<&Lpips>,
     progress: &Progress,
 ) -> Result<Vec<Score>> {
     judged.check(ensemble)?;
@@ -143,7 +171,7 @@ pub fn evaluate(
             let prediction = (judged.predict(ensemble, member))
                 .with_context(|| format!("member {}", ensemble.members[member].name))?;
             progress.advance(1);
-            score(ensemble, member, &prediction)
+            score(ensemble, member, &prediction, lpips)
         })
         .collect()
 }

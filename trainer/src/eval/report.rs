@@ -48,9 +48,9 @@ impl Report {
         rows.iter().map(|row| (row.index, row.score)).collect()
     }
 
-    /// `{"train": {"psnr", "psnr_mean", "ssim", "rel_l2", "max_error", "spectrum_db", "fields"},
+    /// `{"train": {"psnr", "psnr_mean", "ssim", "rel_l2", "max_error", "spectrum_db", "lpips", "fields"},
     /// "test": {...}}`, and `"validation": {...}` if members were set aside; null for a split without
-    /// members, and for `ssim` and `spectrum_db` of scattered points. With `"full_resolution": {"train", "test"}` if training
+    /// members, for `ssim` and `spectrum_db` of scattered points, and for `lpips` if it was not asked for. With `"full_resolution": {"train", "test"}` if training
     /// was at a reduced one.
     pub fn json(&self) -> Value {
         let mut parts = self.parts.iter().map(Part::json);
@@ -87,6 +87,7 @@ impl Report {
             "rel_l2",
             "max_error",
             "spectrum_db",
+            "lpips",
             "resolution",
         ];
         csv.write_record(names)?;
@@ -95,7 +96,7 @@ impl Report {
             for Row { split, member, score, .. } in &part.rows {
                 let s = score;
                 let (mse, psnr, l2) = (Some(s.mse), Some(s.psnr()), Some(s.relative_l2()));
-                let numbers = [mse, psnr, s.ssim, l2, Some(s.max_error), s.spectrum];
+                let numbers = [mse, psnr, s.ssim, l2, Some(s.max_error), s.spectrum, s.lpips];
                 let mut record = vec![split.name().to_owned(), member.clone()];
                 let text = |number: Option<f64>| number.map_or(String::new(), |n| n.to_string());
                 record.extend(numbers.map(text));
@@ -117,6 +118,11 @@ pub(super) fn decibels(spectrum: Option<f64>) -> String {
     spectrum.map_or("n/a".to_owned(), |error| format!("{error:.2} dB"))
 }
 
+/// A perceptual distance, after the other columns of a table, where it was asked for.
+fn perceived(lpips: Option<f64>) -> String {
+    lpips.map_or(String::new(), |lpips| format!("  LPIPS {lpips:.4}"))
+}
+
 impl Part {
     /// Summary of a split; `None` if it has no members.
     fn summary(&self, split: Split) -> Option<Summary> {
@@ -130,7 +136,8 @@ impl Part {
             let value = self.summary(split).map(|s| {
                 json!({
                     "psnr": s.psnr, "psnr_mean": s.psnr_mean, "ssim": s.ssim, "rel_l2": s.rel_l2,
-                    "max_error": s.max_error, "spectrum_db": s.spectrum, "fields": s.fields,
+                    "max_error": s.max_error, "spectrum_db": s.spectrum, "lpips": s.lpips,
+                    "fields": s.fields,
                 })
             });
             (split, value.unwrap_or_default())
@@ -148,12 +155,13 @@ impl Part {
         for split in Split::ALL {
             if let Some(s) = self.summary(split) {
                 let name = split.name();
-                let Summary { fields, psnr, psnr_mean, ssim, spectrum, rel_l2, max_error } = s;
-                let (ssim, spectrum) = (shown(ssim), decibels(spectrum));
+                let Summary { fields, psnr, psnr_mean, ssim, lpips, spectrum, rel_l2, max_error } =
+                    s;
+                let (ssim, spectrum, lpips) = (shown(ssim), decibels(spectrum), perceived(lpips));
                 let _ = writeln!(
                     text,
                     "{name:10}  {fields:6}   {psnr:15.2} dB  {psnr_mean:6.2} dB  {ssim:>6}  \
-                     {rel_l2:8.5}  {max_error:10.4}  {spectrum:>8}"
+                     {rel_l2:8.5}  {max_error:10.4}  {spectrum:>8}{lpips}"
                 );
             }
         }
@@ -165,9 +173,10 @@ impl Part {
         for Row { member, score, .. } in self.rows.iter().filter(|row| row.split == Split::Test) {
             let (psnr, l2, most) = (score.psnr(), score.relative_l2(), score.max_error);
             let (ssim, spectrum) = (shown(score.ssim), decibels(score.spectrum));
+            let lpips = perceived(score.lpips);
             let _ = writeln!(
                 text,
-                "{member:24}  {psnr:5.2} dB  {ssim:>6}  {l2:8.5}  {most:10.4}  {spectrum:>8}"
+                "{member:24}  {psnr:5.2} dB  {ssim:>6}  {l2:8.5}  {most:10.4}  {spectrum:>8}{lpips}"
             );
         }
         text

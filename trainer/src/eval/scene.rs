@@ -7,6 +7,7 @@ use drr::{Camera as DrrCamera, RenderOptions, RenderOutput, Sampler, ValuesMut};
 use serde_json::{Value, json};
 use tch::Device;
 
+use super::lpips::Lpips;
 use super::metrics::{psnr, ssim};
 use super::pictures::encode;
 use crate::data::{Camera, Ray, View};
@@ -39,6 +40,8 @@ pub struct ViewScore {
     pub mse: f64,
     /// Structural similarity, mean over the colours.
     pub ssim: f64,
+    /// Learned perceptual distance, if there are weights for it.
+    pub lpips: Option<f64>,
     /// Rays per second.
     pub rays_per_s: f64,
 }
@@ -95,12 +98,17 @@ pub fn of_library(camera: &Camera) -> DrrCamera {
     }
 }
 
-/// Scores of `views`, each of which is also drawn into `folder`: truth, what was seen, and their
+/// Scores of `views`, with their perceptual distance if there is `lpips`, each of which is also drawn into `folder`: truth, what was seen, and their
 /// difference, four times stronger.
 ///
 /// # Errors
-/// As [`Eye::look`], and if a picture cannot be written.
-pub fn judge(eye: &Eye<'_>, views: &[View], folder: &Path) -> Result<Vec<ViewScore>> {
+/// As [`Eye::look`], if a view is too small for `lpips`, and if a picture cannot be written.
+pub fn judge(
+    eye: &Eye<'_>,
+    views: &[View],
+    lpips: Option<&Lpips>,
+    folder: &Path,
+) -> Result<Vec<ViewScore>> {
     let progress = Progress::new("looking", "pictures", views.len() as u64);
     let mut scores = Vec::new();
     for view in views {
@@ -110,6 +118,10 @@ pub fn judge(eye: &Eye<'_>, views: &[View], folder: &Path) -> Result<Vec<ViewSco
         let truth = view.over(BACKGROUND);
         let mut score = score(&view.name, view.camera.size, &truth, &seen);
         score.rays_per_s = seen.len() as f64 / seconds.max(1e-9);
+        if let Some(lpips) = lpips {
+            let distance = lpips.distance(view.camera.size, &|n| truth[n], &|n| seen[n])?;
+            score.lpips = Some(distance);
+        }
         scores.push(score);
         let path = folder.join(format!("view-{}.png", view.name));
         draw(&path, view.camera.size, &truth, &seen)?;
@@ -132,10 +144,10 @@ fn score(
     for k in 0..3 {
         let (truth, seen) = (channel(truth, k), channel(seen, k));
         squares += truth.iter().zip(&seen).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
-        similar += ssim(&truth, &seen, &[height, width]) / 3.0;
+        similar += ssim(|i| truth[i], |i| seen[i], &[height, width]) / 3.0;
     }
     let mse = squares / (3 * truth.len()).max(1) as f64;
-    ViewScore { name: name.to_owned(), mse, ssim: similar, rays_per_s: 0.0 }
+    ViewScore { name: name.to_owned(), mse, ssim: similar, lpips: None, rays_per_s: 0.0 }
 }
 
 /// Truth, what was seen and their difference side by side.
@@ -166,6 +178,7 @@ pub fn summary(scores: &[ViewScore]) -> Value {
     json!({
         "views": scores.len(), "psnr": psnr(mean(|s| s.mse)), "psnr_mean": mean(ViewScore::psnr),
         "ssim": mean(|s| s.ssim), "rays_per_s": mean(|s| s.rays_per_s),
+        "lpips": scores.iter().map(|s| s.lpips).sum::<Option<f64>>().map(|s| s / scores.len() as f64),
     })
 }
 

@@ -429,7 +429,7 @@ mod tests {
             let all: Vec<_> = pieces(size).collect();
             assert!(
                 all.iter()
-                    .all(|piece| piece.len() <= PIECE && piece.len() > PIECE / 2 || size < PIECE)
+                    .all(|piece| piece.len() <= PIECE && piece.len() >= PIECE / 2 || size < PIECE)
             );
             assert_eq!(
                 all.into_iter().flatten().collect::<Vec<_>>(),

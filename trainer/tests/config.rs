@@ -151,7 +151,7 @@ fn every_reference_entry_loads() {
 
 #[test]
 fn every_configuration_of_the_project_loads() {
-    assert_eq!(read_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs")), 31);
+    assert_eq!(read_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs")), 37);
 }
 
 #[test]

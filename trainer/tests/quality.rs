@@ -53,7 +53,10 @@ fn psnr(mse: f64) -> f64 {
 fn check(quality: &Value, errors: &[Errors], split: &str) {
     let quality = &quality[split];
     let keys: Vec<_> = quality.as_object().expect("a split").keys().map(String::as_str).collect();
-    assert_eq!(keys, ["psnr", "psnr_mean", "ssim", "rel_l2", "max_error", "spectrum_db", "fields"]);
+    let expected =
+        ["psnr", "psnr_mean", "ssim", "rel_l2", "max_error", "spectrum_db", "lpips", "fields"];
+    assert_eq!(keys, expected);
+    assert!(quality["lpips"].is_null(), "nobody asked for it");
     let number = |key: &str| quality[key].as_f64().expect("a number");
     let mean = |f: &dyn Fn(&Errors) -> f64| errors.iter().map(f).sum::<f64>() / errors.len() as f64;
     let sums = (mean(&|e| e.squared_error), mean(&|e| e.squared_norm));
@@ -87,7 +90,7 @@ fn the_summary_is_what_the_answers_of_the_baked_file_give() {
     check(&quality, &of(true), "test");
 }
 
-const HEADER: &str = "split,member,mse,psnr,ssim,rel_l2,max_error,spectrum_db,resolution";
+const HEADER: &str = "split,member,mse,psnr,ssim,rel_l2,max_error,spectrum_db,lpips,resolution";
 
 #[test]
 fn volumes_hold_truth_prediction_and_difference() {

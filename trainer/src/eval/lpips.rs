@@ -22,6 +22,9 @@ const SCALE: [f32; 3] = [0.458, 0.448, 0.450];
 /// Keeps features that are all 0 from being divided by their length.
 const TINY: f64 = 1e-10;
 
+/// A convolution: number in torchvision's list of layers, features, edge of the window, stride, padding.
+type Layer = (usize, i64, i64, i64, i64);
+
 /// One of the networks that there are weights for.
 struct Plan {
     name: &'static str,
@@ -29,9 +32,8 @@ struct Plan {
     pool: i64,
     /// Whether features are pooled before the convolutions of a stage.
     pooled: [bool; 5],
-    /// Of each stage, whose results are compared: number in torchvision's list of layers, features,
-    /// edge of the window, stride and padding.
-    stages: [&'static [(usize, i64, i64, i64, i64)]; 5],
+    /// Convolutions of each stage, whose results are compared.
+    stages: [&'static [Layer]; 5],
 }
 
 const PLANS: [Plan; 2] = [

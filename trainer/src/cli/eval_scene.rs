@@ -95,10 +95,8 @@ fn load(
 
 fn text(quality: &Value, scores: &[ViewScore]) -> String {
     let with = scores.iter().any(|score| score.lpips.is_some());
-    let mut text = format!(
-        "view                          PSNR     SSIM{}\n",
-        ["", "    LPIPS"][usize::from(with)]
-    );
+    let lpips = if with { "    LPIPS" } else { "" };
+    let mut text = format!("view                          PSNR     SSIM{lpips}\n");
     for score in scores {
         let lpips = score.lpips.map_or(String::new(), |lpips| format!("   {lpips:.4}"));
         let (psnr, ssim) = (score.psnr(), score.ssim);

@@ -125,6 +125,7 @@ fn ssim_in_bands(
 ) -> f64 {
     let (rows, rest) = dims.split_first().map_or((1, dims), |(&rows, rest)| (rows, rest));
     let row: usize = rest.iter().product();
+    // A band holds the window whenever the field does.
     let beyond = if rows < WINDOW { 0 } else { WINDOW - 1 };
     let (places, step) = (rows - beyond, (band / row.max(1)).max(1));
     let (mut sum, mut count) = (0.0, 0);
@@ -133,26 +134,20 @@ fn ssim_in_bands(
         let values = |of: &dyn Fn(usize) -> f64| (first * row..last * row).map(of).collect();
         let (a, b): (Vec<f64>, Vec<f64>) = (values(&a), values(&b));
         let shape: Vec<usize> = std::iter::once(last - first).chain(rest.iter().copied()).collect();
-        let windowed = |axis: usize| dims.get(axis).is_some_and(|&size| size >= WINDOW);
-        let similar = similarities(&a, &b, &shape, &windowed);
+        let similar = similarities(&a, &b, &shape);
         sum += similar.iter().sum::<f64>();
         count += similar.len();
     }
     sum / count.max(1) as f64
 }
 
-/// Similarity at each place of the window, which has the axes that `windowed` names.
-fn similarities(
-    a: &[f64],
-    b: &[f64],
-    dims: &[usize],
-    windowed: &dyn Fn(usize) -> bool,
-) -> Vec<f64> {
+/// Similarity at each place of the window.
+fn similarities(a: &[f64], b: &[f64], dims: &[usize]) -> Vec<f64> {
     const C1: f64 = 0.01 * 0.01;
     const C2: f64 = 0.03 * 0.03;
     let product =
         |x: &[f64], y: &[f64]| -> Vec<f64> { x.iter().zip(y).map(|(x, y)| x * y).collect() };
-    let blur = |values: &[f64]| blur(values, dims, windowed);
+    let blur = |values: &[f64]| blur(values, dims);
     let (mean_a, mean_b) = (blur(a), blur(b));
     let (aa, bb, ab) = (blur(&product(a, a)), blur(&product(b, b)), blur(&product(a, b)));
     let local = |i: usize| {
@@ -164,7 +159,7 @@ fn similarities(
 }
 
 /// Weighted means under the window wherever it fits.
-fn blur(values: &[f64], dims: &[usize], windowed: &dyn Fn(usize) -> bool) -> Vec<f64> {
+fn blur(values: &[f64], dims: &[usize]) -> Vec<f64> {
     let window: [f64; WINDOW] = std::array::from_fn(|i| {
         let distance = (i as f64 - 5.0) / 1.5;
         (-0.5 * distance * distance).exp()
@@ -174,7 +169,7 @@ fn blur(values: &[f64], dims: &[usize], windowed: &dyn Fn(usize) -> bool) -> Vec
     let mut dims = dims.to_vec();
     for axis in 0..dims.len() {
         let size = dims[axis];
-        if !windowed(axis) {
+        if size < WINDOW {
             continue;
         }
         let inner: usize = dims[axis + 1..].iter().product();

@@ -505,7 +505,8 @@ typedef struct drr_radiance_options {
     /// Red, green, blue of what is behind, for `DRR_RADIANCE_OPAQUE`.
     double background[3];
     /// NULL, or where rays end at something else: a depth for each, without gaps; infinity where
-    /// there is nothing. Read during the call only.
+    /// there is nothing. Read during the call only; on a GPU it is an address there, and read until
+    /// the stream got to the end of the call.
     const float *scene_depth;
 } drr_radiance_options;
 
@@ -1086,6 +1087,71 @@ drr_status drr_device_sampler_query_lattice_gradient(const struct drr_device_sam
                                                      const struct drr_gradients *position_gradients,
                                                      const struct drr_gradients *parameter_gradients,
                                                      void *stream);
+
+/// Density and colour at points in the GPU's memory, each seen along a direction: as
+/// `drr_radiance_query` has them, in 32 bits also where tensor cores answer other queries. A
+/// direction of length 0 makes the colour NaN. Queued on `stream`: neither waits nor allocates, and may
+/// be captured into a CUDA graph.
+///
+/// @param sampler     a sampler of a radiance field on a GPU, in physical units; no freeing it until
+///                    the stream got to the end of this
+/// @param points      where; all addresses are those of the GPU
+/// @param directions  a direction for each, away from the eye, of any length but 0
+///                    (`DRR_STRIDE_SAME`: one for all)
+/// @param values      where the results go: density, red, green, blue
+/// @param stream      a `CUstream` or `cudaStream_t`, NULL for the default one
+/// @return as `drr_device_sampler_query`, or `DRR_ERROR_UNSUPPORTED` if the layers that make colours
+///         are too wide for the shared memory of a block
+drr_status drr_device_radiance_query(const struct drr_device_sampler *sampler,
+                                     const struct drr_points *points,
+                                     const struct drr_points *directions,
+                                     const struct drr_values *values,
+                                     void *stream);
+
+/// A picture of a radiance field as a camera sees it, in the GPU's memory: as
+/// `drr_radiance_render` has it, in 32 bits. Queued on `stream`: neither waits nor allocates; captured
+/// into a CUDA graph it keeps the camera and the options.
+///
+/// @param sampler  a sampler of a radiance field on a GPU, in physical units; no freeing it until the
+///                 stream got to the end of this
+/// @param camera   where it is seen from; read during the call only
+/// @param width    pixels; 0 is fine
+/// @param height   the same
+/// @param options  NULL for the defaults; `scene_depth` is an address of the GPU
+/// @param rgba     receives `[height][width][4]`, the upper row first: red, green, blue and opacity;
+///                 an address of the GPU
+/// @param depth    NULL, or receives `[height][width]`: how far away what is seen is; an address of
+///                 the GPU
+/// @param stream   a `CUstream` or `cudaStream_t`, NULL for the default one
+/// @return as `drr_device_radiance_query`
+drr_status drr_device_radiance_render(const struct drr_device_sampler *sampler,
+                                      const struct drr_camera *camera,
+                                      uint64_t width,
+                                      uint64_t height,
+                                      const struct drr_radiance_options *options,
+                                      float *rgba,
+                                      float *depth,
+                                      void *stream);
+
+/// `drr_device_radiance_render` for rays of any kind: two eyes, fisheyes, panoramas, scattered ones.
+///
+/// @param sampler     a sampler of a radiance field on a GPU, in physical units
+/// @param origins     where the rays begin (`DRR_STRIDE_SAME`: one point for all); all addresses are
+///                    those of the GPU
+/// @param directions  where they go, one for each, of any length but 0: that, as a NaN in a ray,
+///                    makes its results NaN
+/// @param options     NULL for the defaults; not `DRR_DEPTH_ALONG_AXIS`
+/// @param rgba        receives `[count][4]`
+/// @param depth       NULL, or receives `[count]`
+/// @param stream      a `CUstream` or `cudaStream_t`, NULL for the default one
+/// @return as `drr_device_radiance_render`
+drr_status drr_device_radiance_render_rays(const struct drr_device_sampler *sampler,
+                                           const struct drr_points *origins,
+                                           const struct drr_points *directions,
+                                           const struct drr_radiance_options *options,
+                                           float *rgba,
+                                           float *depth,
+                                           void *stream);
 
 /// Has messages of `level` and above sent to `callback` instead of nowhere; for the whole process.
 /// The one before is not called any more when this returns, so that its `user_data` can be freed.

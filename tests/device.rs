@@ -54,6 +54,12 @@ fn models_are_queried_on_a_device() {
 }
 
 #[test]
+fn radiance_fields_are_seen_on_a_device() {
+    let Some(program) = program("tests/cuda/radiance.c") else { return };
+    silent(&run(&program, &[], &[], true), "radiance");
+}
+
+#[test]
 fn models_share_their_kernels() {
     let Some(program) = program("tests/cuda/device.c") else { return };
     silent(&run(&program, &["shared"], &[], true), "shared");

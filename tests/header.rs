@@ -18,6 +18,7 @@ fn header_is_fresh() {
         "device_structs",
         "device",
         "device_gradient",
+        "device_radiance",
         "log",
     ];
     let mut builder = cbindgen::Builder::new().with_config(config);

@@ -5,7 +5,7 @@ mod common;
 
 use common::plain::File;
 use common::plain_radiance::{Seen, Way};
-use common::radiance::{MODELS, model, rays, unit};
+use common::radiance::{MODELS, camera, model, rays, unit};
 use common::random::{self, Rng};
 use common::{Baked, bits, kernels};
 use drr::{
@@ -33,6 +33,10 @@ impl Picture {
     }
 }
 
+fn depths(scene: &[f32]) -> Points<'_> {
+    Points::packed(scene, 1).expect("one number each")
+}
+
 fn along(sampler: &Sampler, [from, to]: [&[f64]; 2], options: &RenderOptions<'_>) -> Picture {
     let count = from.len() / 3;
     let (mut rgba, mut depth) = (vec![f64::MIN; 4 * count], vec![f64::MIN; count]);
@@ -55,24 +59,6 @@ fn seen(
     let mut depths = ValuesMut::packed(&mut depth, 1).expect("whole pixels");
     sampler.render(camera, size, options, &mut room, Some(&mut depths)).expect("a picture");
     Picture { rgba, depth }
-}
-
-/// A camera outside the domain that looks at it.
-fn camera(baked: &Baked, size: [usize; 2], rng: &mut Rng) -> Camera {
-    let axes = &baked.spec.axes;
-    let centre = [0, 1, 2].map(|k| (axes[k].min + axes[k].max) / 2.0);
-    let diagonal = axes.iter().fold(0.0, |d: f64, axis| d.hypot(axis.max - axis.min));
-    let back = unit(&rng.list(3, 1.0));
-    let cross = |a: [f64; 3], b: [f64; 3]| {
-        [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-    };
-    let right = unit(&cross([0.3, 0.2, 1.0], back));
-    let up = cross(back, right);
-    let to_world =
-        [0, 1, 2].map(|k| [right[k], up[k], back[k], centre[k] + 1.2 * diagonal * back[k]]);
-    let focal = size[0] as f64 * 1.3;
-    let middle = size.map(|n| n as f64 / 2.0);
-    Camera { to_world, focal: [focal, 0.9 * focal], centre: middle }
 }
 
 /// A sampler, the plain reader of the same file, and parameters.
@@ -280,7 +266,7 @@ fn options_are_those_of_the_format() {
             stop: 0.2,
             background: [0.25, -1.0, 3.0],
             output: RenderOutput::Opaque,
-            scene_depth: Some(&scene),
+            scene_depth: Some(depths(&scene)),
             ..Default::default()
         };
         let opaque = along(&sampler, [&from, &to], &options);
@@ -322,8 +308,11 @@ fn depth_buffers_along_the_axis_end_rays_at_a_plane() {
     let far = 1.2 * 30.0;
     let plane = vec![far as f32; 120];
     let along_ray: Vec<f32> = lengths.iter().map(|length| (far * length) as f32).collect();
-    let options =
-        |depth, scene| RenderOptions { depth, scene_depth: Some(scene), ..Default::default() };
+    let options = |depth, scene| RenderOptions {
+        depth,
+        scene_depth: Some(depths(scene)),
+        ..Default::default()
+    };
     let a = seen(&sampler, &camera, size, &options(DepthKind::AlongAxis, &plane));
     let b = seen(&sampler, &camera, size, &options(DepthKind::AlongRay, &along_ray));
     for (a, b) in a.rgba.iter().zip(&b.rgba) {
@@ -345,7 +334,7 @@ fn nan_gives_nan_to_its_pixel_alone() {
     to[3 * 30 + 2] = f64::INFINITY;
     let mut scene = vec![f32::INFINITY; 100];
     scene[40] = f32::NAN;
-    let options = RenderOptions { scene_depth: Some(&scene), ..Default::default() };
+    let options = RenderOptions { scene_depth: Some(depths(&scene)), ..Default::default() };
     let found = along(&sampler, [&from, &to], &options);
     for i in 0..100 {
         let is_nan = [10, 20, 30, 40].contains(&i);
@@ -419,7 +408,10 @@ fn what_makes_no_sense_is_an_error() {
         (RenderOptions { stop: 0.0, ..defaults }, "a part of 0"),
         (RenderOptions { stop: 1.5, ..defaults }, "a part of 1.5"),
         (RenderOptions { background: [0.0, f64::NAN, 0.0], ..defaults }, "background"),
-        (RenderOptions { scene_depth: Some(&five), ..defaults }, "5 depths of the scene for 6"),
+        (
+            RenderOptions { scene_depth: Some(depths(&five)), ..defaults },
+            "5 depths of the scene for 6",
+        ),
     ] {
         refused(&sampler, &good, size, &options, what);
     }

@@ -29,6 +29,7 @@ OUTPUT = ROOT / "src/cuda/ptx"
 KERNELS = (
     ("portable.cu", 70, (70, 80, 90)),
     ("gradient.cu", 70, (70, 80, 90)),
+    ("radiance.cu", 70, (70, 80, 90)),
     ("tensor.cu", 80, (80, 90)),
 )
 

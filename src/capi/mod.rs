@@ -14,6 +14,7 @@
 
 mod device;
 mod device_gradient;
+mod device_radiance;
 mod device_structs;
 mod gradient;
 mod log;
@@ -30,6 +31,7 @@ mod views;
 
 pub use device::*;
 pub use device_gradient::*;
+pub use device_radiance::*;
 pub use device_structs::*;
 pub use gradient::*;
 pub use log::*;

@@ -67,6 +67,26 @@ fn entries() -> Vec<(&'static str, drr_status)> {
             null(),
             null_mut()
         ),
+        drr_device_radiance_query(null(), null(), null(), null(), null_mut()),
+        drr_device_radiance_render(
+            null(),
+            null(),
+            0,
+            0,
+            null(),
+            null_mut(),
+            null_mut(),
+            null_mut()
+        ),
+        drr_device_radiance_render_rays(
+            null(),
+            null(),
+            null(),
+            null(),
+            null_mut(),
+            null_mut(),
+            null_mut()
+        ),
         drr_device_sampler_query_host(null(), null(), null()),
         drr_device_sampler_query_lattice_host(null(), null(), null()),
         drr_set_log_callback(None, 9, null_mut()),

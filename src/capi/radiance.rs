@@ -130,7 +130,12 @@ unsafe fn radiance_sampler<'a>(sampler: *const drr_sampler) -> Result<&'a Sample
 ///
 /// # Safety
 /// `numbers` must be writable for so many.
-unsafe fn room<'a>(numbers: *mut f32, name: &str, rays: u64, each: usize) -> Result<ValuesMut<'a>> {
+pub(super) unsafe fn room<'a>(
+    numbers: *mut f32,
+    name: &str,
+    rays: u64,
+    each: usize,
+) -> Result<ValuesMut<'a>> {
     if rays > 0 {
         check_pointer(numbers, name)?;
     }
@@ -140,7 +145,10 @@ unsafe fn room<'a>(numbers: *mut f32, name: &str, rays: u64, each: usize) -> Res
 
 /// # Safety
 /// `depth` must be NULL or writable for a number per ray.
-unsafe fn optional_room<'a>(depth: *mut f32, rays: u64) -> Result<Option<ValuesMut<'a>>> {
+pub(super) unsafe fn optional_room<'a>(
+    depth: *mut f32,
+    rays: u64,
+) -> Result<Option<ValuesMut<'a>>> {
     if depth.is_null() {
         return Ok(None);
     }

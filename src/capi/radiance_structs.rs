@@ -2,9 +2,10 @@
 
 #![allow(non_camel_case_types)]
 
+use super::check_array;
 use super::structs::{Sized32, sized, unknown};
-use super::{check_array, slice};
-use crate::{Camera, DepthKind, Error, RenderOptions, RenderOutput, Result};
+use crate::sampler::scalar::Scalar;
+use crate::{Camera, DepthKind, Error, Points, RenderOptions, RenderOutput, Result};
 
 /// What is written for each pixel.
 #[repr(u32)]
@@ -72,7 +73,8 @@ pub struct drr_radiance_options {
     /// Red, green, blue of what is behind, for `DRR_RADIANCE_OPAQUE`.
     pub background: [f64; 3],
     /// NULL, or where rays end at something else: a depth for each, without gaps; infinity where
-    /// there is nothing. Read during the call only.
+    /// there is nothing. Read during the call only; on a GPU it is an address there, and read until
+    /// the stream got to the end of the call.
     pub scene_depth: *const f32,
 }
 
@@ -115,8 +117,12 @@ pub(super) unsafe fn render_options<'a>(
     let defaults = RenderOptions::default();
     let scene_depth = match given.scene_depth.is_null() {
         true => None,
-        // SAFETY: the caller's promise.
-        false => Some(unsafe { slice(given.scene_depth, rays, "scene_depth")? }),
+        false => {
+            let count = check_array(given.scene_depth, rays, "scene_depth")?;
+            let depths = (given.scene_depth.cast(), size_of::<f32>() as isize);
+            // SAFETY: the caller's promise: so many numbers.
+            Some(unsafe { Points::from_raw(Scalar::F32, count, 1, [depths; 3]) })
+        }
     };
     Ok(RenderOptions {
         step: some(given.step),

@@ -202,6 +202,58 @@ pub struct Gradient {
 }
 
 #[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Field {
+    pub layers: u64,
+    pub cells: u64,
+    pub blocks: u64,
+    pub shape: [u32; 3],
+    pub layer_count: u32,
+    pub harmonics: u32,
+    pub unused: u32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Radiance {
+    pub query: Query,
+    pub field: Field,
+    pub directions: Points,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rays {
+    pub to_world: [f64; 12],
+    pub focal: [f64; 2],
+    pub centre: [f64; 2],
+    pub size: [u64; 2],
+    pub directions: Points,
+    pub scene_depth: Points,
+    pub step: f64,
+    pub near: f64,
+    pub far: f64,
+    pub stop: f64,
+    pub max: [f64; 3],
+    pub is_camera: u32,
+    pub has_scene_depth: u32,
+    pub along_axis: u32,
+    pub unused: u32,
+}
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Render {
+    pub query: Query,
+    pub field: Field,
+    pub rays: Rays,
+    pub depth: Results,
+    pub background: [f64; 3],
+    pub is_opaque: u32,
+    pub has_depth: u32,
+}
+
+#[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct Bind {
     pub model: Model,
@@ -234,6 +286,10 @@ pub fn layouts() -> Vec<[usize; 2]> {
         Tensor.stride,
         Query.tile,
         Gradient.has_input_slopes,
+        Field.harmonics,
+        Radiance.directions,
+        Rays.along_axis,
+        Render.has_depth,
         Bind.is_nan
     ]
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 use cudarc::driver::result;
 use cudarc::driver::sys::{self, CUdevice_attribute, CUfunction_attribute};
 
-use super::arguments::{Bind, Gradient, Query};
+use super::arguments::{Bind, Gradient, Query, Radiance, Render};
 pub use super::driver::count;
 use super::driver::{Context, TOO_OLD, caught, driver, no_device};
 use super::{Kernel, Limits, Machine, Shape, Stream};
@@ -15,6 +15,7 @@ use crate::{Error, ErrorKind, Result};
 /// The kernels, made by tools/ptx.py.
 const PORTABLE: &str = include_str!("ptx/portable.ptx");
 const GRADIENT: &str = include_str!("ptx/gradient.ptx");
+const RADIANCE: &str = include_str!("ptx/radiance.ptx");
 const TENSOR: &str = include_str!("ptx/tensor.ptx");
 
 /// The oldest architectures that they run on, times ten.
@@ -27,6 +28,8 @@ pub struct Gpu {
     _modules: Vec<Module>,
     bind: sys::CUfunction,
     gradient: sys::CUfunction,
+    radiance: sys::CUfunction,
+    render: sys::CUfunction,
     queries: Vec<(Kernel, sys::CUfunction)>,
     context: Arc<Context>,
     limits: Limits,
@@ -103,7 +106,10 @@ impl Gpu {
         let mut queries = vec![(Kernel::Portable, portable.query(c"drr_query", shared)?)];
         let derivatives = Module::load(&context, GRADIENT)?;
         let gradient = derivatives.query(c"drr_gradient", shared)?;
-        let mut modules = vec![portable, derivatives];
+        let pictures = Module::load(&context, RADIANCE)?;
+        let radiance = pictures.query(c"drr_radiance", shared)?;
+        let render = pictures.query(c"drr_render", shared)?;
+        let mut modules = vec![portable, derivatives, pictures];
         if has_tensor_cores {
             let tensor = Module::load(&context, TENSOR)?;
             for (kernel, name) in [
@@ -120,7 +126,7 @@ impl Gpu {
             processors: processors.max(1) as u32,
             has_tensor_cores,
         };
-        Ok(Self { _modules: modules, bind, gradient, queries, context, limits })
+        Ok(Self { _modules: modules, bind, gradient, radiance, render, queries, context, limits })
     }
 
     /// Queues a kernel of one argument.
@@ -272,6 +278,16 @@ impl Machine for Gpu {
     unsafe fn gradient(&self, gradient: &Gradient, shape: Shape, stream: Stream) -> Result<()> {
         // SAFETY: the caller's promise.
         unsafe { self.launch(self.gradient, gradient, shape, stream) }
+    }
+
+    unsafe fn radiance(&self, radiance: &Radiance, shape: Shape, stream: Stream) -> Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { self.launch(self.radiance, radiance, shape, stream) }
+    }
+
+    unsafe fn render(&self, render: &Render, shape: Shape, stream: Stream) -> Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { self.launch(self.render, render, shape, stream) }
     }
 
     unsafe fn bind(&self, bind: &Bind, threads: u32, stream: Stream) -> Result<()> {

@@ -2,8 +2,9 @@
 //! in it. Where the block lies is not known yet.
 
 use super::arguments::{self as raw, BF16, PLAIN, STEPS};
-use crate::model::spec::{Activation, LayerPrecision, Spec, Transform};
-use crate::model::{GridData, GridValues, Model};
+use super::resident::Parts;
+use crate::model::spec::{Activation, Layer, LayerPrecision, Spec, Transform};
+use crate::model::{GridData, GridValues, LayerTensors, Model};
 use crate::{Error, ErrorKind, Result};
 
 /// Grids and tables begin at multiples of it.
@@ -13,6 +14,8 @@ const ALIGNMENT: usize = 256;
 pub struct Image<'a> {
     /// Without an address yet.
     pub model: raw::Model,
+    /// Of a radiance field; else empty.
+    pub field: raw::Field,
     /// Bytes of the whole block.
     pub size: usize,
     /// What goes where, in order and without overlaps.
@@ -21,22 +24,27 @@ pub struct Image<'a> {
 
 enum Part<'a> {
     Own(Vec<u8>),
-    Grid(&'a [u8]),
+    Model(&'a [u8]),
 }
 
 impl<'a> Image<'a> {
-    /// Lays `model` out. Grids are not copied. `ranges` are those of its parameters.
+    /// Lays `model` out. Grids are not copied.
     ///
     /// # Errors
     /// `Unsupported` if an index of it does not fit what kernels count with.
-    pub fn new(model: &'a Model, ranges: &[raw::Range]) -> Result<Self> {
+    pub fn new(model: &'a Model, parts: &Parts) -> Result<Self> {
         let spec = model.spec();
-        let mut image = Self { model: raw::Model::default(), size: 0, parts: Vec::new() };
+        let mut image = Self {
+            model: raw::Model::default(),
+            field: raw::Field::default(),
+            size: 0,
+            parts: Vec::new(),
+        };
         let (grids, own_count) = image.grids(model)?;
         let lines =
             (0..spec.lines.len()).map(|n| image.line(model, n)).collect::<Result<Vec<_>>>()?;
-        let layers =
-            (0..spec.layers.len()).map(|n| image.layer(model, n)).collect::<Result<Vec<_>>>()?;
+        let layers = image.layers(&spec.layers, model.layers())?;
+        image.field = image.radiance(model, &parts.blocks)?;
         let values: Vec<_> = (spec.values.iter())
             .map(|value| raw::Value {
                 range: value.max - value.min,
@@ -53,7 +61,7 @@ impl<'a> Image<'a> {
             lines: image.table(&lines),
             layers: image.table(&layers),
             values: image.table(&values),
-            ranges: image.table(ranges),
+            ranges: image.table(&parts.ranges),
             input_bias,
             grid_count: small(grids.len())? - own_count,
             line_count: small(lines.len())?,
@@ -75,7 +83,7 @@ impl<'a> Image<'a> {
     pub fn parts(&self) -> impl Iterator<Item = (usize, &[u8])> {
         self.parts.iter().map(|(offset, part)| match part {
             Part::Own(bytes) => (*offset, bytes.as_slice()),
-            Part::Grid(bytes) => (*offset, *bytes),
+            Part::Model(bytes) => (*offset, *bytes),
         })
     }
 
@@ -88,7 +96,7 @@ impl<'a> Image<'a> {
         let offset = self.size.next_multiple_of(ALIGNMENT);
         let bytes = match &part {
             Part::Own(bytes) => bytes.len(),
-            Part::Grid(bytes) => bytes.len(),
+            Part::Model(bytes) => bytes.len(),
         };
         self.size = offset + bytes;
         self.parts.push((offset, part));
@@ -141,7 +149,7 @@ impl<'a> Image<'a> {
             (axes[k], sizes[k]) = (small(axis)?, small(size)?);
         }
         Ok(raw::Grid {
-            data: self.place(Part::Grid(bytes)),
+            data: self.place(Part::Model(bytes)),
             scale,
             zero,
             axes,
@@ -171,8 +179,29 @@ impl<'a> Image<'a> {
         })
     }
 
-    fn layer(&mut self, model: &Model, n: usize) -> Result<raw::Layer> {
-        let (layer, tensors) = (&model.spec().layers[n], &model.layers()[n]);
+    /// What a radiance field has beside its model.
+    fn radiance(&mut self, model: &'a Model, blocks: &[u8]) -> Result<raw::Field> {
+        let Some(radiance) = &model.spec().radiance else { return Ok(raw::Field::default()) };
+        let layers = self.layers(&radiance.layers, model.radiance_layers())?;
+        let mut field = raw::Field {
+            layers: self.table(&layers),
+            layer_count: small(layers.len())?,
+            harmonics: small(radiance.harmonic_inputs())?,
+            ..Default::default()
+        };
+        if let (Some([z, y, x]), Some(cells)) = (radiance.occupancy, model.occupancy()) {
+            field.shape = [small(x)?, small(y)?, small(z)?];
+            field.cells = self.place(Part::Model(cells));
+            field.blocks = self.place(Part::Own(blocks.to_vec()));
+        }
+        Ok(field)
+    }
+
+    fn layers(&mut self, layers: &[Layer], tensors: &[LayerTensors]) -> Result<Vec<raw::Layer>> {
+        layers.iter().zip(tensors).map(|(layer, tensors)| self.layer(layer, tensors)).collect()
+    }
+
+    fn layer(&mut self, layer: &Layer, tensors: &LayerTensors) -> Result<raw::Layer> {
         let weights: Vec<f32> = (0..layer.inputs)
             .flat_map(|input| {
                 (0..layer.outputs).map(move |output| tensors.weight[output * layer.inputs + input])
@@ -238,6 +267,13 @@ pub fn has_input_slopes(spec: &Spec) -> bool {
 /// Numbers that a vector of the model's evaluation has at most.
 pub fn widest(spec: &Spec) -> usize {
     spec.layers.iter().map(|layer| layer.outputs).fold(spec.input.width, usize::max)
+}
+
+/// The same when colours are made too; none of a model without them.
+pub fn widest_of_colours(spec: &Spec) -> Option<usize> {
+    let layers = spec.radiance.iter().flat_map(|radiance| &radiance.layers);
+    let widest = layers.map(|layer| layer.inputs.max(layer.outputs)).max()?;
+    Some(widest.max(self::widest(spec)))
 }
 
 fn activation(activation: Activation) -> u32 {

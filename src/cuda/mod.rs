@@ -15,15 +15,16 @@ pub mod gpu;
 pub mod gpu;
 mod image;
 mod lane;
+mod pictures;
 mod resident;
 mod tensor;
 
 use std::sync::Arc;
 
 use crate::Result;
-use arguments::{Bind, Gradient, Query};
+use arguments::{Bind, Gradient, Query, Radiance, Render};
 pub use lane::{Lane, Pinned};
-pub use resident::{Choice, Resident};
+pub use resident::{Choice, Parts, Resident};
 
 /// A queue of work of a machine: a `CUstream` or `cudaStream_t`, 0 for the default one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -189,6 +190,24 @@ pub trait Machine: Send + Sync {
     /// # Errors
     /// What the driver says.
     unsafe fn gradient(&self, gradient: &Gradient, shape: Shape, stream: Stream) -> Result<()>;
+
+    /// Queues a query for densities and colours, with a thread for each point of a tile at least.
+    ///
+    /// # Safety
+    /// As for [`Machine::query`].
+    ///
+    /// # Errors
+    /// What the driver says.
+    unsafe fn radiance(&self, radiance: &Radiance, shape: Shape, stream: Stream) -> Result<()>;
+
+    /// Queues a picture, with a thread for each point of a tile at least.
+    ///
+    /// # Safety
+    /// As for [`Machine::query`].
+    ///
+    /// # Errors
+    /// What the driver says.
+    unsafe fn render(&self, render: &Render, shape: Shape, stream: Stream) -> Result<()>;
 
     /// Queues the binding of parameters, in one block of so many threads.
     ///

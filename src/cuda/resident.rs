@@ -7,6 +7,7 @@ use super::arguments::{
     Bind, Binding, Gradient, MAX_PARAMETERS, Model as RawModel, Query, Range, Tensor,
 };
 use super::image::{Image, has_input_slopes, widest};
+use super::pictures::Pictures;
 use super::tensor::{self, Plan};
 use super::{Kernel, Limits, Machine, Memory, Shape, Stream};
 use crate::model::Model;
@@ -14,7 +15,7 @@ use crate::model::spec::Spec;
 use crate::{Error, ErrorKind, Result};
 
 /// Threads of a block.
-const THREADS: u32 = 128;
+pub(super) const THREADS: u32 = 128;
 
 /// Points that a block may have at a time, best first.
 const TILES: [u32; 4] = [64, 32, 16, 8];
@@ -31,17 +32,28 @@ pub enum Choice {
     Tensor,
 }
 
+/// What is uploaded with a model, from what is known of it elsewhere.
+pub struct Parts {
+    /// The ranges of its parameters.
+    pub ranges: Vec<Range>,
+    /// Of a radiance field, for each block of 8 x 8 x 8 cells, x fastest, whether anything may be in
+    /// it; empty if it does not say where it is empty.
+    pub blocks: Vec<u8>,
+}
+
 /// A model in the memory of a machine.
 pub struct Resident {
-    machine: Arc<dyn Machine>,
+    pub(super) machine: Arc<dyn Machine>,
     memory: Memory,
-    model: RawModel,
+    pub(super) model: RawModel,
     tile: u32,
     shared: usize,
     /// The same for derivatives, if a block has room for them.
     tape: Result<(u32, usize)>,
     /// Whether grids reach inputs that change with a parameter.
     has_input_slopes: bool,
+    /// What pictures need, if it is a radiance field and a block has room for its colours.
+    pub(super) pictures: Result<Pictures>,
     tensor: Option<Tensors>,
     uses_tensor_cores: AtomicBool,
     /// Where the parts of a binding are in its memory, and the whole.
@@ -86,7 +98,7 @@ impl BindingLayout {
 }
 
 impl Resident {
-    /// Copies a model to a machine. `ranges` are those of its parameters.
+    /// Copies a model to a machine.
     ///
     /// # Errors
     /// `OutOfMemory`; `Unsupported` if a layer or the number of parameters is beyond what the
@@ -94,7 +106,7 @@ impl Resident {
     pub fn new(
         machine: &Arc<dyn Machine>,
         model: &Model,
-        ranges: &[Range],
+        parts: &Parts,
         choice: Choice,
     ) -> Result<Self> {
         let spec = model.spec();
@@ -113,7 +125,7 @@ impl Resident {
                 ),
             ));
         }
-        let mut image = Image::new(model, ranges)?;
+        let mut image = Image::new(model, parts)?;
         let tensor = plan(model, machine.limits(), choice)?.map(|plan| Tensors {
             kernel: plan.kernel,
             arguments: Tensor { weights: image.add(plan.weights), ..plan.arguments },
@@ -124,6 +136,7 @@ impl Resident {
             // SAFETY: the parts lie in the new block, which nobody else knows yet.
             unsafe { machine.upload(memory.address() + offset as u64, bytes)? };
         }
+        let pictures = Pictures::new(spec, image.field, machine.limits());
         let model = RawModel { base: memory.address(), ..image.model };
         let binding = BindingLayout::new(spec);
         let uses_tensor_cores = AtomicBool::new(false);
@@ -135,6 +148,7 @@ impl Resident {
             shared,
             tape,
             has_input_slopes,
+            pictures,
             tensor,
             uses_tensor_cores,
             binding,
@@ -265,7 +279,7 @@ impl Resident {
     }
 
     /// Blocks for so many points, of which one has `points` at a time.
-    fn blocks(&self, count: u64, points: u64) -> u32 {
+    pub(super) fn blocks(&self, count: u64, points: u64) -> u32 {
         let most = u64::from(self.machine.limits().processors) * 8;
         count.div_ceil(points).min(most) as u32
     }
@@ -289,7 +303,7 @@ fn plan(model: &Model, limits: Limits, choice: Choice) -> Result<Option<Plan>> {
 
 /// Points that a block has at a time, and the shared memory for that, of which `bytes` says how much
 /// so many points need.
-fn tile_of(limits: Limits, bytes: impl Fn(u32) -> usize) -> Result<(u32, usize)> {
+pub(super) fn tile_of(limits: Limits, bytes: impl Fn(u32) -> usize) -> Result<(u32, usize)> {
     let with_company = TILES.into_iter().find(|&tile| 2 * bytes(tile) <= limits.shared);
     let alone = || TILES.into_iter().find(|&tile| bytes(tile) <= limits.shared);
     let tile = with_company.or_else(alone).ok_or_else(|| {
@@ -308,7 +322,7 @@ fn tile_of(limits: Limits, bytes: impl Fn(u32) -> usize) -> Result<(u32, usize)>
 
 /// `Memory` of tile.h: per point three coordinates; eight corners, each a start and a weight; a
 /// mark; vectors of so many numbers.
-fn tile_bytes(tile: u32, numbers: usize) -> usize {
+pub(super) fn tile_bytes(tile: u32, numbers: usize) -> usize {
     tile as usize * (3 * 8 + 8 * (8 + 4) + 4 + numbers * 4)
 }
 

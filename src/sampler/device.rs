@@ -8,20 +8,12 @@ use super::device_arguments as arguments;
 use super::parameters::{Parameters, Ranges, check_count};
 use super::points::Points;
 use super::results::ValuesMut;
-use super::{Lattice, Runtime, Sampler, SamplerOptions, Units};
+use super::{Lattice, Runtime, SamplerOptions};
+use crate::Result;
 use crate::cuda::arguments::{self as raw, Binding};
 use crate::cuda::gpu::Gpu;
-use crate::cuda::{Choice, Kernel, Lane, Machine, Memory, Resident, Stream};
-use crate::model::spec::{LayerPrecision, Spec};
-use crate::{Error, ErrorKind, Result};
-
-/// Points of the self-check.
-const CHECKED: usize = 256;
-
-/// Largest difference from the CPU, in units of the largest value, that is rounding: to 32 bits,
-/// and of weights and hidden values to the 11 significant bits of tensor cores.
-const ROUNDING: f64 = 1e-4;
-const ROUNDING_TO_HALVES: f64 = 1e-2;
+use crate::cuda::{Choice, Kernel, Lane, Machine, Memory, Parts, Resident, Stream};
+use crate::model::spec::Spec;
 
 /// How a model is used on a device.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,7 +26,7 @@ pub struct DeviceOptions {
 /// number of threads may use it.
 pub struct DeviceModel {
     runtime: Arc<Runtime>,
-    resident: Resident,
+    pub(super) resident: Resident,
     /// What queries for arrays of the host go through, as far as they are not in use.
     pub(super) lanes: Mutex<Vec<[Lane; 2]>>,
 }
@@ -89,12 +81,13 @@ impl DeviceModel {
         options: &DeviceOptions,
     ) -> Result<Arc<Self>> {
         let ranges = Ranges::new(runtime.model().spec(), &SamplerOptions::default())?;
-        let resident =
-            Resident::new(machine, runtime.model(), &arguments::ranges(&ranges), options.kernel)
-                .map_err(|error| error.context(machine.name()))?;
+        let parts = Parts { ranges: arguments::ranges(&ranges), blocks: runtime.blocks().bytes() };
+        let resident = Resident::new(machine, runtime.model(), &parts, options.kernel)
+            .map_err(|error| error.context(machine.name()))?;
         let model = Arc::new(Self { runtime: runtime.clone(), resident, lanes: Mutex::default() });
         // The portable kernel always has a part: parameters of single points.
         model.check()?;
+        model.check_colours()?;
         if model.resident.has_tensor_cores() {
             model.resident.use_tensor_cores(true);
             match model.check() {
@@ -136,7 +129,7 @@ impl DeviceModel {
         self.resident.machine()
     }
 
-    fn spec(&self) -> &Spec {
+    pub(super) fn spec(&self) -> &Spec {
         self.runtime.model().spec()
     }
 
@@ -169,59 +162,6 @@ impl DeviceModel {
         // SAFETY: the caller's promise.
         unsafe { self.resident.query(&query, stream) }
     }
-
-    /// Compares some points by the kernel in use with the CPU.
-    fn check(self: &Arc<Self>) -> Result<()> {
-        let spec = self.spec();
-        let (dims, outputs) = (spec.axes.len(), spec.outputs());
-        let options = SamplerOptions { units: Units::Normalized, ..Default::default() };
-        // Irrational steps, so that cells and their sides are all met.
-        let points: Vec<f64> = (0..CHECKED * dims)
-            .map(|n| 2.1 * ((n as f64 + 0.5) * 0.618_033_988_749_895).fract() - 1.05)
-            .collect();
-        let parameters: Vec<f64> = (1..=spec.parameters.len())
-            .map(|n| (n as f64 * std::f64::consts::SQRT_2).fract())
-            .collect();
-        let mut expected = vec![0.0f64; CHECKED * outputs];
-        Sampler::new(&self.runtime, &parameters, &options)?.query(
-            &Points::packed(&points, dims)?,
-            &mut ValuesMut::packed(&mut expected, outputs)?,
-        )?;
-        let mut found = vec![0.0; CHECKED * outputs];
-        DeviceSampler::new(self, &parameters, &options)?.query_host(
-            &Points::packed(&points, dims)?,
-            &mut ValuesMut::packed(&mut found, outputs)?,
-        )?;
-        let scale = expected.iter().fold(1e-3, |most: f64, value| most.max(value.abs()));
-        let error = |n: usize| {
-            let error = (expected[n] - found[n]).abs() / scale;
-            // NaN is the worst of all.
-            if error.is_nan() { f64::INFINITY } else { error }
-        };
-        let mut order: Vec<usize> = (0..expected.len()).collect();
-        order.sort_by(|&a, &b| error(a).total_cmp(&error(b)));
-        let worst = order[order.len() - 1];
-        let rounding = match self.kernel() {
-            Kernel::Portable => ROUNDING,
-            Kernel::Tensor64 | Kernel::Tensor128 | Kernel::Tensor256 => ROUNDING_TO_HALVES,
-        };
-        if error(order[last_compared(spec, order.len())]) <= rounding {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::Device,
-            format!(
-                "{}: value {} at {:?} (normalised) is {} by the {} kernel, on the CPU {}: this \
-                 device computes something else, please report it",
-                self.resident.machine().name(),
-                worst % outputs,
-                &points[worst / outputs * dims..][..dims],
-                found[worst],
-                self.kernel().name(),
-                expected[worst],
-            ),
-        ))
-    }
 }
 
 impl DeviceSampler {
@@ -244,6 +184,15 @@ impl DeviceSampler {
         unsafe { sampler.set_parameters(parameters, Stream::default())? };
         model.resident.machine().synchronize(Stream::default())?;
         Ok(sampler)
+    }
+
+    /// How it answers.
+    pub(super) fn options(&self) -> &SamplerOptions {
+        &self.options
+    }
+
+    pub(super) fn resident(&self) -> &Resident {
+        &self.model.resident
     }
 
     /// The model on its device.
@@ -357,7 +306,13 @@ impl DeviceSampler {
         unsafe { self.model.resident.gradient(&raw::Gradient { query, ..gradient }, stream) }
     }
 
-    fn asked(&self, points: raw::Points, results: raw::Results, count: usize) -> raw::Query {
+    /// What kernels are told of a query.
+    pub(super) fn asked(
+        &self,
+        points: raw::Points,
+        results: raw::Results,
+        count: usize,
+    ) -> raw::Query {
         raw::Query {
             frame: self.frame,
             points,
@@ -367,12 +322,4 @@ impl DeviceSampler {
             ..Default::default()
         }
     }
-}
-
-/// Which of so many results, in the order of their differences from the CPU, must still be equal up
-/// to rounding: the last. Layers that round their inputs may take the next step where sums differ
-/// by the last bit, so that some differ by a step.
-fn last_compared(spec: &Spec, results: usize) -> usize {
-    let is_plain = spec.layers.iter().all(|layer| layer.precision == LayerPrecision::F32);
-    if is_plain { results - 1 } else { results * 9 / 10 }
 }

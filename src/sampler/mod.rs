@@ -3,8 +3,10 @@
 
 pub mod device;
 mod device_arguments;
+mod device_check;
 mod device_gradient;
 mod device_host;
+mod device_radiance;
 pub mod gradient;
 mod lattice;
 mod parameters;

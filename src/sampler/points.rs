@@ -7,7 +7,7 @@ use crate::cpu::{Positions, TILE};
 use crate::{Error, Result};
 
 /// Coordinates of `len` points in the caller's memory, one base and stride per axis.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Points<'a> {
     scalar: Scalar,
     len: usize,
@@ -16,7 +16,7 @@ pub struct Points<'a> {
     memory: PhantomData<&'a [u8]>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Strided {
     base: *const u8,
     stride: isize,
@@ -108,6 +108,14 @@ impl<'a> Points<'a> {
     /// Per axis the address of the first coordinate and the bytes to the next.
     pub(super) fn axes(&self) -> [(*const u8, isize); 3] {
         self.axes.map(|axis| (axis.base, axis.stride))
+    }
+
+    /// Coordinate `axis` of point `i`.
+    pub(super) fn at(&self, i: usize, axis: usize) -> f64 {
+        assert!(i < self.len && axis < self.dims);
+        let Strided { base, stride } = self.axes[axis];
+        // SAFETY: `from_raw`'s condition covers this address.
+        unsafe { self.scalar.read(base.wrapping_offset(i as isize * stride)) }
     }
 
     /// Reads the coordinates of the points `start..`, as many as there are up to a whole tile.

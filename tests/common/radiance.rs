@@ -1,5 +1,6 @@
 //! Random radiance fields, and rays through and past them.
 
+use drr::Camera;
 use drr::model::spec::{Activation, Layer, LayerPrecision, Radiance, Spec, Transform, Value};
 use drr::model::{GridPrecision, SmallRadiance, SmallTensors, Writer};
 use serde_json::json;
@@ -30,6 +31,19 @@ pub fn model(seed: u64) -> Baked {
         random::shorten(&mut spec, &mut rng);
     }
     Baked::write(spec, GridPrecision::ALL[seed as usize / 3 % 3], &mut rng)
+}
+
+/// The same with a head whose layers are too wide for some devices.
+pub fn wide(seed: u64) -> Baked {
+    let (mut rng, Baked { mut spec, precision, .. }) = (Rng::new(seed), model(seed));
+    if let Some(field) = &mut spec.radiance {
+        field.layers.truncate(1);
+        field.layers[0].outputs = 512;
+        let activation = Activation::Sigmoid;
+        let precision = LayerPrecision::F32;
+        field.layers.push(Layer { inputs: 512, outputs: 3, activation, precision });
+    }
+    Baked::write(spec, precision, &mut rng)
 }
 
 /// A random description of a model with three axes.
@@ -116,6 +130,24 @@ pub fn rays(spec: &Spec, count: usize, rng: &mut Rng) -> [Vec<f64>; 2] {
         directions.extend(direction.map(|x| x * scale));
     }
     [origins, directions]
+}
+
+/// A camera outside the domain that looks at it.
+pub fn camera(baked: &Baked, size: [usize; 2], rng: &mut Rng) -> Camera {
+    let axes = &baked.spec.axes;
+    let centre = [0, 1, 2].map(|k| (axes[k].min + axes[k].max) / 2.0);
+    let diagonal = axes.iter().fold(0.0, |d: f64, axis| d.hypot(axis.max - axis.min));
+    let back = unit(&rng.list(3, 1.0));
+    let cross = |a: [f64; 3], b: [f64; 3]| {
+        [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+    };
+    let right = unit(&cross([0.3, 0.2, 1.0], back));
+    let up = cross(back, right);
+    let to_world =
+        [0, 1, 2].map(|k| [right[k], up[k], back[k], centre[k] + 1.2 * diagonal * back[k]]);
+    let focal = size[0] as f64 * 1.3;
+    let middle = size.map(|n| n as f64 / 2.0);
+    Camera { to_world, focal: [focal, 0.9 * focal], centre: middle }
 }
 
 /// With length 1.

@@ -153,8 +153,9 @@ Result cuModuleGetFunction(void **function, void *, const char *name) {
     const std::string wanted = name;
     long number = 0;
     const char *const names[] = {"drr_bind",       "drr_query",      "drr_tensor_64",
-                                 "drr_tensor_128", "drr_tensor_256", "drr_gradient"};
-    for (long n = 0; n < 6; n++)
+                                 "drr_tensor_128", "drr_tensor_256", "drr_gradient",
+                                 "drr_radiance",   "drr_render"};
+    for (long n = 0; n < 8; n++)
         number = wanted == names[n] ? n + 1 : number;
     *function = reinterpret_cast<void *>(number);
     return *function ? OK : NOT_FOUND;
@@ -227,6 +228,11 @@ Result cuLaunchKernel(void *function, unsigned blocks, unsigned, unsigned, unsig
     else if (number == 6)
         drr_host_gradient(static_cast<const drr::Gradient *>(arguments[0]), blocks, threads,
                           shared);
+    else if (number == 7)
+        drr_host_radiance(static_cast<const drr::Radiance *>(arguments[0]), blocks, threads,
+                          shared);
+    else if (number == 8)
+        drr_host_render(static_cast<const drr::Render *>(arguments[0]), blocks, threads, shared);
     else
         drr_host_query(unsigned(number - 2), static_cast<const drr::Query *>(arguments[0]), blocks,
                        threads, shared);

@@ -1,6 +1,7 @@
 // The kernels as a library of the host: launches, and the layouts of their arguments.
 #include "../../src/cuda/kernels/gradient.cu"
 #include "../../src/cuda/kernels/portable.cu"
+#include "../../src/cuda/kernels/radiance.cu"
 #include "../../src/cuda/kernels/tensor.cu"
 
 #include <cstddef>
@@ -21,6 +22,16 @@ extern "C" void drr_host_query(unsigned kernel, const drr::Query *query, unsigne
 extern "C" void drr_host_gradient(const drr::Gradient *gradient, unsigned blocks, unsigned threads,
                                   size_t bytes) {
     drr::host::launch<const drr::Gradient, drr_gradient>(*gradient, blocks, threads, bytes);
+}
+
+extern "C" void drr_host_radiance(const drr::Radiance *radiance, unsigned blocks, unsigned threads,
+                                  size_t bytes) {
+    drr::host::launch<const drr::Radiance, drr_radiance>(*radiance, blocks, threads, bytes);
+}
+
+extern "C" void drr_host_render(const drr::Render *render, unsigned blocks, unsigned threads,
+                                size_t bytes) {
+    drr::host::launch<const drr::Render, drr_render>(*render, blocks, threads, bytes);
 }
 
 extern "C" void drr_host_bind(const drr::Bind *bind, unsigned threads) {
@@ -46,5 +57,9 @@ extern "C" const size_t drr_host_layouts[][2] = {
     LAYOUT(Tensor, stride),
     LAYOUT(Query, tile),
     LAYOUT(Gradient, has_input_slopes),
+    LAYOUT(Field, harmonics),
+    LAYOUT(Radiance, directions),
+    LAYOUT(Rays, along_axis),
+    LAYOUT(Render, has_depth),
     LAYOUT(Bind, is_nan),
 };

@@ -19,12 +19,13 @@
 
 namespace drr {
 
-using std::exp, std::fabs, std::floor, std::fmax, std::fmin;
+using std::ceil, std::exp, std::expm1, std::fabs, std::floor, std::fmax, std::fmin, std::sqrt;
 
 // The block that runs, and where its thread is.
 struct Block {
     u32 thread = 0, threads = 0, block = 0, blocks = 0;
     char *memory = nullptr;
+    bool vote = false;
     ucontext_t scheduler, *fiber = nullptr;
 };
 
@@ -37,6 +38,17 @@ DRR_DEVICE u32 blocks() { return running.blocks; }
 void wait(bool for_block);
 DRR_DEVICE void barrier() { wait(true); }
 DRR_DEVICE void warp_barrier() { wait(false); }
+DRR_DEVICE u64 take(u64 *counter) { return (*counter)++; }
+
+// As device.h says.
+DRR_DEVICE bool barrier_any(bool mine) {
+    barrier();
+    running.vote = false;
+    barrier();
+    running.vote |= mine;
+    barrier();
+    return running.vote;
+}
 DRR_DEVICE char *shared_memory() { return running.memory; }
 
 template <class To, class From> To same_bits(From from) {

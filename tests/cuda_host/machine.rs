@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use drr::cuda::arguments::{Bind, Gradient, Query};
+use drr::cuda::arguments::{Bind, Gradient, Query, Radiance, Render};
 use drr::cuda::gpu::Gpu;
 use drr::cuda::{Choice, Kernel as CudaKernel, Limits, Machine, Memory, Shape, Stream};
 use drr::sampler::results::{Places, PointStride};
@@ -30,7 +30,7 @@ static LAUNCH: Mutex<()> = Mutex::new(());
 
 pub fn library() -> Option<&'static Library> {
     static LIBRARY: OnceLock<Option<Library>> = OnceLock::new();
-    if std::env::var_os("DRR_TEST_DEVICE").is_some() {
+    if is_gpu() {
         return None;
     }
     LIBRARY
@@ -65,6 +65,24 @@ impl Host {
     pub fn machine(self) -> (Arc<Self>, Arc<dyn Machine>) {
         let host = Arc::new(self);
         (host.clone(), host)
+    }
+}
+
+impl Host {
+    /// Runs a kernel of one argument.
+    ///
+    /// # Safety
+    /// `argument` is what the function of tests/cuda/host.cpp takes, and its addresses are right.
+    unsafe fn launch<T>(&self, name: &[u8], argument: &T, shape: Shape) -> Result<(), Error> {
+        assert!(shape.blocks > 0 && shape.shared <= self.limits.shared, "{shape:?}");
+        let _turn = LAUNCH.lock().unwrap();
+        // SAFETY: the caller's promise.
+        unsafe {
+            let launch: libloading::Symbol<unsafe extern "C" fn(*const T, u32, u32, usize)> =
+                self.library.get(name).expect("exported");
+            launch(argument, shape.blocks, shape.threads, shape.shared);
+        }
+        Ok(())
     }
 }
 
@@ -170,15 +188,18 @@ impl Machine for Host {
     }
 
     unsafe fn gradient(&self, gradient: &Gradient, shape: Shape, _: Stream) -> Result<(), Error> {
-        assert!(shape.blocks > 0 && shape.shared <= self.limits.shared, "{shape:?}");
-        let _turn = LAUNCH.lock().unwrap();
-        // SAFETY: as above.
-        unsafe {
-            let launch: libloading::Symbol<unsafe extern "C" fn(*const Gradient, u32, u32, usize)> =
-                self.library.get(b"drr_host_gradient").expect("exported");
-            launch(gradient, shape.blocks, shape.threads, shape.shared);
-        }
-        Ok(())
+        // SAFETY: the caller's promise.
+        unsafe { self.launch(b"drr_host_gradient", gradient, shape) }
+    }
+
+    unsafe fn radiance(&self, radiance: &Radiance, shape: Shape, _: Stream) -> Result<(), Error> {
+        // SAFETY: the caller's promise.
+        unsafe { self.launch(b"drr_host_radiance", radiance, shape) }
+    }
+
+    unsafe fn render(&self, render: &Render, shape: Shape, _: Stream) -> Result<(), Error> {
+        // SAFETY: the caller's promise.
+        unsafe { self.launch(b"drr_host_render", render, shape) }
     }
 
     unsafe fn bind(&self, bind: &Bind, threads: u32, _: Stream) -> Result<(), Error> {
@@ -195,6 +216,11 @@ impl Machine for Host {
     fn synchronize(&self, _: Stream) -> Result<(), Error> {
         Ok(())
     }
+}
+
+/// Whether the tests run on a GPU.
+pub fn is_gpu() -> bool {
+    std::env::var_os("DRR_TEST_DEVICE").is_some()
 }
 
 /// What the tests run on: the host, or the GPU that DRR_TEST_DEVICE names.

@@ -7,6 +7,7 @@
 mod common;
 mod gradient;
 mod machine;
+mod radiance;
 
 use common::random::{self, PRODUCTS, Rng};
 use common::{Baked, query};
@@ -123,21 +124,6 @@ fn random_models_give_what_the_reference_gives() {
         let found = ask(&machine, &sampler, &at);
         let reference = baked.sampler(Kernel::Reference, &parameters, &options);
         compare(&baked, &found, &query(&reference, &at), &format!("model {seed}, bound again"));
-    }
-}
-
-#[test]
-fn radiance_fields_answer_as_other_models_do() {
-    let Some(machine) = machine() else { return };
-    for seed in 0..12 {
-        let (mut rng, baked) = (Rng::new(seed), common::radiance::model(seed));
-        let model = on(&machine, &baked);
-        let at = points(&baked, 20, &mut rng);
-        let parameters = random::parameters(&baked.spec, &mut rng);
-        let sampler = DeviceSampler::new(&model, &parameters, &POLICIES[0]).unwrap();
-        let reference = baked.sampler(Kernel::Reference, &parameters, &POLICIES[0]);
-        let found = ask(&machine, &sampler, &at);
-        compare(&baked, &found, &query(&reference, &at), &format!("radiance field {seed}"));
     }
 }
 

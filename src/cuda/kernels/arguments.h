@@ -159,6 +159,52 @@ struct Gradient {
     u32 has_input_slopes; // of the parameters; else they change the bias alone
 };
 
+// What makes a model a radiance field: layers that make colours of features and of directions, and
+// where it is empty.
+struct Field {
+    u64 layers;   // Layer[]
+    u64 cells;    // a bit for each, x fastest: whether anything may be there; without `shape`, none
+    u64 blocks;   // bytes: whether anything may be in 8 x 8 x 8 of them
+    u32 shape[3]; // cells per axis, x first; 0: anything may be everywhere
+    u32 layer_count;
+    u32 harmonics; // numbers made of the direction, in front of the features
+    u32 unused;
+};
+
+// Arguments of `drr_radiance`: the query's results are a density and a colour. The model's `widest`
+// counts the field's layers too.
+struct Radiance {
+    Query query;
+    Field field;
+    Points directions;
+};
+
+// Rays of a picture, from a camera or given.
+struct Rays {
+    double to_world[12]; // from the camera's coordinates, rows of four
+    double focal[2], centre[2];
+    u64 size[2];        // pixels, of a camera
+    Points directions;  // of given ones; their origins are the query's points
+    Points scene_depth; // numbers along one axis
+    double step, near, far, stop;
+    double max[3]; // upper ends of the axes
+    u32 is_camera;
+    u32 has_scene_depth;
+    u32 along_axis; // how depths are measured
+    u32 unused;
+};
+
+// Arguments of `drr_render`: the query's results are red, green, blue and opacity of each ray.
+struct Render {
+    Query query;
+    Field field;
+    Rays rays;
+    Results depth;
+    double background[3];
+    u32 is_opaque; // colours over the background; else multiplied by opacity
+    u32 has_depth;
+};
+
 // Arguments of `drr_bind`. Parameters are normalised.
 struct Bind {
     Model model;

@@ -21,6 +21,12 @@ DRR_DEVICE u32 blocks() { return gridDim.x; }
 // Waits for all threads of the block.
 DRR_DEVICE void barrier() { __syncthreads(); }
 
+// The same, and whether it is so for any of them.
+DRR_DEVICE bool barrier_any(bool mine) { return __syncthreads_or(mine); }
+
+// The number of who asks, counted from the counter's first value on.
+DRR_DEVICE u64 take(u64 *counter) { return atomicAdd(counter, u64(1)); }
+
 // Waits for all threads of the warp, and for what they wrote.
 DRR_DEVICE void warp_barrier() { __syncwarp(); }
 

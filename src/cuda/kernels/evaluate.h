@@ -75,13 +75,17 @@ DRR_CALLED float steepness(u32 activation, float x) {
     }
 }
 
+// Value `k` in its own units, from what the model gives for it.
+DRR_DEVICE double denormalize(const Model &model, u32 k, double value) {
+    const Value to = at<Value>(model, model.values)[k];
+    value = value * to.range + to.min;
+    return to.is_log ? exp(value) : value;
+}
+
 // Value `k` of point `i`, from what the model gives for it.
 DRR_DEVICE void write_value(const Query &q, u64 i, u32 k, double value, bool is_nan) {
-    if (q.frame.is_physical) {
-        const Value to = at<Value>(q.model, q.model.values)[k];
-        value = value * to.range + to.min;
-        value = to.is_log ? exp(value) : value;
-    }
+    if (q.frame.is_physical)
+        value = denormalize(q.model, k, value);
     write(place(q.results, q.points, i, k, 0), q.results.scalar, is_nan ? not_a_number() : value);
 }
 

@@ -57,6 +57,7 @@ DRR_DEVICE void forward(const Query &q, Memory &m, const Tape &t, u64 first) {
     const Model &model = q.model;
     float *slopes = t.slopes;
     u32 width = model.spatial;
+    locate(q, m, first);
     gather(q, m, first, width, KeepSlopes{model, slopes});
     for (u32 l = 0; l < model.layer_count; l++) {
         const Layer &layer = at<Layer>(model, model.layers)[l];

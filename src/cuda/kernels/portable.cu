@@ -123,6 +123,7 @@ DRR_KERNEL drr_query(const drr::Query q) {
     const bool has_table = q.table.is_given;
     const u32 width = has_table ? model.width : model.spatial;
     for (u64 first = u64(block()) * q.tile; first < q.count; first += u64(blocks()) * q.tile) {
+        locate(q, m, first);
         gather(q, m, first, width, KeepNothing{});
         for (u32 l = 0; l < model.layer_count; l++) {
             const Layer &layer = at<Layer>(model, model.layers)[l];

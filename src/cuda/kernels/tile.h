@@ -129,24 +129,34 @@ struct KeepNothing {
     DRR_DEVICE void operator()(u32, u32, float, float) const {}
 };
 
-// The complete input vectors of the points from `first` on, up to the last one. `keep` is given the
-// place of each number, and what it was before and after its activation.
+// Point `i` of the tile that begins with `first`; those beyond the last one are like it.
+DRR_DEVICE u64 in_tile(const Query &q, u64 first, u32 i) {
+    return first + i < q.count ? first + i : q.count - 1;
+}
+
+// Where the points from `first` on are, and which give no value.
+DRR_DEVICE void locate(const Query &q, const Memory &m, u64 first) {
+    const bool has_table = q.table.is_given;
+    for (u32 i = thread(); i < q.tile; i += threads()) {
+        const u64 point = in_tile(q, first, i);
+        bool is_nan = !has_table && *reinterpret_cast<const u32 *>(q.binding.is_nan) != 0;
+        for (u32 axis = 0; axis < q.model.dims; axis++)
+            m.positions[axis * q.tile + i] =
+                normalize(q.frame, axis, coordinate(q.points, point, axis), is_nan);
+        for (u32 n = 0; has_table && n < q.model.parameters; n++)
+            parameter(q, point, n, is_nan);
+        m.is_nan[i] = is_nan;
+    }
+}
+
+// The complete input vectors of the points from `first` on, whose places are known to the threads
+// that have them. `keep` is given the place of each number, and what it was before and after its
+// activation.
 template <class Keep>
 DRR_DEVICE void gather(const Query &q, const Memory &m, u64 first, u32 width, const Keep &keep) {
     const Model &model = q.model;
     const u32 tile = q.tile;
     const bool has_table = q.table.is_given;
-    // The points beyond the last one are like it.
-    const auto index = [&q, first](u32 i) { return first + i < q.count ? first + i : q.count - 1; };
-    for (u32 i = thread(); i < tile; i += threads()) {
-        bool is_nan = !has_table && *reinterpret_cast<const u32 *>(q.binding.is_nan) != 0;
-        for (u32 axis = 0; axis < model.dims; axis++)
-            m.positions[axis * tile + i] =
-                normalize(q.frame, axis, coordinate(q.points, index(i), axis), is_nan);
-        for (u32 n = 0; has_table && n < model.parameters; n++)
-            parameter(q, index(i), n, is_nan);
-        m.is_nan[i] = is_nan;
-    }
     const float *starts = has_table ? at<float>(model, model.input_bias)
                                     : reinterpret_cast<const float *>(q.binding.inputs);
     for (u32 n = thread(); n < width * tile; n += threads())
@@ -160,7 +170,9 @@ DRR_DEVICE void gather(const Query &q, const Memory &m, u64 first, u32 width, co
                 if (axis >= model.dims) {
                     bool ignored = false;
                     const u32 n = axis - model.dims;
-                    return between(has_table ? parameter(q, index(i), n, ignored) : bound[n], size);
+                    return between(has_table ? parameter(q, in_tile(q, first, i), n, ignored)
+                                             : bound[n],
+                                   size);
                 }
                 const double x = m.positions[axis * tile + i];
                 return q.frame.fades ? fading(x, size) : border(x, size);
@@ -172,9 +184,9 @@ DRR_DEVICE void gather(const Query &q, const Memory &m, u64 first, u32 width, co
     for (u32 l = 0; has_table && l < model.line_count; l++) {
         const Grid line = at<Grid>(model, model.lines)[l];
         for (u32 i = thread(); i < tile; i += threads())
-            find_corners(line, m, tile, i, [&q, &index, i](u32 n, u32 size) {
+            find_corners(line, m, tile, i, [&q, first, i](u32 n, u32 size) {
                 bool ignored = false;
-                return border(2.0 * parameter(q, index(i), n, ignored) - 1.0, size);
+                return border(2.0 * parameter(q, in_tile(q, first, i), n, ignored) - 1.0, size);
             });
         barrier();
         add_features(model, line, m, tile);

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::{Points, Runtime, Sampler, Units, ValuesMut};
 use crate::model::check_step;
-use crate::model::spec::Radiance;
+use crate::model::spec::{Radiance, Spec};
 use crate::{Error, Result};
 pub use march::RenderScratch;
 pub use occupancy::Blocks;
@@ -51,7 +51,7 @@ pub enum DepthKind {
 }
 
 /// How a picture is made.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub struct RenderOptions<'a> {
     /// Distance of samples along a ray; none for the file's.
     pub step: Option<f64>,
@@ -67,8 +67,9 @@ pub struct RenderOptions<'a> {
     pub output: RenderOutput,
     /// How depths are measured, those given and those written.
     pub depth: DepthKind,
-    /// Where the rays end at something else, one depth for each, row by row.
-    pub scene_depth: Option<&'a [f32]>,
+    /// Where the rays end at something else, one depth for each, row by row: points of one
+    /// coordinate.
+    pub scene_depth: Option<Points<'a>>,
 }
 
 impl Default for RenderOptions<'_> {
@@ -134,10 +135,7 @@ impl Sampler {
         depth: Option<&mut ValuesMut<'_>>,
     ) -> Result<()> {
         self.radiance_field()?;
-        let pixels = width.checked_mul(height).filter(|&pixels| isize::try_from(pixels).is_ok());
-        let Some(pixels) = pixels else {
-            return Err(Error::argument(format!("{width} times {height} pixels: too many")));
-        };
+        let pixels = pixels([width, height])?;
         camera.check()?;
         self.draw(&Rays::Camera { camera, size: [width, height] }, pixels, options, rgba, depth)
     }
@@ -158,12 +156,7 @@ impl Sampler {
     ) -> Result<()> {
         self.radiance_field()?;
         self.check_rays((origins, "origins"), directions)?;
-        if options.depth == DepthKind::AlongAxis {
-            return Err(Error::argument(
-                "depths along the camera's axis asked for: rays have none, expected depths along \
-                 the rays",
-            ));
-        }
+        options.check_no_axis()?;
         self.draw(&Rays::Given { origins, directions }, origins.len(), options, rgba, depth)
     }
 
@@ -175,13 +168,10 @@ impl Sampler {
         rgba: &mut ValuesMut<'_>,
         depth: Option<&mut ValuesMut<'_>>,
     ) -> Result<()> {
-        let radiance = self.radiance_field()?;
-        let axes = &self.runtime.model.spec().axes;
-        let step = options.step.unwrap_or(radiance.step);
-        check_step(axes, step).map_err(|error| Error::argument(error.to_string()))?;
-        options.check(count)?;
-        check_room("rgba", rgba, count, 4)?;
-        depth.as_ref().map_or(Ok(()), |depth| check_room("depth", depth, count, 1))?;
+        let spec = self.runtime.model.spec();
+        let axes = &spec.axes;
+        let step = options.check(spec, self.radiance_field()?, count)?;
+        check_picture(count, rgba, depth.as_deref())?;
         let job = march::Job {
             sampler: self,
             rays,
@@ -198,35 +188,14 @@ impl Sampler {
         Ok(())
     }
 
-    /// # Errors
-    /// `InvalidArgument` unless the model is a radiance field and the sampler asks it in physical
-    /// units, in which lengths along a ray are.
     fn radiance_field(&self) -> Result<&Radiance> {
-        if self.options.units == Units::Normalized {
-            return Err(Error::argument(
-                "the sampler's units are normalised, expected physical ones: densities are per \
-                 unit of length",
-            ));
-        }
-        self.runtime.model.spec().radiance.as_ref().ok_or_else(|| {
-            Error::argument(
-                "the model is no radiance field: it has values, but neither densities nor colours",
-            )
-        })
+        radiance_field(self.runtime.model.spec(), self.options.units)
     }
 
     /// # Errors
     /// `InvalidArgument` unless there is a direction for each, and none is zero.
-    fn check_rays(&self, (from, name): (&Points<'_>, &str), directions: &Points<'_>) -> Result<()> {
-        self.runtime.check_points(from)?;
-        self.runtime.check_points(directions)?;
-        if from.len() != directions.len() {
-            return Err(Error::argument(format!(
-                "{} directions for {} {name}, expected as many",
-                directions.len(),
-                from.len()
-            )));
-        }
+    fn check_rays(&self, from: (&Points<'_>, &str), directions: &Points<'_>) -> Result<()> {
+        self.runtime.check_rays(from, directions)?;
         match rays::zero_direction(directions) {
             Some(i) => Err(Error::argument(format!("direction {i} is zero"))),
             None => Ok(()),
@@ -234,7 +203,43 @@ impl Sampler {
     }
 }
 
+/// # Errors
+/// `InvalidArgument` unless the model is a radiance field and is asked in physical units, in which
+/// lengths along a ray are.
+pub(super) fn radiance_field(spec: &Spec, units: Units) -> Result<&Radiance> {
+    if units == Units::Normalized {
+        return Err(Error::argument(
+            "the sampler's units are normalised, expected physical ones: densities are per unit of \
+             length",
+        ));
+    }
+    spec.radiance.as_ref().ok_or_else(|| {
+        Error::argument(
+            "the model is no radiance field: it has values, but neither densities nor colours",
+        )
+    })
+}
+
 impl Runtime {
+    /// # Errors
+    /// `InvalidArgument` unless there is a direction for each.
+    pub(super) fn check_rays(
+        &self,
+        (from, name): (&Points<'_>, &str),
+        directions: &Points<'_>,
+    ) -> Result<()> {
+        self.check_points(from)?;
+        self.check_points(directions)?;
+        if from.len() == directions.len() {
+            return Ok(());
+        }
+        Err(Error::argument(format!(
+            "{} directions for {} {name}, expected as many",
+            directions.len(),
+            from.len()
+        )))
+    }
+
     /// Runs `task` with a worker for each of some items, on the pool if there is one and `rays` are
     /// many.
     fn each_item(
@@ -256,7 +261,7 @@ impl Camera {
     /// # Errors
     /// `InvalidArgument` unless its numbers are finite, focal lengths positive, and every pixel has
     /// a direction.
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         let numbers = self.to_world.as_flattened().iter().chain(&self.focal).chain(&self.centre);
         if let Some(number) = numbers.clone().find(|number| !number.is_finite()) {
             return Err(Error::argument(format!("a number of the camera is {number}")));
@@ -282,9 +287,30 @@ impl Camera {
 }
 
 impl RenderOptions<'_> {
+    /// The distance of samples.
+    ///
     /// # Errors
-    /// `InvalidArgument` unless they make sense for so many rays.
-    fn check(&self, rays: usize) -> Result<()> {
+    /// `InvalidArgument` unless they make sense for so many rays through a field.
+    pub(super) fn check(&self, spec: &Spec, field: &Radiance, rays: usize) -> Result<f64> {
+        let step = self.step.unwrap_or(field.step);
+        check_step(&spec.axes, step).map_err(|error| Error::argument(error.to_string()))?;
+        self.check_numbers(rays)?;
+        Ok(step)
+    }
+
+    /// # Errors
+    /// `InvalidArgument` if depths are measured along an axis, which rays do not have.
+    pub(super) fn check_no_axis(&self) -> Result<()> {
+        match self.depth {
+            DepthKind::AlongRay => Ok(()),
+            DepthKind::AlongAxis => Err(Error::argument(
+                "depths along the camera's axis asked for: rays have none, expected depths along \
+                 the rays",
+            )),
+        }
+    }
+
+    fn check_numbers(&self, rays: usize) -> Result<()> {
         let Self { near, far, stop, .. } = *self;
         if !(near >= 0.0 && near.is_finite() && far >= 0.0) {
             return Err(Error::argument(format!(
@@ -304,14 +330,38 @@ impl RenderOptions<'_> {
                 "{} depths of the scene for {rays} rays, expected as many",
                 depths.len()
             ))),
+            Some(depths) if depths.dims() != 1 => Err(Error::argument(format!(
+                "depths of the scene with {} numbers each, expected 1",
+                depths.dims()
+            ))),
             _ => Ok(()),
         }
     }
 }
 
+/// Number of a picture's pixels.
+///
+/// # Errors
+/// `InvalidArgument` if it cannot be counted.
+pub(super) fn pixels([width, height]: [usize; 2]) -> Result<usize> {
+    let pixels = width.checked_mul(height).filter(|&pixels| isize::try_from(pixels).is_ok());
+    pixels.ok_or_else(|| Error::argument(format!("{width} times {height} pixels: too many")))
+}
+
+/// # Errors
+/// `InvalidArgument` unless there is room for what so many rays see.
+pub(super) fn check_picture(
+    rays: usize,
+    rgba: &ValuesMut<'_>,
+    depth: Option<&ValuesMut<'_>>,
+) -> Result<()> {
+    check_room("rgba", rgba, rays, 4)?;
+    depth.map_or(Ok(()), |depth| check_room("depth", depth, rays, 1))
+}
+
 /// # Errors
 /// `InvalidArgument` unless there is room for `each` numbers of `count` rays or points.
-fn check_room(what: &str, out: &ValuesMut<'_>, count: usize, each: usize) -> Result<()> {
+pub(super) fn check_room(what: &str, out: &ValuesMut<'_>, count: usize, each: usize) -> Result<()> {
     if out.outputs() == each && out.len() == count {
         return Ok(());
     }

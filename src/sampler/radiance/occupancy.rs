@@ -39,6 +39,11 @@ impl Blocks {
         }
         Self { shape: blocks, is_occupied }
     }
+
+    /// For each block, x fastest, 1 if anything may be in it.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.is_occupied.iter().map(|&is_occupied| is_occupied.into()).collect()
+    }
 }
 
 impl<'a> Occupancy<'a> {

@@ -183,7 +183,7 @@ impl Ray {
     pub fn new(line: &Line, bounds: &Bounds, options: &RenderOptions<'_>) -> Self {
         let Line { index, origin, slant, .. } = *line;
         let direction = unit(line.direction);
-        let scene = options.scene_depth.map_or(f64::INFINITY, |depths| f64::from(depths[index]));
+        let scene = options.scene_depth.map_or(f64::INFINITY, |depths| depths.at(index, 0));
         let scene = match options.depth {
             DepthKind::AlongRay => scene,
             DepthKind::AlongAxis => scene * slant,

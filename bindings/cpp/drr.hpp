@@ -404,6 +404,14 @@ inline Problem has_shape(const char *name, std::uint64_t size,
     return has_shape(name, size, shape.begin(), shape.size());
 }
 
+/// What may be left out has a number for each pixel otherwise.
+inline Problem has_plane(const char *name, bool is_absent, std::uint64_t size, std::uint64_t height,
+                         std::uint64_t width) {
+    if (is_absent)
+        return std::nullopt;
+    return has_shape(name, size, {height, width});
+}
+
 /// A struct of the C interface, zero but for its size.
 template <class T> T sized() {
     T value{};
@@ -430,6 +438,17 @@ inline drr_radiance_options raw(const RenderOptions &options, const float *scene
     for (std::size_t k = 0; k < 3; k++)
         raw.background[k] = options.background[k];
     raw.scene_depth = scene_depth;
+    return raw;
+}
+
+inline drr_camera raw(const Camera &camera) {
+    auto raw = sized<drr_camera>();
+    for (std::size_t k = 0; k < camera.to_world.size(); k++)
+        raw.to_world[k] = camera.to_world[k];
+    raw.focal_x = camera.focal[0];
+    raw.focal_y = camera.focal[1];
+    raw.centre_x = camera.centre[0];
+    raw.centre_y = camera.centre[1];
     return raw;
 }
 
@@ -1012,18 +1031,13 @@ class Sampler {
                           Span<float> rgba, Span<float> depth = {},
                           const RenderOptions &options = {},
                           Span<const float> scene_depth = {}) const {
-        auto raw = detail::sized<drr_camera>();
-        for (std::size_t k = 0; k < camera.to_world.size(); k++)
-            raw.to_world[k] = camera.to_world[k];
-        raw.focal_x = camera.focal[0];
-        raw.focal_y = camera.focal[1];
-        raw.centre_x = camera.centre[0];
-        raw.centre_y = camera.centre[1];
+        const drr_camera raw = detail::raw(camera);
         const drr_radiance_options how = detail::raw(options, scene_depth.data());
         return detail::checked(
             {is_open(), detail::has_shape("rgba", rgba.size(), {height, width, 4}),
-             has_plane("depth", depth.empty(), depth.size(), height, width),
-             has_plane("scene_depth", scene_depth.empty(), scene_depth.size(), height, width)},
+             detail::has_plane("depth", depth.empty(), depth.size(), height, width),
+             detail::has_plane("scene_depth", scene_depth.empty(), scene_depth.size(), height,
+                               width)},
             [&] {
                 return drr_radiance_render(get(), &raw, width, height, &how, rgba.data(),
                                            depth.data());
@@ -1049,8 +1063,8 @@ class Sampler {
         return detail::checked(
             {is_open(), origins.problem(3), directions.problem(3),
              detail::has_shape("rgba", rgba.size(), {count, 4}),
-             has_plane("depth", depth.empty(), depth.size(), count, 1),
-             has_plane("scene_depth", scene_depth.empty(), scene_depth.size(), count, 1)},
+             detail::has_plane("depth", depth.empty(), depth.size(), count, 1),
+             detail::has_plane("scene_depth", scene_depth.empty(), scene_depth.size(), count, 1)},
             [&] {
                 return drr_radiance_render_rays(get(), &from, &along, &how, rgba.data(),
                                                 depth.data());
@@ -1074,14 +1088,6 @@ class Sampler {
     };
 
     detail::Problem is_open() const { return detail::is_open(get(), "sampler"); }
-
-    // What may be left out has a number for each pixel otherwise.
-    static detail::Problem has_plane(const char *name, bool is_absent, std::uint64_t size,
-                                     std::uint64_t height, std::uint64_t width) {
-        if (is_absent)
-            return std::nullopt;
-        return detail::has_shape(name, size, {height, width});
-    }
 
     // The short way for arrays of one type without gaps, which need no description. Whatever does
     // not fit goes the long way, which says why.
@@ -1235,6 +1241,58 @@ class DeviceSampler {
                 return drr_device_sampler_query_lattice_gradient(
                     get(), &raw, values.get(to), by_position.get(position),
                     by_parameters.get(parameter), stream);
+            });
+    }
+
+    /// Densities and colours of a radiance field at points, all in the GPU's memory. Arguments as
+    /// for `Sampler::radiance`; a direction of length 0 makes the colour NaN. Fails as `query`, and
+    /// with `Status::unsupported` if the layers that make colours are too wide for it.
+    Fallible<void> radiance(const Points &points, const Points &directions, const Values &values,
+                            Stream stream = nullptr) const {
+        const drr_points from = points.raw(3), along = directions.raw(3);
+        drr_values to;
+        return detail::checked({is_open(), points.problem(3), directions.problem(3),
+                                values.problem("values", {from.count}, {4})},
+                               [&] {
+                                   return drr_device_radiance_query(get(), &from, &along,
+                                                                    values.get(to), stream);
+                               });
+    }
+
+    /// A picture of a radiance field as a camera sees it, in the GPU's memory. Arguments as for
+    /// `Sampler::render`, arrays being those of the GPU; fails as `radiance`.
+    Fallible<void> render(const Camera &camera, std::uint64_t width, std::uint64_t height,
+                          Span<float> rgba, Span<float> depth = {},
+                          const RenderOptions &options = {}, Span<const float> scene_depth = {},
+                          Stream stream = nullptr) const {
+        const drr_camera raw = detail::raw(camera);
+        const drr_radiance_options how = detail::raw(options, scene_depth.data());
+        return detail::checked(
+            {is_open(), detail::has_shape("rgba", rgba.size(), {height, width, 4}),
+             detail::has_plane("depth", depth.empty(), depth.size(), height, width),
+             detail::has_plane("scene_depth", scene_depth.empty(), scene_depth.size(), height,
+                               width)},
+            [&] {
+                return drr_device_radiance_render(get(), &raw, width, height, &how, rgba.data(),
+                                                  depth.data(), stream);
+            });
+    }
+
+    /// The same for rays of any kind. Arguments as for `Sampler::render_rays`.
+    Fallible<void> render_rays(const Points &origins, const Points &directions, Span<float> rgba,
+                               Span<float> depth = {}, const RenderOptions &options = {},
+                               Span<const float> scene_depth = {}, Stream stream = nullptr) const {
+        const drr_points from = origins.raw(3), along = directions.raw(3);
+        const drr_radiance_options how = detail::raw(options, scene_depth.data());
+        const std::uint64_t count = from.count;
+        return detail::checked(
+            {is_open(), origins.problem(3), directions.problem(3),
+             detail::has_shape("rgba", rgba.size(), {count, 4}),
+             detail::has_plane("depth", depth.empty(), depth.size(), count, 1),
+             detail::has_plane("scene_depth", scene_depth.empty(), scene_depth.size(), count, 1)},
+            [&] {
+                return drr_device_radiance_render_rays(get(), &from, &along, &how, rgba.data(),
+                                                       depth.data(), stream);
             });
     }
 

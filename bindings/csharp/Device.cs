@@ -113,7 +113,7 @@ namespace Drr
     /// the GPU and are queued on a stream: they neither wait nor allocate, and may be captured into
     /// a CUDA graph. The sampler must not be disposed until the stream got to the end of them.
     /// </remarks>
-    public sealed unsafe class DeviceSampler : IDisposable
+    public sealed unsafe partial class DeviceSampler : IDisposable
     {
         private readonly DeviceSamplerHandle handle;
 

@@ -57,6 +57,21 @@ namespace Drr
             Gradients* positionGradients, Gradients* parameterGradients, IntPtr stream);
 
         [DllImport(Name, CallingConvention = CallingConvention.Cdecl)]
+        public static extern Status drr_device_radiance_query(
+            DeviceSamplerHandle sampler, Points* points, Points* directions, Values* values,
+            IntPtr stream);
+
+        [DllImport(Name, CallingConvention = CallingConvention.Cdecl)]
+        public static extern Status drr_device_radiance_render(
+            DeviceSamplerHandle sampler, NativeCamera* camera, ulong width, ulong height,
+            NativeRenderOptions* options, float* rgba, float* depth, IntPtr stream);
+
+        [DllImport(Name, CallingConvention = CallingConvention.Cdecl)]
+        public static extern Status drr_device_radiance_render_rays(
+            DeviceSamplerHandle sampler, Points* origins, Points* directions,
+            NativeRenderOptions* options, float* rgba, float* depth, IntPtr stream);
+
+        [DllImport(Name, CallingConvention = CallingConvention.Cdecl)]
         public static extern Status drr_device_sampler_query_host(
             DeviceSamplerHandle sampler, Points* points, Values* values);
 

@@ -81,6 +81,22 @@ namespace Drr
         public double FocalY;
         public double CentreX;
         public double CentreY;
+
+        public static NativeCamera Of(Camera camera)
+        {
+            Shape.Expect(Shape.Length(camera.ToWorld, nameof(camera)), 12, nameof(camera));
+            var native = new NativeCamera
+            {
+                StructSize = (uint)sizeof(NativeCamera),
+                FocalX = camera.FocalX,
+                FocalY = camera.FocalY,
+                CentreX = camera.CentreX,
+                CentreY = camera.CentreY,
+            };
+            for (int i = 0; i < 12; i++)
+                native.ToWorld[i] = camera.ToWorld[i];
+            return native;
+        }
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -188,18 +204,8 @@ namespace Drr
             float[] depth = null, float[] sceneDepth = null)
         {
             ulong w = Shape.Count(width, nameof(width)), h = Shape.Count(height, nameof(height));
-            Shape.Expect(Shape.Length(camera.ToWorld, nameof(camera)), 12, nameof(camera));
+            NativeCamera from = NativeCamera.Of(camera);
             ExpectPicture(checked(width * height), rgba, depth, sceneDepth);
-            var from = new NativeCamera
-            {
-                StructSize = (uint)sizeof(NativeCamera),
-                FocalX = camera.FocalX,
-                FocalY = camera.FocalY,
-                CentreX = camera.CentreX,
-                CentreY = camera.CentreY,
-            };
-            for (int i = 0; i < 12; i++)
-                from.ToWorld[i] = camera.ToWorld[i];
             fixed (float* c = rgba, d = depth, s = sceneDepth)
             {
                 var how = new NativeRenderOptions(options, s);

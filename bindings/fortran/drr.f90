@@ -1,7 +1,7 @@
 !> The C interface as Fortran sees it; programs use module drr.
 module drr_c
   use, intrinsic :: iso_c_binding
-  use, intrinsic :: iso_fortran_env, only: error_unit
+  use, intrinsic :: iso_fortran_env, only: error_unit, real64
   implicit none
   public
 
@@ -70,6 +70,34 @@ module drr_c
     integer(c_int32_t) :: struct_size = 80, output = 0, depth = 0, reserved = 0
     real(c_double) :: step = 0, ray_begin = 0, ray_end = 0, stop = 0, background(3) = 0
     type(c_ptr) :: scene_depth = c_null_ptr
+  end type
+
+  !> What is written for each pixel of a radiance field: colours multiplied by opacity, and opacity
+  !> (the default), or colours over the background, and 1.
+  integer, parameter :: DRR_RADIANCE_PREMULTIPLIED = 0, DRR_RADIANCE_OPAQUE = 1
+  !> How distances from a camera are measured: along the ray (the default), or along the camera's
+  !> axis.
+  integer, parameter :: DRR_DEPTH_ALONG_RAY = 0, DRR_DEPTH_ALONG_AXIS = 1
+
+  !> A pinhole camera. Its own axes: x right, y up, and it looks along -z, as in OpenGL and NeRF.
+  type :: drr_camera
+    !> From the camera's coordinates to the model's: a rotation, then the camera's position;
+    !> to_world(:, 4) is where it stands.
+    real(real64) :: to_world(3, 4) = reshape([1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0], [3, 4])
+    real(real64) :: focal(2) = 0  !< focal lengths in pixels, horizontal and vertical; positive
+    !> Where its axis meets the picture, in pixels from the upper left corner.
+    real(real64) :: centre(2) = 0
+  end type
+
+  !> How a picture is made.
+  type :: drr_render_options
+    integer :: output = DRR_RADIANCE_PREMULTIPLIED
+    integer :: depth = DRR_DEPTH_ALONG_RAY !< of scene_depth and of the depths that are written
+    real(real64) :: step = 0      !< distance of samples along a ray; 0: the trained one
+    real(real64) :: ray_begin = 0 !< where rays begin, along the ray
+    real(real64) :: ray_end = 0   !< where they end; 0: never
+    real(real64) :: stop = 0      !< a ray ends when less than this part passes; 0: 1e-4
+    real(real64) :: background(3) = 0 !< red, green, blue, for DRR_RADIANCE_OPAQUE
   end type
 
   interface
@@ -333,6 +361,29 @@ contains
     if (wrong == '' .and. given /= needed) &
       write (wrong, '(2a, i0, a, i0)') name, ' is ', given, ', expected ', needed
   end subroutine
+
+  pure type(c_radiance_options) function options_at(options) result(raw)
+    type(drr_render_options), intent(in), optional :: options
+    if (.not. present(options)) return
+    raw%output = int(options%output, c_int32_t)
+    raw%depth = int(options%depth, c_int32_t)
+    raw%step = options%step
+    raw%ray_begin = options%ray_begin
+    raw%ray_end = options%ray_end
+    raw%stop = options%stop
+    raw%background = options%background
+  end function
+
+  pure type(c_camera) function camera_at(camera) result(raw)
+    type(drr_camera), intent(in) :: camera
+    integer :: k
+    ! Rows first in C.
+    do k = 1, 3
+      raw%to_world(4*k - 3:4*k) = camera%to_world(k, :)
+    end do
+    raw%focal = camera%focal
+    raw%centre = camera%centre
+  end function
 end module drr_c
 
 !> drr for Fortran 2008: query a baked neural-field surrogate of a simulation ensemble.
@@ -366,7 +417,10 @@ module drr
   implicit none
   private
 
-  public :: drr_model, drr_sampler, drr_range, drr_camera, drr_render_options, drr_version, drr_status_name, drr_last_os_error
+  public :: drr_model, drr_sampler, drr_range, drr_camera, drr_render_options, drr_version, &
+      drr_status_name, drr_last_os_error
+  public :: DRR_RADIANCE_PREMULTIPLIED, DRR_RADIANCE_OPAQUE, DRR_DEPTH_ALONG_RAY, &
+      DRR_DEPTH_ALONG_AXIS
 
   !> Results of calls, see `drr_status` in drr.h.
   integer, parameter, public :: DRR_OK = 0, DRR_ERROR_INVALID_ARGUMENT = 1, DRR_ERROR_IO = 2, &
@@ -391,34 +445,6 @@ module drr
 
   integer(c_int32_t), parameter :: F32 = 0, F64 = 1, ABI_VERSION = 1
   integer, parameter :: LINE = 120 ! of what a message says that is made here
-
-  !> What is written for each pixel of a radiance field: colours multiplied by opacity, and opacity
-  !> (the default), or colours over the background, and 1.
-  integer, parameter, public :: DRR_RADIANCE_PREMULTIPLIED = 0, DRR_RADIANCE_OPAQUE = 1
-  !> How distances from a camera are measured: along the ray (the default), or along the camera's
-  !> axis.
-  integer, parameter, public :: DRR_DEPTH_ALONG_RAY = 0, DRR_DEPTH_ALONG_AXIS = 1
-
-  !> A pinhole camera. Its own axes: x right, y up, and it looks along -z, as in OpenGL and NeRF.
-  type :: drr_camera
-    !> From the camera's coordinates to the model's: a rotation, then the camera's position;
-    !> to_world(:, 4) is where it stands.
-    real(real64) :: to_world(3, 4) = reshape([1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0], [3, 4])
-    real(real64) :: focal(2) = 0  !< focal lengths in pixels, horizontal and vertical; positive
-    !> Where its axis meets the picture, in pixels from the upper left corner.
-    real(real64) :: centre(2) = 0
-  end type
-
-  !> How a picture is made.
-  type :: drr_render_options
-    integer :: output = DRR_RADIANCE_PREMULTIPLIED
-    integer :: depth = DRR_DEPTH_ALONG_RAY !< of scene_depth and of the depths that are written
-    real(real64) :: step = 0      !< distance of samples along a ray; 0: the trained one
-    real(real64) :: ray_begin = 0 !< where rays begin, along the ray
-    real(real64) :: ray_end = 0   !< where they end; 0: never
-    real(real64) :: stop = 0      !< a ray ends when less than this part passes; 0: 1e-4
-    real(real64) :: background(3) = 0 !< red, green, blue, for DRR_RADIANCE_OPAQUE
-  end type
 
   !> One axis, parameter or value of a model.
   type :: drr_range
@@ -1207,18 +1233,6 @@ contains
     call expect(wrong, 'the number of directions', directions%raw%count, points%raw%count)
   end subroutine
 
-  pure type(c_radiance_options) function options_at(options) result(raw)
-    type(drr_render_options), intent(in), optional :: options
-    if (.not. present(options)) return
-    raw%output = int(options%output, c_int32_t)
-    raw%depth = int(options%depth, c_int32_t)
-    raw%step = options%step
-    raw%ray_begin = options%ray_begin
-    raw%ray_end = options%ray_end
-    raw%stop = options%stop
-    raw%background = options%background
-  end function
-
   subroutine sampler_render(self, camera, rgba, depth, options, scene_depth, status, message)
     class(drr_sampler), intent(in) :: self
     type(drr_camera), intent(in) :: camera
@@ -1229,12 +1243,10 @@ contains
     integer, intent(out), optional :: status
     character(len=*), intent(inout), optional :: message
     character(len=LINE) :: wrong
-    type(c_camera) :: from
     type(c_radiance_options) :: how
     type(c_ptr) :: depths
     integer(c_int64_t) :: extent(3)
     integer(c_int32_t) :: code
-    integer :: k
 
     wrong = ''
     extent = shape(rgba, c_int64_t)
@@ -1252,14 +1264,8 @@ contains
       call expect(wrong, 'the height of scene_depth', size(scene_depth, 2, c_int64_t), extent(3))
       how%scene_depth = c_loc(scene_depth)
     end if
-    ! Rows first in C.
-    do k = 1, 3
-      from%to_world(4*k - 3:4*k) = camera%to_world(k, :)
-    end do
-    from%focal = camera%focal
-    from%centre = camera%centre
     code = DRR_ERROR_INVALID_ARGUMENT
-    if (wrong == '') code = c_radiance_render(self%handle, from, extent(2), extent(3), how, &
+    if (wrong == '') code = c_radiance_render(self%handle, camera_at(camera), extent(2), extent(3), how, &
         c_loc(rgba), depths)
     call finish(code, wrong, status, message)
   end subroutine

@@ -100,6 +100,34 @@ module drr_cuda_c
       integer(c_int32_t) :: answer
     end function
 
+    function c_device_radiance_query(sampler, points, directions, values, stream) &
+        bind(c, name='drr_device_radiance_query') result(answer)
+      import :: c_int32_t, c_points, c_ptr, c_values
+      type(c_ptr), value :: sampler, stream
+      type(c_points), intent(in) :: points, directions
+      type(c_values), intent(in) :: values
+      integer(c_int32_t) :: answer
+    end function
+
+    function c_device_radiance_render(sampler, camera, width, height, options, rgba, depth, &
+        stream) bind(c, name='drr_device_radiance_render') result(answer)
+      import :: c_camera, c_int32_t, c_int64_t, c_ptr, c_radiance_options
+      type(c_ptr), value :: sampler, rgba, depth, stream
+      type(c_camera), intent(in) :: camera
+      integer(c_int64_t), value :: width, height
+      type(c_radiance_options), intent(in) :: options
+      integer(c_int32_t) :: answer
+    end function
+
+    function c_device_radiance_render_rays(sampler, origins, directions, options, rgba, depth, &
+        stream) bind(c, name='drr_device_radiance_render_rays') result(answer)
+      import :: c_int32_t, c_points, c_ptr, c_radiance_options
+      type(c_ptr), value :: sampler, rgba, depth, stream
+      type(c_points), intent(in) :: origins, directions
+      type(c_radiance_options), intent(in) :: options
+      integer(c_int32_t) :: answer
+    end function
+
     function c_device_sampler_query_host(sampler, points, values) &
         bind(c, name='drr_device_sampler_query_host') result(answer)
       import :: c_int32_t, c_points, c_ptr, c_values
@@ -220,6 +248,9 @@ module drr_cuda
     procedure :: query_lattice => sampler_query_lattice
     procedure :: query_gradient => sampler_query_gradient
     procedure :: query_lattice_gradient => sampler_query_lattice_gradient
+    procedure :: radiance => sampler_radiance
+    procedure :: render => sampler_render
+    procedure :: render_rays => sampler_render_rays
     procedure :: query_host => sampler_query_host
     procedure :: query_lattice_host => sampler_query_lattice_host
   end type
@@ -315,7 +346,7 @@ contains
     rows%data = parameters
     call finish(c_device_model_query(self%handle, rows, &
         options_of(units, outside, outside_parameters), packed(self, xyz, n, scalar), &
-        values_at(values, scalar, results), stream_of(stream)), '', status, message)
+        values_at(values, scalar, results), address_of(stream)), '', status, message)
   end subroutine
 
   !> Binds a model on a GPU to simulation parameters, in the model's order, and waits for that.
@@ -352,7 +383,7 @@ contains
     integer, intent(out), optional :: status
     character(len=*), intent(inout), optional :: message
     call finish(c_device_sampler_set_parameters(self%handle, row_of(parameters), &
-        size(parameters, kind=c_int64_t), stream_of(stream)), '', status, message)
+        size(parameters, kind=c_int64_t), address_of(stream)), '', status, message)
   end subroutine
 
   subroutine query_packed(self, xyz, n, values, scalar, stream, results, status, message)
@@ -365,7 +396,7 @@ contains
     integer, intent(out), optional :: status
     character(len=*), intent(inout), optional :: message
     call finish(c_device_sampler_query(self%handle, packed(self, xyz, n, scalar), &
-        values_at(values, scalar, results), stream_of(stream)), '', status, message)
+        values_at(values, scalar, results), address_of(stream)), '', status, message)
   end subroutine
 
   subroutine query_xyz(self, x, y, z, n, values, scalar, stream, results, status, message)
@@ -378,7 +409,7 @@ contains
     integer, intent(out), optional :: status
     character(len=*), intent(inout), optional :: message
     call finish(c_device_sampler_query(self%handle, separate([x, y, z], n, scalar), &
-        values_at(values, scalar, results), stream_of(stream)), '', status, message)
+        values_at(values, scalar, results), address_of(stream)), '', status, message)
   end subroutine
 
   !> Values on a lattice as in `drr_sampler`: values(outputs, nx, ny, nz) in the GPU's memory;
@@ -398,7 +429,7 @@ contains
     wrong = wrong_lattice(self, origin, spacing, extent)
     code = DRR_ERROR_INVALID_ARGUMENT
     if (wrong == '') code = c_device_sampler_query_lattice(self%handle, &
-        lattice_of(origin, spacing, extent), values_at(values, scalar), stream_of(stream))
+        lattice_of(origin, spacing, extent), values_at(values, scalar), address_of(stream))
     call finish(code, wrong, status, message)
   end subroutine
 
@@ -420,7 +451,7 @@ contains
     parameters = gradients_at(by_parameters, scalar)
     call finish(c_device_sampler_query_gradient(self%handle, packed(self, xyz, n, scalar), &
         if_given(values, c_loc(to)), if_given(by_position, c_loc(position)), &
-        if_given(by_parameters, c_loc(parameters)), stream_of(stream)), '', status, message)
+        if_given(by_parameters, c_loc(parameters)), address_of(stream)), '', status, message)
   end subroutine
 
   !> The same on a lattice, (..., nx, ny, nz) in place of (..., n).
@@ -446,8 +477,69 @@ contains
     if (wrong == '') code = c_device_sampler_query_lattice_gradient(self%handle, &
         lattice_of(origin, spacing, extent), if_given(values, c_loc(to)), &
         if_given(by_position, c_loc(position)), if_given(by_parameters, c_loc(parameters)), &
-        stream_of(stream))
+        address_of(stream))
     call finish(code, wrong, status, message)
+  end subroutine
+
+  !> Densities and colours of a radiance field, each point seen along a direction, in the GPU's
+  !> memory; queued. xyz(3, n), directions(3, n), values(4, n): density, red, green, blue.
+  subroutine sampler_radiance(self, xyz, directions, n, values, scalar, stream, status, message)
+    class(drr_device_sampler), intent(in) :: self
+    type(c_ptr), intent(in) :: xyz, directions, values
+    integer(c_int64_t), intent(in) :: n
+    integer, intent(in) :: scalar
+    type(c_ptr), intent(in), optional :: stream
+    integer, intent(out), optional :: status
+    character(len=*), intent(inout), optional :: message
+    call finish(c_device_radiance_query(self%handle, packed(self, xyz, n, scalar), &
+        packed(self, directions, n, scalar), values_at(values, scalar), address_of(stream)), '', &
+        status, message)
+  end subroutine
+
+  !> A picture of a radiance field as a camera sees it, 32-bit numbers in the GPU's memory; queued.
+  !> rgba(4, width, height); depth(width, height) and scene_depth(width, height), if given.
+  subroutine sampler_render(self, camera, width, height, rgba, depth, options, scene_depth, stream, &
+      status, message)
+    class(drr_device_sampler), intent(in) :: self
+    type(drr_camera), intent(in) :: camera
+    integer, intent(in) :: width, height
+    type(c_ptr), intent(in) :: rgba
+    type(c_ptr), intent(in), optional :: depth, scene_depth, stream
+    type(drr_render_options), intent(in), optional :: options
+    integer, intent(out), optional :: status
+    character(len=*), intent(inout), optional :: message
+    type(c_radiance_options) :: how
+    character(len=LINE) :: wrong
+    integer(c_int32_t) :: code
+    wrong = ''
+    if (width < 0 .or. height < 0) wrong = 'width or height is negative'
+    how = options_at(options)
+    how%scene_depth = address_of(scene_depth)
+    code = DRR_ERROR_INVALID_ARGUMENT
+    if (wrong == '') code = c_device_radiance_render(self%handle, camera_at(camera), &
+        int(width, c_int64_t), int(height, c_int64_t), how, rgba, address_of(depth), &
+        address_of(stream))
+    call finish(code, wrong, status, message)
+  end subroutine
+
+  !> The same for rays of any kind: origins(3, n), directions(3, n) of `scalar`; rgba(4, n), and
+  !> depth(n) and scene_depth(n), if given, of 32 bits.
+  subroutine sampler_render_rays(self, origins, directions, n, scalar, rgba, depth, options, &
+      scene_depth, stream, status, message)
+    class(drr_device_sampler), intent(in) :: self
+    type(c_ptr), intent(in) :: origins, directions, rgba
+    integer(c_int64_t), intent(in) :: n
+    integer, intent(in) :: scalar
+    type(c_ptr), intent(in), optional :: depth, scene_depth, stream
+    type(drr_render_options), intent(in), optional :: options
+    integer, intent(out), optional :: status
+    character(len=*), intent(inout), optional :: message
+    type(c_radiance_options) :: how
+    how = options_at(options)
+    how%scene_depth = address_of(scene_depth)
+    call finish(c_device_radiance_render_rays(self%handle, packed(self, origins, n, scalar), &
+        packed(self, directions, n, scalar), how, rgba, address_of(depth), address_of(stream)), '', &
+        status, message)
   end subroutine
 
   !> Values at points, both in memory of the host; waits. Addresses are those of the host (c_loc).
@@ -523,10 +615,11 @@ contains
     row(:size(parameters)) = parameters
   end function
 
-  type(c_ptr) function stream_of(stream)
-    type(c_ptr), intent(in), optional :: stream
-    stream_of = c_null_ptr
-    if (present(stream)) stream_of = stream
+  ! Of what may be left out.
+  type(c_ptr) function address_of(given)
+    type(c_ptr), intent(in), optional :: given
+    address_of = c_null_ptr
+    if (present(given)) address_of = given
   end function
 
   ! xyz(dims, n) without gaps.

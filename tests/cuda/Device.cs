@@ -29,7 +29,52 @@ namespace Drr
                 Lattices(model, sampler);
                 Refusals(model, there, sampler);
             }
+            using (Model model = Model.Open(arguments[0] + ".radiance"))
+                Pictures(model);
             return 0;
+        }
+
+        private static void Pictures(Model model)
+        {
+            const int width = 17, height = 9, pixels = width * height;
+            var camera = new Camera
+            {
+                ToWorld = new double[] { 1, 0, 0, 0, 0, 0, -1, -4, 0, 1, 0, 0 },
+                FocalX = 20,
+                FocalY = 20,
+                CentreX = width / 2.0,
+                CentreY = height / 2.0,
+            };
+            double[] middle = { 0.5 };
+            float[] rgba = new float[4 * pixels], wanted = new float[4 * pixels];
+            float[] depth = new float[pixels], scene = new float[pixels];
+            var at = new float[3 * pixels];
+            for (int n = 0; n < at.Length; n++)
+                at[n] = n * 37 % 101 / 60.0f - 0.8f;
+            for (int n = 0; n < pixels; n++)
+                scene[n] = n % 2 == 0 ? 3.9f : 100;
+            using (Sampler here = model.CreateSampler(middle))
+            using (DeviceModel there = model.ToDevice(0))
+            using (DeviceSampler sampler = there.CreateSampler(middle))
+                fixed (float* c = rgba, d = depth, s = scene, a = at)
+                {
+                    here.Render(camera, width, height, new RenderOptions(), wanted, null, scene);
+                    sampler.Render(
+                        camera, width, height, new RenderOptions(), (IntPtr)c, (IntPtr)d,
+                        (IntPtr)s);
+                    Near(rgba, wanted, "a picture");
+                    Check(wanted[4 * (height / 2 * width + width / 2) + 3] > 0.5, "something seen");
+                    Points points = Drr.Points.Records(
+                        Scalar.F32, (IntPtr)a, pixels, 3 * sizeof(float));
+                    here.RenderRays(at, at, new RenderOptions(), wanted);
+                    sampler.RenderRays(points, points, new RenderOptions(), (IntPtr)c);
+                    Near(rgba, wanted, "rays");
+                    here.Radiance(at, at, wanted);
+                    sampler.Radiance(points, points, new Values { Data = (IntPtr)c });
+                    Near(rgba, wanted, "colours");
+                    Fails(Status.InvalidArgument, () => sampler.Render(
+                        camera, width, height, new RenderOptions(), IntPtr.Zero));
+                }
         }
 
         private static void Values(
@@ -139,6 +184,13 @@ namespace Drr
         {
             for (int n = 0; n < expected.Length; n++)
                 if (!(Math.Abs(found[n] - expected[n]) <= 1e-4 * (1 + Math.Abs(expected[n]))))
+                    Check(false, what + ": " + found[n] + ", expected " + expected[n]);
+        }
+
+        private static void Near(float[] found, float[] expected, string what)
+        {
+            for (int n = 0; n < expected.Length; n++)
+                if (!(Math.Abs(found[n] - expected[n]) <= 1e-3f * (1 + Math.Abs(expected[n]))))
                     Check(false, what + ": " + found[n] + ", expected " + expected[n]);
         }
 

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <vector>
 
 #define CHECK(condition)                                                                           \
@@ -38,8 +39,61 @@ template <class Call> static drr::Status status_of(const Call &call) {
     return drr::Status::ok;
 }
 
+using Colour = std::array<float, 4>;
+
+static bool is_close(const std::vector<Colour> &found, const std::vector<Colour> &expected) {
+    bool close = found.size() == expected.size();
+    for (std::size_t i = 0; close && i < found.size(); i++)
+        for (std::size_t k = 0; k < 4; k++)
+            close &= found[i][k] == expected[i][k] || std::fabs(found[i][k] - expected[i][k]) <=
+                                                          1e-3 * (1 + std::fabs(expected[i][k]));
+    return close;
+}
+
+static drr::Span<float> flat(std::vector<Colour> &colours) {
+    return {colours.data()->data(), 4 * colours.size()};
+}
+
+// A radiance field: pictures, rays and points.
+static void pictures(const std::string &path) {
+    constexpr std::uint64_t width = 15, height = 11, pixels = width * height;
+    drr::Camera camera;
+    camera.to_world = {1, 0, 0, 0, 0, 0, -1, -4, 0, 1, 0, 0};
+    camera.focal = {20, 20};
+    camera.centre = {width / 2.0, height / 2.0};
+    const drr::Model model = drr::Model::open(path);
+    const drr::Sampler here = model.sampler({0.5});
+    const drr::DeviceModel device_model = model.to_device(0);
+    const drr::DeviceSampler there = device_model.sampler({0.5});
+    std::vector<Colour> found(pixels), expected(pixels);
+    std::vector<float> depth(pixels), scene(pixels, 3.9f);
+    there.render(camera, width, height, flat(found), depth, {}, scene);
+    here.render(camera, width, height, flat(expected), {}, {}, scene);
+    CHECK(is_close(found, expected) && found[pixels / 2][3] > 0.5f);
+    CHECK(depth[pixels / 2] > 3 && depth[pixels / 2] <= 3.9f);
+
+    std::vector<Point> points(pixels), directions(pixels);
+    for (std::size_t i = 0; i < pixels; i++) {
+        points[i] = {i / 200.0f, i * 5 % 77 / 77.0f - 0.5f, i * 9 % 77 / 77.0f};
+        directions[i] = {1, i / 100.0f - 1, 0.5f};
+    }
+    there.render_rays(points, directions, flat(found));
+    here.render_rays(points, directions, flat(expected));
+    CHECK(is_close(found, expected));
+    there.radiance(points, directions, found);
+    here.radiance(points, directions, expected);
+    CHECK(is_close(found, expected));
+    const auto invalid = drr::Status::invalid_argument;
+    CHECK(status_of([&] { there.render(camera, width, 1, flat(found)); }) == invalid);
+    CHECK(status_of([&] { there.render_rays(points, points, flat(found), scene, {}, depth); }) ==
+          drr::Status::ok);
+    depth.pop_back();
+    CHECK(status_of([&] { there.render_rays(points, points, flat(found), depth); }) == invalid);
+}
+
 int main(int count, char **words) {
     CHECK(count == 2 && drr::device_count() == 1);
+    pictures(std::string(words[1]) + ".radiance");
     const drr::Model model = drr::Model::open(words[1]);
     drr::DeviceOptions options;
     options.kernel = drr::DeviceKernel::portable;

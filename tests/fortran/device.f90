@@ -82,8 +82,55 @@ program device
   call sampler%close()
   call sampler%query(c_loc(xyz), n, c_loc(values), DRR_F64, status=status)
   call check(status == DRR_ERROR_INVALID_ARGUMENT, 'closed')
+  call pictures()
 
 contains
+
+  ! A radiance field.
+  subroutine pictures()
+    integer, parameter :: width = 15, height = 11, pixels = width*height
+    type(drr_camera) :: camera
+    type(drr_render_options) :: options
+    real(real32), target :: rgba(4, width, height), depth(width, height), scene(width, height)
+    real(real32) :: expected(4, width, height), depths(width, height)
+    real(real64), target :: origins(3, pixels), colours(4, pixels)
+    real(real64) :: wanted(4, pixels)
+    real(real32) :: single_row(4, pixels)
+    call model%open(trim(path)//'.radiance')
+    call there%create(model, 0)
+    call cpu%create(model, [0.5d0])
+    call sampler%create(there, [0.5d0])
+    camera%to_world = reshape([1d0, 0d0, 0d0, 0d0, 0d0, 1d0, 0d0, -1d0, 0d0, 0d0, -4d0, 0d0], &
+        [3, 4])
+    camera%focal = 20
+    camera%centre = [width, height]/2d0
+    rgba = 7
+    call sampler%render(camera, width, height, c_loc(rgba), c_loc(depth))
+    call cpu%render(camera, expected, depths)
+    call check(all(abs(rgba - expected) < 1e-3), 'a picture')
+    call check(all(depth >= depths .or. abs(depth - depths) < 1e-3), 'depths')
+    call check(rgba(4, 8, 6) > 0.5, 'something seen')
+    scene = 3.9
+    options%output = DRR_RADIANCE_OPAQUE
+    options%background = 0.5d0
+    call sampler%render(camera, width, height, c_loc(rgba), options=options, &
+        scene_depth=c_loc(scene), stream=c_null_ptr)
+    call cpu%render(camera, expected, options=options, scene_depth=scene)
+    call check(all(abs(rgba - expected) < 1e-3), 'a picture among other things')
+    call random_number(origins)
+    call sampler%render_rays(c_loc(origins), c_loc(origins), int(pixels, int64), DRR_F64, &
+        c_loc(rgba))
+    call cpu%render_rays(origins, origins, rgba=single_row)
+    call check(all(abs(reshape(rgba, [4, pixels]) - single_row) < 1e-3), 'rays')
+    call sampler%radiance(c_loc(origins), c_loc(origins), int(pixels, int64), c_loc(colours), &
+        DRR_F64)
+    call cpu%radiance(origins, origins, wanted)
+    call close_to(colours, wanted, 'colours')
+    call sampler%render(camera, -1, height, c_loc(rgba), status=status, message=message)
+    call check(status == DRR_ERROR_INVALID_ARGUMENT .and. index(message, 'width') == 1, 'width')
+    call sampler%render(camera, width, height, c_null_ptr, status=status)
+    call check(status == DRR_ERROR_INVALID_ARGUMENT, 'no room')
+  end subroutine
 
   subroutine lattices()
     integer, parameter :: extent(3) = [5, 4, 3]

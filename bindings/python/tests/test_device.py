@@ -223,5 +223,82 @@ class Device(unittest.TestCase):
             sampler(self.points)
 
 
+class DevicePictures(unittest.TestCase):
+    """A radiance field: the star that fills the middle of a box from -1 to 1."""
+
+    to_world = np.array([[1, 0, 0, 0], [0, 0, -1, -4], [0, 1, 0, 0.0]])
+
+    @classmethod
+    def setUpClass(cls):
+        star = Path(__file__).resolve().parents[3] / "data/radiance/star.drr.safetensors"
+        cls.model = drr.open(star)
+        cls.cpu = cls.model.at({"t": 0.5})
+        cls.sampler = cls.model.to_device().at({"t": 0.5})
+
+    def close(self, found, expected):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+    def test_a_camera(self):
+        rgba, depth = np.full((11, 15, 4), 7, np.float32), np.full((11, 15), 7, np.float32)
+        given = There(rgba)
+        self.assertIs(self.sampler.render(self.to_world, 20, given, There(depth)), given)
+        expected = self.cpu.render(self.to_world, 20, (15, 11))
+        self.close(rgba, expected.rgba)
+        self.close(depth, expected.depth)
+        self.assertGreater(rgba[5, 7, 3], 0.9)
+        scene = np.full((11, 15), 3.8, np.float32)
+        ways = {"background": (1, 0.5, 0), "step": 0.03, "stop": 0.01}
+        self.sampler.render(
+            self.to_world,
+            20,
+            There(rgba),
+            depth_kind="along_axis",
+            scene_depth=There(scene),
+            **ways,
+        )
+        expected = self.cpu.render(
+            self.to_world, 20, (15, 11), depth="along_axis", scene_depth=scene, **ways
+        )
+        self.close(rgba, expected.rgba)
+
+    def test_rays_and_points(self):
+        random = np.random.default_rng(3)
+        origins, directions = random.uniform(-1, 1, (2, 6, 7, 3))
+        rgba, depth = np.full((6, 7, 4), 7, np.float32), np.full((6, 7), 7, np.float32)
+        there = There(origins), There(directions)
+        self.sampler.render_rays(*there, There(rgba), There(depth))
+        expected = self.cpu.render_rays(origins, directions)
+        self.close(rgba, expected.rgba)
+        colours = np.full((6, 7, 4), 7.0)
+        self.sampler.radiance(*there, There(colours))
+        self.close(colours, self.cpu.radiance(origins, directions))
+
+    def test_wrong_arrays(self):
+        rgba, depth = np.zeros((11, 15, 4), np.float32), np.zeros((11, 15), np.float32)
+        for given in (
+            (rgba,),
+            (There(rgba.astype(np.float64)),),
+            (There(rgba[:, ::2]),),
+            (There(rgba[..., :3]),),
+            (There(rgba, read_only=True),),
+            (There(rgba), There(depth[:5])),
+            (There(rgba), depth),
+        ):
+            with self.assertRaises(drr.ArgumentError):
+                self.sampler.render(self.to_world, 20, *given)
+        rays = np.ones((11, 15, 3))
+        turned = np.ones((3, 15, 11)).T
+        for origins, directions in ((turned, rays), (rays, turned), (rays, rays[:5])):
+            with self.assertRaises(drr.ArgumentError):
+                self.sampler.render_rays(There(origins), There(directions), There(rgba))
+        with self.assertRaises(drr.ArgumentError):
+            self.sampler.radiance(There(rays), There(rays), np.zeros((11, 15, 4)))
+        other = drr.open(models.file(2))
+        parameters = [0.4] * len(other.parameters)
+        sampler = other.to_device().at(parameters, units="normalized")
+        with self.assertRaises(drr.ArgumentError):
+            sampler.render(self.to_world, 20, There(rgba))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -298,6 +298,18 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
         status,
         [handle, to(Lattice), to(Values), to(Gradients), to(Gradients), stream],
     ),
+    "drr_device_radiance_query": (
+        status,
+        [handle, to(Points), to(Points), to(Values), stream],
+    ),
+    "drr_device_radiance_render": (
+        status,
+        [handle, to(Camera), c_uint64, c_uint64, to(RadianceOptions), array, array, stream],
+    ),
+    "drr_device_radiance_render_rays": (
+        status,
+        [handle, to(Points), to(Points), to(RadianceOptions), array, array, stream],
+    ),
     "drr_device_sampler_query_host": (status, [handle, to(Points), to(Values)]),
     "drr_device_sampler_query_lattice_host": (status, [handle, to(Lattice), to(Values)]),
     "drr_model_query_f32": (status, [handle, c_uint64, array, array, array]),

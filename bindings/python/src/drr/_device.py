@@ -12,6 +12,7 @@ import numpy as np
 from . import _abi
 from ._arrays import Array, DType, NumpyArray, Out, Points
 from ._description import Description, choice, parameter_values, sampler_options
+from ._device_radiance import DeviceRadianceSampler
 from ._errors import ArgumentError
 from ._gpu_arrays import seen, stream_of, there
 from ._handle import Closable, Handle
@@ -160,7 +161,7 @@ class _Derivatives(NamedTuple):
     parameters: Optional[Out]
 
 
-class DeviceSampler(Closable):
+class DeviceSampler(DeviceRadianceSampler):
     """A model on a GPU bound to one set of parameters; a context manager.
 
     Calls for arrays of the GPU are queued on a stream; such a sampler belongs to one stream at a

@@ -102,11 +102,9 @@ class RadianceSampler(Closable):
         Raises:
             ArgumentError: arguments make no sense, or the model is no radiance field.
         """
-        width, height = (int(count) for count in size)
-        if width < 0 or height < 0:
-            raise ArgumentError(f"size is ({width}, {height}), expected numbers of pixels")
-        camera = _camera(to_world, focal, (width, height), centre)
-        options, held = _options(
+        width, height = pixels_of(size)
+        camera = camera_of(to_world, focal, (width, height), centre)
+        options, held = options_of(
             (height, width), background, step, (ray_begin, ray_end), stop, depth, scene_depth
         )
         rgba, depths = _picture((height, width))
@@ -152,7 +150,7 @@ class RadianceSampler(Closable):
         """
         where = Coordinates(np.ascontiguousarray(_stacked(origins)), 3)
         along = _directions(directions, where)
-        options, held = _options(
+        options, held = options_of(
             where.shape, background, step, (ray_begin, ray_end), stop, "along_ray", scene_depth
         )
         rgba, depths = _picture(where.shape)
@@ -198,7 +196,24 @@ def _picture(shape: tuple[int, ...]) -> tuple[NumpyArray, NumpyArray]:
     return np.empty((*shape, 4), np.float32), np.empty(shape, np.float32)
 
 
-def _camera(to_world: Any, focal: Any, size: tuple[int, int], centre: Any) -> _abi.Camera:
+def pixels_of(size: Sequence[int]) -> tuple[int, int]:
+    """Width and height.
+
+    Raises:
+        ArgumentError: they are negative.
+    """
+    width, height = (int(count) for count in size)
+    if width < 0 or height < 0:
+        raise ArgumentError(f"size is ({width}, {height}), expected numbers of pixels")
+    return width, height
+
+
+def camera_of(to_world: Any, focal: Any, size: tuple[int, int], centre: Any) -> _abi.Camera:
+    """The struct.
+
+    Raises:
+        ArgumentError: the matrix has another shape.
+    """
     matrix = np.asarray(to_world, np.float64)
     if matrix.shape not in ((3, 4), (4, 4)):
         raise ArgumentError(f"to_world is of shape {matrix.shape}, expected (3, 4) or (4, 4)")
@@ -209,7 +224,7 @@ def _camera(to_world: Any, focal: Any, size: tuple[int, int], centre: Any) -> _a
     return _abi.Camera(0, flat, float(lengths[0]), float(lengths[1]), x, y)
 
 
-def _options(
+def options_of(
     shape: tuple[int, ...],
     background: Any,
     step: float,
@@ -218,7 +233,11 @@ def _options(
     depth: str,
     scene_depth: Any,
 ) -> tuple[_abi.RadianceOptions, Optional[NumpyArray]]:
-    """The struct, and the array that it points into."""
+    """The struct, and the array that it points into; `scene_depth` is copied if it has gaps.
+
+    Raises:
+        ArgumentError: numbers make no sense, or the array is of another shape.
+    """
     if ray[1] == 0 or stop == 0:
         raise ArgumentError(f"ray_end is {ray[1]} and stop {stop}, expected numbers above 0")
     behind = (0, 0, 0) if background is None else tuple(background)

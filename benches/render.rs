@@ -3,17 +3,22 @@
 //!
 //!     cargo bench --bench render [-- WIDTH [THREADS [STEPS]]]
 //!
-//! with so many pixels across and down (400), threads (1), samples across the domain (512).
+//! with so many pixels across and down (400), threads (1), samples across the domain (512). Where there
+//! is a GPU, it makes them too, in its own memory.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use drr::cuda::gpu::{self, Gpu};
+use drr::cuda::{Machine, Memory, Stream};
 use drr::model::spec::{LayerPrecision, Spec};
 use drr::model::{GridPrecision, SmallRadiance, SmallTensors, Writer};
+use drr::sampler::results::{Places, PointStride};
+use drr::sampler::scalar::Scalar;
 use drr::{
-    Camera, Checksums, Kernel, Model, RenderOptions, Runtime, Sampler, SamplerOptions, Storage,
-    ValuesMut,
+    Camera, Checksums, DeviceModel, DeviceOptions, DeviceSampler, Kernel, Model, RenderOptions,
+    Runtime, Sampler, SamplerOptions, Storage, ValuesMut,
 };
 use serde_json::{Value, json};
 
@@ -38,19 +43,30 @@ fn main() {
             let model = Model::open(&path, Storage::HugePages, Checksums::Skip).expect("the file");
             let runtime = Runtime::new(model, kernel, threads).expect("a kernel of this machine");
             let [seconds, best] = measure(&runtime, width);
-            let rays = (width * width) as f64;
-            println!(
-                "{} {kernel:?}, {threads} threads, {width} x {width}: {:.0} ms (best {:.0}), \
-                 {:.3} M rays/s ({:.3})",
-                precision.name(),
-                1e3 * seconds,
-                1e3 * best,
-                1e-6 * rays / seconds,
-                1e-6 * rays / best
-            );
+            report(precision, &format!("{kernel:?}, {threads} threads"), width, [seconds, best]);
+        }
+        if gpu::count().is_ok_and(|count| count > 0) {
+            let model = Model::open(&path, Storage::Mapped, Checksums::Skip).expect("the file");
+            let runtime = Runtime::new(model, Kernel::best(), 1).expect("a kernel of this machine");
+            // SAFETY: no context is given.
+            let machine = unsafe { Gpu::open(0, std::ptr::null_mut()) }.expect("a GPU");
+            let seconds = measure_there(&machine, &runtime, width).expect("a picture on the GPU");
+            report(precision, &machine.name(), width, seconds);
         }
     }
     std::fs::remove_file(path).expect("the file");
+}
+
+fn report(precision: LayerPrecision, what: &str, width: usize, [seconds, best]: [f64; 2]) {
+    let rays = (width * width) as f64;
+    println!(
+        "{} {what}, {width} x {width}: {:.2} ms (best {:.2}), {:.3} M rays/s ({:.3})",
+        precision.name(),
+        1e3 * seconds,
+        1e3 * best,
+        1e-6 * rays / seconds,
+        1e-6 * rays / best
+    );
 }
 
 /// Median and best time of a picture from different sides.
@@ -59,12 +75,7 @@ fn measure(runtime: &Arc<Runtime>, width: usize) -> [f64; 2] {
     let (mut rgba, mut depth) = (vec![0.0f32; 4 * width * width], vec![0.0f32; width * width]);
     let mut times: Vec<f64> = (0..REPETITIONS)
         .map(|n| {
-            let (s, c) = (0.4 * n as f64).sin_cos();
-            let camera = Camera {
-                to_world: [[c, 0.0, s, 3.0 * s], [0.0, 1.0, 0.0, 0.0], [-s, 0.0, c, 3.0 * c]],
-                focal: [1.4 * width as f64; 2],
-                centre: [0.5 * width as f64; 2],
-            };
+            let camera = camera(n, width);
             let mut rgba = ValuesMut::packed(&mut rgba, 4).expect("room");
             let mut depth = ValuesMut::packed(&mut depth, 1).expect("room");
             let start = Instant::now();
@@ -79,6 +90,52 @@ fn measure(runtime: &Arc<Runtime>, width: usize) -> [f64; 2] {
     let opacity: f32 = rgba.iter().skip(3).step_by(4).sum();
     assert!(opacity > 0.2 * (width * width) as f32, "something is seen: {opacity}");
     [times[REPETITIONS / 2], times[0]]
+}
+
+/// The same on a GPU, which is waited for.
+fn measure_there(
+    machine: &Arc<dyn Machine>,
+    runtime: &Arc<Runtime>,
+    width: usize,
+) -> drr::Result<[f64; 2]> {
+    let model = DeviceModel::on(runtime, machine, &DeviceOptions::default())?;
+    let sampler = DeviceSampler::new(&model, &[], &SamplerOptions::default())?;
+    let pixels = width * width;
+    let [colours, depths] = [Memory::new(machine, 16 * pixels)?, Memory::new(machine, 4 * pixels)?];
+    let room = |memory: &Memory, each: usize| {
+        let places = Places::Strided(memory.address() as *mut u8, [4, 0]);
+        let stride = PointStride::Each(4 * each as isize);
+        // SAFETY: the block has room for so many numbers of each pixel.
+        unsafe { ValuesMut::from_raw(Scalar::F32, [pixels, each], places, stride) }
+    };
+    let mut times = Vec::new();
+    for n in 0..=REPETITIONS {
+        let (camera, options) = (camera(n, width), RenderOptions::default());
+        let (mut rgba, mut depth) = (room(&colours, 4), room(&depths, 1));
+        let start = Instant::now();
+        // SAFETY: both blocks are there until the work is waited for.
+        unsafe {
+            let depth = Some(&mut depth);
+            sampler.render(&camera, [width; 2], &options, &mut rgba, depth, Stream(0))?;
+        }
+        machine.synchronize(Stream(0))?;
+        // The first one warms up.
+        if n > 0 {
+            times.push(start.elapsed().as_secs_f64());
+        }
+    }
+    times.sort_by(f64::total_cmp);
+    Ok([times[REPETITIONS / 2], times[0]])
+}
+
+/// From one of the sides.
+fn camera(n: usize, width: usize) -> Camera {
+    let (s, c) = (0.4 * n as f64).sin_cos();
+    Camera {
+        to_world: [[c, 0.0, s, 3.0 * s], [0.0, 1.0, 0.0, 0.0], [-s, 0.0, c, 3.0 * c]],
+        focal: [1.4 * width as f64; 2],
+        centre: [0.5 * width as f64; 2],
+    }
 }
 
 /// A hash grid of two features per level, two small networks, and a ball.

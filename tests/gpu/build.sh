@@ -28,5 +28,6 @@ mkdir -p target/gpu
 take libdrr.so build --release --lib
 take cuda_host test --no-run --test cuda_host
 take gpu_query bench --no-run --bench gpu_query
+take render bench --no-run --bench render
 take train_step bench -p drr-train --no-run --bench train_step
 ls -l target/gpu

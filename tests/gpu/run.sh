@@ -40,7 +40,7 @@ sanitizer() {
         status=0
         timeout 60 compute-sanitizer --tool "$tool" --error-exitcode 9 --launch-timeout 60 \
             target/gpu/cuda_host --test-threads=1 \
-            layout lattices parameters tensor_cores_give forms_of_a_query \
+            layout lattices parameters tensor_cores_give forms_of_a_query cameras_see \
             >"$out/$tool.txt" 2>&1 || status=$?
         echo "$tool: exit status $status"
         tail -n 3 "$out/$tool.txt"
@@ -91,7 +91,8 @@ examples() {
 }
 
 benchmark() {
-    needs target/gpu/gpu_query
+    needs target/gpu/gpu_query target/gpu/render
+    timeout 60 target/gpu/render 800 8
     rm -f "$out/drr.json" "$out/gpu_query.json"
     timeout 120 target/gpu/gpu_query --device "$DRR_TEST_DEVICE" --json "$out/drr.json"
     if [ ! -e "$out/drr.json" ]; then

@@ -32,7 +32,7 @@ use anyhow::{Context, Result, bail, ensure};
 use drr::model::{GridPrecision, Writer};
 use serde_json::json;
 
-use crate::config::{Config, ModelConfig, RadianceConfig, RadianceFieldConfig};
+use crate::config::{Config, EnsembleModel, ModelConfig, RadianceConfig, RadianceFieldConfig};
 use crate::models::Parameters;
 
 pub use calibrate::Decoder;
@@ -53,20 +53,33 @@ use workbench::{Change, Recipe, Workbench};
 pub fn load(config: &Config, weights: &Path, description: Description) -> Result<Box<dyn Source>> {
     let load = || -> Result<Box<dyn Source>> {
         let parameters = Parameters::for_baking(weights)?;
-        Ok(match &config.model {
-            ModelConfig::Hdinr(config) => {
-                Box::new(Trained::hdinr(config, parameters, description)?)
-            }
-            ModelConfig::Inr(config) => Box::new(Trained::inr(config, parameters, description)?),
+        match &config.model {
             ModelConfig::Radiance(model) => {
-                Box::new(Trained::radiance(model, &config.rays, parameters, weights, description)?)
+                let rays = &config.rays;
+                Ok(Box::new(Trained::radiance(model, rays, parameters, weights, description)?))
             }
-            ModelConfig::Baseline(config) => {
-                Box::new(baselines::plain(config, parameters, description)?)
-            }
-        })
+            _ => of_fields(config.model.of_ensemble()?, parameters, description),
+        }
     };
     load().with_context(|| format!("cannot load {}", weights.display()))
+}
+
+/// A model of fields for baking, from its tensors in 64 bits.
+///
+/// # Errors
+/// If the model cannot be baked, or the tensors do not fit it.
+pub fn of_fields(
+    model: EnsembleModel<'_>,
+    parameters: Parameters,
+    description: Description,
+) -> Result<Box<dyn Source>> {
+    Ok(match model {
+        EnsembleModel::Hdinr(config) => Box::new(Trained::hdinr(config, parameters, description)?),
+        EnsembleModel::Inr(config) => Box::new(Trained::inr(config, parameters, description)?),
+        EnsembleModel::Baseline(config) => {
+            Box::new(baselines::plain(config, parameters, description)?)
+        }
+    })
 }
 
 /// Why a model cannot be baked, if so.

@@ -18,7 +18,15 @@ pub fn load_entry(path: &Path, id: usize) -> Result<Value> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the configuration file {shown}"))?;
-    let document = parse_yaml(&text).with_context(|| format!("{shown} is not valid YAML"))?;
+    parse_entry(&text, id, &shown.to_string())
+}
+
+/// As [`load_entry`], of a text that messages call `shown`.
+///
+/// # Errors
+/// As [`load_entry`].
+pub fn parse_entry(text: &str, id: usize, shown: &str) -> Result<Value> {
+    let document = parse_yaml(text).with_context(|| format!("{shown} is not valid YAML"))?;
     let entry = match document {
         Value::Array(mut entries) => {
             let count = entries.len();

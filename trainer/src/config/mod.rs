@@ -38,7 +38,7 @@ pub use encoded::{EncodedConfig, Encoding, HashConfig, HashLevel};
 pub use encoder::EncoderConfig;
 pub use inr::InrConfig;
 pub use layers::{FeatMlpConfig, GluConfig, RefinerConfig};
-pub use load::{apply_override, load_entry, parse_yaml, to_yaml};
+pub use load::{apply_override, load_entry, parse_entry, parse_yaml, to_yaml};
 pub use model::{EnsembleModel, HdinrConfig, LatentConfig, ModelConfig};
 pub use radiance::{RadianceConfig, RadianceFieldConfig, RadianceGridConfig, VanillaConfig};
 pub use rays::{Background, RaysConfig};

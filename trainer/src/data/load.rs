@@ -197,7 +197,7 @@ fn read_fields(
 }
 
 /// Whether nothing has to be known of the values.
-fn scales_are_given(config: &DatasetConfig) -> bool {
+pub(crate) fn scales_are_given(config: &DatasetConfig) -> bool {
     let range = config.data_min.is_some() && config.data_max.is_some();
     let moments = config.data_mean.is_some() && config.data_std.is_some();
     range && (moments || config.normalize == Normalize::MinMax)
@@ -228,7 +228,7 @@ impl Source {
 }
 
 /// How values are normalised whose `statistics` are those of the training members.
-fn normalization(
+pub(crate) fn normalization(
     config: &DatasetConfig,
     statistics: &Statistics,
     notes: &mut Vec<String>,

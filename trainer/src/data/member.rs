@@ -99,7 +99,7 @@ impl Parameter {
     ///
     /// # Errors
     /// If it is outside the range.
-    pub(super) fn unit(&self, physical: f64) -> Result<f32> {
+    pub(crate) fn unit(&self, physical: f64) -> Result<f32> {
         // Tables of normalised parameters are often rounded to single precision.
         const SLACK: f64 = 1e-6;
         let normalized = self.normalize(physical);
@@ -147,6 +147,11 @@ impl Normalization {
     /// The normalised value of a physical one, or of its logarithm if `log`.
     pub(super) fn normalize(&self, value: f32) -> f32 {
         ((f64::from(value) - self.min) / (self.max - self.min)) as f32
+    }
+
+    /// The normalised value of a physical one, whose logarithm is taken here if `log`.
+    pub fn scaled(&self, value: f32) -> f32 {
+        self.normalize(if self.log { f64::from(value).ln() as f32 } else { value })
     }
 
     /// The physical value of a normalised one.

@@ -7,6 +7,7 @@
 //! - `places`: where the values are, on a `lattice` (its points, and interpolation between them) or
 //!   at points whose `coordinates` a file has
 //! - `statistics`: of values, from which they are normalised
+//! - `given`: values that a running simulation has in memory
 //! - `fields`: those of all members, in memory, or some of them at a time where there is no `room`
 //!   for all; `samples` keeps them small, `rotation` says which of them training sees
 //! - `batch`: what a training step sees; `pairs` moves its points and parameters, `importance`
@@ -25,6 +26,7 @@ mod ensemble;
 mod field;
 mod fields;
 pub mod formats;
+pub mod given;
 mod hdf5;
 mod images;
 mod importance;
@@ -57,6 +59,7 @@ pub use ensemble::{Axis, Ensemble, LoadOptions};
 pub use fields::Fields;
 pub use importance::Importance;
 pub use load::Watch;
+pub(crate) use load::{normalization, scales_are_given};
 pub use member::{Member, Normalization, Parameter, Split, Value};
 pub use pairs::{Noise, Pairs};
 pub use pickle::read_index_lists;
@@ -64,3 +67,4 @@ pub use places::{Places, Points};
 pub use rotation::Rotation;
 pub use samples::Field;
 pub use scene::{Camera, Ray, View, Views};
+pub(crate) use statistics::Statistics;

@@ -1,6 +1,8 @@
 //! The values of one member, as small as they were in its file: samples of 8 and 16 bits stay what
 //! they are, with a table of what each of them means.
 
+use super::given::Given;
+
 /// The values of one member, `[places, values]`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Field {
@@ -10,6 +12,8 @@ pub enum Field {
     Bytes(Vec<u8>, Box<[f32]>),
     /// Samples of 16 bits, and the number that each stands for.
     Words(Vec<u16>, Box<[f32]>),
+    /// Numbers that a running simulation gave.
+    Given(Given),
 }
 
 impl Field {
@@ -29,6 +33,7 @@ impl Field {
             Self::Floats(values) => values.len(),
             Self::Bytes(samples, _) => samples.len(),
             Self::Words(samples, _) => samples.len(),
+            Self::Given(given) => given.values().len(),
         }
     }
 
@@ -44,6 +49,7 @@ impl Field {
             Self::Floats(values) => values[index],
             Self::Bytes(samples, table) => table[usize::from(samples[index])],
             Self::Words(samples, table) => table[usize::from(samples[index])],
+            Self::Given(given) => given.at(index),
         }
     }
 
@@ -65,6 +71,7 @@ impl Field {
             Self::Floats(values) => values.iter().for_each(|&value| see(value, 1.0)),
             Self::Bytes(samples, table) => counted(&mut samples.iter().map(|&s| s.into()), table),
             Self::Words(samples, table) => counted(&mut samples.iter().map(|&s| s.into()), table),
+            Self::Given(_) => self.iter().for_each(|value| see(value, 1.0)),
         }
     }
 
@@ -73,6 +80,7 @@ impl Field {
         let values = match &mut self {
             Self::Floats(values) => values.as_mut_slice(),
             Self::Bytes(_, table) | Self::Words(_, table) => table,
+            Self::Given(_) => return Self::Floats(self.iter().map(change).collect()),
         };
         values.iter_mut().for_each(|value| *value = change(*value));
         self

@@ -4,7 +4,7 @@ use super::samples::Field;
 
 /// What is known of the values so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Statistics {
+pub(crate) struct Statistics {
     pub low: f64,
     pub high: f64,
     pub mean: f64,

@@ -16,11 +16,17 @@ use crate::files::write_atomically;
 /// Bytes read at once.
 const PIECE: usize = 1 << 22;
 
-/// An open checkpoint and the tensors that were not taken from it yet.
+/// A checkpoint and the tensors that were not taken from it yet.
 pub struct Checkpoint {
-    file: File,
-    data_start: u64,
-    left: BTreeMap<String, TensorInfo>,
+    left: BTreeMap<String, Stored>,
+    /// Where files have their tensors.
+    data: Option<(File, u64)>,
+}
+
+/// A tensor of a checkpoint.
+enum Stored {
+    InFile(TensorInfo),
+    InMemory(Tensor),
 }
 
 impl Checkpoint {
@@ -35,11 +41,18 @@ impl Checkpoint {
             let (header, metadata) = SafeTensors::read_metadata(&map)
                 .map_err(|error| anyhow!("not a complete safetensors file: {error}"))?;
             let tensors = metadata.tensors();
-            let left = tensors.into_iter().map(|(name, info)| (name, info.clone())).collect();
+            let stored = |info: &TensorInfo| Stored::InFile(info.clone());
+            let left = tensors.into_iter().map(|(name, info)| (name, stored(info))).collect();
             drop(map);
-            Ok(Self { file, data_start: header as u64 + 8, left })
+            Ok(Self { left, data: Some((file, header as u64 + 8)) })
         };
         open().with_context(|| format!("cannot read {}", path.display()))
+    }
+
+    /// Of tensors in memory.
+    pub fn of(tensors: impl IntoIterator<Item = (String, Tensor)>) -> Self {
+        let stored = |(name, tensor)| (name, Stored::InMemory(tensor));
+        Self { left: tensors.into_iter().map(stored).collect(), data: None }
     }
 
     /// Names of the tensors that are left.
@@ -53,7 +66,11 @@ impl Checkpoint {
     /// If it cannot be read or has a type other than 16-, 32- and 64-bit floating point, 64-bit
     /// integer or boolean.
     pub fn take(&mut self, name: &str) -> Result<Option<Tensor>> {
-        let Some(info) = self.left.remove(name) else { return Ok(None) };
+        let (info, file, data_start) = match (self.left.remove(name), &self.data) {
+            (Some(Stored::InFile(info)), Some((file, start))) => (info, file, start),
+            (Some(Stored::InMemory(tensor)), _) => return Ok(Some(tensor)),
+            _ => return Ok(None),
+        };
         let kind = match info.dtype {
             Dtype::F16 => Kind::Half,
             Dtype::BF16 => Kind::BFloat16,
@@ -71,7 +88,7 @@ impl Checkpoint {
         let mut piece = vec![0; PIECE.min(end - start)];
         for from in (start..end).step_by(PIECE) {
             let bytes = &mut piece[..PIECE.min(end - from)];
-            self.file.read_exact_at(bytes, self.data_start + from as u64)?;
+            file.read_exact_at(bytes, data_start + from as u64)?;
             let count = (bytes.len() / size) as i64;
             let numbers = Tensor::f_from_data_size(bytes, &[count], kind)?;
             flat.narrow(0, ((from - start) / size) as i64, count).f_copy_(&numbers)?;

@@ -54,6 +54,13 @@ impl Parameters {
         Ok(Self { device, kind, table_kind, tensors: BTreeMap::new(), checkpoint })
     }
 
+    /// As [`for_baking`](Self::for_baking), of tensors in memory, which may be shared.
+    pub fn of_tensors_for_baking(tensors: impl IntoIterator<Item = (String, Tensor)>) -> Self {
+        let (device, kind, checkpoint) = (Device::Cpu, Kind::Double, Checkpoint::of(tensors));
+        let checkpoint = Some(checkpoint);
+        Self { device, kind, table_kind: None, tensors: BTreeMap::new(), checkpoint }
+    }
+
     /// Tensors from a checkpoint in 64 bits on the CPU, but for tables, which may be large: they
     /// stay as the file has them.
     ///

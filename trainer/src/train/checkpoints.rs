@@ -47,6 +47,9 @@ pub struct State {
     pub loss_scale: Option<(f64, u32)>,
     /// What validation found.
     pub validation: Option<Course>,
+    /// In situ, where learning rates fall: since which step, in how many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub falling: Option<(u64, u64)>,
 }
 
 /// The tensors of a checkpoint by name.

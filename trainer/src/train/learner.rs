@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::adam::Adam;
 use super::average::Average;
-use super::checkpoints::Checkpoint;
+use super::checkpoints::{Checkpoint, State, Tensors};
 use super::course::Course;
 use super::precision::LossScale;
 use super::settings::Settings;
@@ -22,9 +22,9 @@ const LEAST: usize = 3;
 const SHARE: f64 = 0.02;
 
 /// A training's state.
-pub struct Learner {
+pub struct Learner<S: Subject + ?Sized = dyn Subject> {
     /// The model and what it learns from.
-    pub subject: Box<dyn Subject>,
+    pub subject: Box<S>,
     /// The optimiser.
     pub adam: Adam,
     /// Of 16-bit floating point with few exponents.
@@ -39,12 +39,12 @@ pub struct Learner {
     pub seconds: f64,
 }
 
-impl Learner {
+impl<S: Subject + ?Sized> Learner<S> {
     /// Before the first step: `subject` gets a new model.
     ///
     /// # Errors
     /// If `settings` ask for something that it cannot do.
-    pub fn new(mut subject: Box<dyn Subject>, settings: &Settings, device: Device) -> Result<Self> {
+    pub fn new(mut subject: Box<S>, settings: &Settings, device: Device) -> Result<Self> {
         tch::manual_seed(settings.seed as i64);
         let kind = kind_of(settings);
         subject.build(Parameters::new(device), kind)?;
@@ -56,7 +56,7 @@ impl Learner {
     /// # Errors
     /// As [`new`](Self::new), and if the checkpoint is damaged or does not fit.
     pub fn restore(
-        mut subject: Box<dyn Subject>,
+        mut subject: Box<S>,
         settings: &Settings,
         device: Device,
         checkpoint: &Checkpoint,
@@ -82,7 +82,7 @@ impl Learner {
         Ok(learner)
     }
 
-    fn of(mut subject: Box<dyn Subject>, settings: &Settings, kind: Kind) -> Result<Self> {
+    fn of(mut subject: Box<S>, settings: &Settings, kind: Kind) -> Result<Self> {
         subject.prepare(settings)?;
         let course = subject.has_validation().then(Course::default);
         ensure!(
@@ -154,16 +154,43 @@ impl Learner {
         }
     }
 
+    /// Where it stands, after so many seconds of training.
+    pub fn state(&self, seconds: f64) -> State {
+        State {
+            steps: self.step,
+            seconds,
+            optimizer_steps: Some(self.adam.steps()),
+            loss_scale: self.loss_scale.as_ref().map(LossScale::state),
+            validation: self.course,
+            falling: None,
+        }
+    }
+
+    /// Everything that [`restore`](Self::restore) takes.
+    pub fn tensors(&self) -> Tensors<'_> {
+        let Self { subject, adam, average, .. } = self;
+        Tensors {
+            weights: subject.parameters().all().collect(),
+            extra: subject.extra(),
+            averaged: average.as_ref().map(|average| average.all().collect()),
+            optimizer: adam.state(),
+        }
+    }
+
+    /// The model that is used, by name: averaged weights where there are any.
+    pub fn model(&self) -> Vec<(&str, &Tensor)> {
+        match &self.average {
+            Some(average) => average.all().collect(),
+            None => self.subject.parameters().all().collect(),
+        }
+    }
+
     /// How many steps fit into some time, this one's included: a few are made, and the model is of
     /// no use afterwards. Where not all members are in memory, reading them is not seen.
     ///
     /// # Errors
     /// If data cannot be read.
-    pub fn affordable(
-        mut self,
-        settings: &Settings,
-        time: Duration,
-    ) -> Result<(u64, Box<dyn Subject>)> {
+    pub fn affordable(mut self, settings: &Settings, time: Duration) -> Result<(u64, Box<S>)> {
         let began = Instant::now();
         let mut finished = || -> Result<f64> {
             let began = Instant::now();

@@ -3,6 +3,7 @@
 //! - `subject`: what is trained on, `fields` or `radiance`; `record`: what a run remembers of data
 //! - `settings`: how a run is trained; `schedule`: its learning rates
 //! - `adam`: the optimiser; `average`: averaged weights; `precision`: 16 bits
+//! - `insitu`: members come by pointer while a simulation runs
 //! - `checkpoints`; `course`: the best model; `metrics` and `events`: curves; `run`: the folder
 
 pub mod adam;
@@ -11,6 +12,7 @@ pub mod checkpoints;
 mod course;
 mod events;
 pub mod fields;
+pub mod insitu;
 mod learner;
 pub mod metrics;
 mod precision;

@@ -57,7 +57,12 @@ impl Settings {
         Ok(Self {
             steps,
             optim: config.optim.clone(),
-            schedule: Schedule { steps, decay, warmup: config.scheduler.warmup_steps as u64 },
+            schedule: Schedule {
+                begin: 0,
+                steps,
+                decay,
+                warmup: config.scheduler.warmup_steps as u64,
+            },
             accumulate: train.accumulate.unwrap_or(1) as u64,
             precision: train.precision,
             ema: train.ema,

@@ -6,11 +6,10 @@ use std::time::Instant;
 use anyhow::{Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
 
-use super::checkpoints::{State, Tensors};
+use super::checkpoints::State;
 use super::events::Events;
 use super::learner::Learner;
 use super::metrics::{Metrics, Row};
-use super::precision::LossScale;
 use super::run::Run;
 use super::settings::Settings;
 use super::subject::Loss;
@@ -165,35 +164,17 @@ impl Trainer {
         if course.is_some_and(|course| course.note(step, psnr)) {
             let (state, checkpoints) = (self.state(), self.run.checkpoints());
             let extra = self.learner.subject.extra();
-            let weights: Vec<(&str, &Tensor)> = match &self.learner.average {
-                Some(average) => average.all().collect(),
-                None => self.learner.subject.parameters().all().collect(),
-            };
-            checkpoints.store_best(&state, &weights, &extra)?;
+            checkpoints.store_best(&state, &self.learner.model(), &extra)?;
         }
         Ok(psnr)
     }
 
     fn save(&self) -> Result<()> {
-        let Learner { subject, adam, average, .. } = &self.learner;
-        let tensors = Tensors {
-            weights: subject.parameters().all().collect(),
-            extra: subject.extra(),
-            averaged: average.as_ref().map(|average| average.all().collect()),
-            optimizer: adam.state(),
-        };
-        self.run.checkpoints().store(&self.state(), &tensors)
+        self.run.checkpoints().store(&self.state(), &self.learner.tensors())
     }
 
     fn state(&self) -> State {
-        let Learner { adam, loss_scale, course, step, .. } = &self.learner;
-        State {
-            steps: *step,
-            seconds: self.seconds(),
-            optimizer_steps: Some(adam.steps()),
-            loss_scale: loss_scale.as_ref().map(LossScale::state),
-            validation: *course,
-        }
+        self.learner.state(self.seconds())
     }
 
     fn report(

@@ -48,7 +48,20 @@ impl Fields {
     pub fn load(config: &Config, device: Device, max_memory: Option<usize>) -> Result<Self> {
         let model = config.model.of_ensemble()?;
         let ensemble = load_ensemble(&config.dataset, &LoadOptions::of(model))?;
-        ensemble.check_parameters(model.parameters())?;
+        Self::of(config, ensemble, device, max_memory)
+    }
+
+    /// Of fields that are there already.
+    ///
+    /// # Errors
+    /// For unusable configuration or data.
+    pub fn of(
+        config: &Config,
+        ensemble: Ensemble,
+        device: Device,
+        max_memory: Option<usize>,
+    ) -> Result<Self> {
+        ensemble.check_parameters(config.model.of_ensemble()?.parameters())?;
         let settings = FieldSettings::new(config, &ensemble)?;
         let seed = config.train.seed as u64;
         let importance = Importance::load(&config.dataset, &ensemble)?;
@@ -67,7 +80,32 @@ impl Fields {
         })
     }
 
-    fn model(&self) -> &Network {
+    /// The fields.
+    pub fn ensemble(&self) -> &Ensemble {
+        &self.ensemble
+    }
+
+    /// Changes which fields there are, between steps.
+    ///
+    /// # Errors
+    /// If batches cannot be drawn from them any more.
+    pub fn change(&mut self, change: impl FnOnce(&mut Ensemble)) -> Result<()> {
+        change(&mut self.ensemble);
+        self.settings = FieldSettings::new(&self.config, &self.ensemble)?;
+        self.plan = self.settings.plan(self.plan.seed, self.plan.importance.clone());
+        Ok(())
+    }
+
+    /// Checks that batches can be drawn.
+    ///
+    /// # Errors
+    /// As [`BatchPlan::check`].
+    pub fn check(&self) -> Result<()> {
+        self.plan.check(&self.ensemble).map(|_| ())
+    }
+
+    /// The model, once it is built.
+    pub fn model(&self) -> &Network {
         self.model.as_ref().unwrap_or_else(|| unreachable!("built before anything else"))
     }
 }
@@ -94,7 +132,8 @@ impl Subject for Fields {
     fn prepare(&mut self, settings: &Settings) -> Result<()> {
         self.rotation = self.settings.rotate(settings.steps, &self.ensemble);
         self.plan = self.settings.plan(settings.seed, self.plan.importance.clone());
-        self.plan.check(&self.ensemble).map(|_| ())
+        // Without members there is nothing to check yet.
+        if self.ensemble.members.is_empty() { Ok(()) } else { self.check() }
     }
 
     fn backward(&mut self, batch: u64, factor: f64) -> Result<Loss> {

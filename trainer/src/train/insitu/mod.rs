@@ -1,0 +1,439 @@
+//! Training while a simulation runs: members come by pointer, block by block; steps are made when
+//! the host has time for them; the model can be judged and baked at any time.
+//!
+//! Prints nothing, changes nothing of the host's threads, writes no files but those it is asked for.
+//!
+//! - `asked`: configuration and data; `members`: blocks on their way, and which members stay
+//! - `aside`: where libtorch computes; `judge`: how good the model is; `store`: files
+//! - `failure`: what went wrong
+
+mod aside;
+mod asked;
+pub mod failure;
+mod judge;
+mod members;
+mod store;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
+use tch::Device;
+
+use super::fields::Fields;
+use super::learner::Learner;
+use super::settings::Settings;
+use super::subject::Subject;
+use crate::config::Config;
+use crate::data::given::{Block, Given, Values};
+use crate::data::{
+    Ensemble, Field, Member, Normalization, Split, Statistics, normalization, scales_are_given,
+};
+use crate::device;
+use aside::{aside, asking};
+use asked::Asked;
+pub use asked::{Data, Options};
+use failure::{Failure, Kind, Outcome};
+pub use judge::Quality;
+use judge::padded;
+pub use members::{Keep, Memory, Place};
+use members::{Members, check_inside};
+
+/// A training in situ.
+pub struct InSitu {
+    /// The configuration, to be stored.
+    entry: Json,
+    config: Config,
+    settings: Settings,
+    device: Device,
+    threads: u32,
+    learner: Learner<Fields>,
+    members: Members,
+    /// Of all members that were complete, as they were given (their logarithms, where these are
+    /// learned).
+    statistics: Statistics,
+    /// Whether it is known what becomes 0 and 1.
+    is_scaled: bool,
+    /// Whether learning rates fall by `train.steps`.
+    has_steps: bool,
+    loss: f64,
+}
+
+/// How training goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// Steps that are done, all calls together.
+    pub step: u64,
+    /// Loss of the last one.
+    pub loss: f64,
+    /// Seconds of training, all calls together.
+    pub seconds: f64,
+}
+
+/// How far a call is to train: what is reached first ends it.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Steps.
+    pub steps: u64,
+    /// No step begins that would probably end later than this, but for the first.
+    pub time: Option<Duration>,
+}
+
+/// What a call did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trained {
+    /// Steps.
+    pub steps: u64,
+    /// Whether the host asked to stop.
+    pub is_stopped: bool,
+}
+
+/// Where a training stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Info {
+    /// Steps that are done.
+    pub steps: u64,
+    /// Seconds that they took.
+    pub seconds: f64,
+    /// Loss of the last step; not a number before the first.
+    pub loss: f64,
+    /// Learning rate of the next step.
+    pub rate: f64,
+    /// Members that were complete so far.
+    pub members_seen: u64,
+    /// Those of them that are kept.
+    pub members_held: u64,
+    /// Members of which blocks are missing.
+    pub members_pending: u64,
+    /// Bytes of copied values.
+    pub copied_bytes: u64,
+    /// Trainable numbers of the model.
+    pub trainable: u64,
+    /// Values that become 0 and 1; not numbers while they are not known.
+    pub scale: (f64, f64),
+    /// Least and greatest value of all members so far; not numbers before the first.
+    pub range: (f64, f64),
+}
+
+/// libtorch draws new weights from one generator for all threads.
+static GENERATOR: Mutex<()> = Mutex::new(());
+
+impl InSitu {
+    /// Ready for members, with a new model.
+    ///
+    /// # Errors
+    /// For a configuration that cannot be trained in situ, data that do not fit it, or a device
+    /// that is not there.
+    pub fn new(data: &Data, options: &Options) -> Outcome<Self> {
+        let Asked { entry, config, settings, mut ensemble, has_steps } = Asked::new(data, options)?;
+        let is_scaled = scales_are_given(&config.dataset);
+        if is_scaled {
+            let scale = normalization(&config.dataset, &Statistics::NONE, &mut Vec::new())?;
+            ensemble.normalization = scale;
+        }
+        let dims = padded(ensemble.places.lattice().unwrap_or(&[]));
+        let members = Members::new(options.keep, settings.seed, dims, ensemble.values.len());
+        let (device, learner) = aside(options.threads, || {
+            let device = device::parse(&config.train.device, None)
+                .map_err(|error| Failure::from(error).of_kind(Kind::Unsupported))?;
+            let fields = Box::new(Fields::of(&config, ensemble, device, None)?);
+            let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok((device, Learner::new(fields, &settings, device)?))
+        })?;
+        Ok(Self {
+            entry,
+            config,
+            settings,
+            device,
+            threads: options.threads,
+            learner,
+            members,
+            statistics: Statistics::NONE,
+            is_scaled,
+            has_steps,
+            loss: f64::NAN,
+        })
+    }
+
+    /// Takes a block of the member with these parameters, in physical units; whether the member is
+    /// complete now. Members that give way are dropped, and so is the memory that they borrowed.
+    ///
+    /// # Errors
+    /// If parameters or values are not finite or outside their ranges, or the block does not fit.
+    pub fn add(&mut self, parameters: &[f64], block: Block, memory: Memory) -> Outcome<bool> {
+        let normalized = self.unit_parameters(parameters)?;
+        let ensemble = self.learner.subject.ensemble();
+        let log = ensemble.normalization.log;
+        check_inside(block.span(), padded(ensemble.places.lattice().unwrap_or(&[])))?;
+        block.check(log)?;
+        let Some(values) = self.members.add(parameters, block, memory)? else { return Ok(false) };
+        self.keep(Arc::new(values), parameters, normalized)?;
+        Ok(true)
+    }
+
+    /// Forgets the blocks of members that are not complete; how many members those were.
+    pub fn forget_pending(&mut self) -> usize {
+        self.members.forget_pending()
+    }
+
+    /// Forgets all complete members, and what they borrowed; what was learned of them stays.
+    ///
+    /// # Errors
+    /// None that are known.
+    pub fn forget_members(&mut self) -> Outcome<()> {
+        Ok(self.learner.subject.change(|ensemble| {
+            ensemble.members.clear();
+            ensemble.fields = crate::data::Fields::of([]);
+        })?)
+    }
+
+    /// Makes steps on the members that are kept. `watch` is told after each step, in the caller's
+    /// thread, and ends the call by `true`.
+    ///
+    /// # Errors
+    /// [`Kind::NotReady`] without members, [`Kind::Diverged`] if the loss is not finite.
+    pub fn train(
+        &mut self,
+        limits: Limits,
+        watch: Option<&mut dyn FnMut(Progress) -> bool>,
+    ) -> Outcome<Trained> {
+        self.get_ready()?;
+        let Self { learner, settings, threads, loss, .. } = self;
+        let is_watched = watch.is_some();
+        let mut watch = watch;
+        asking(
+            *threads,
+            move |ask| {
+                let (began, before) = (Instant::now(), learner.seconds);
+                let mut trained = Trained { steps: 0, is_stopped: false };
+                let mut longest = Duration::ZERO;
+                while trained.steps < limits.steps && !trained.is_stopped {
+                    let so_far = began.elapsed();
+                    if trained.steps > 0 && limits.time.is_some_and(|time| so_far + longest > time)
+                    {
+                        break;
+                    }
+                    *loss = learner.one_step(settings)?.value.double_value(&[]);
+                    longest = longest.max(began.elapsed() - so_far);
+                    trained.steps += 1;
+                    learner.seconds = before + began.elapsed().as_secs_f64();
+                    check_loss(*loss, learner.step)?;
+                    if is_watched {
+                        let (step, seconds) = (learner.step, learner.seconds);
+                        let progress = Progress { step, loss: *loss, seconds };
+                        trained.is_stopped = ask(progress).unwrap_or(true);
+                    }
+                }
+                Ok(trained)
+            },
+            |progress| watch.as_mut().is_some_and(|watch| watch(progress)),
+        )
+    }
+
+    /// From the next step on learning rates fall to their last value within `steps` steps and stay
+    /// there; with 0 they are constant again.
+    ///
+    /// # Errors
+    /// If `train.steps` of the configuration says how they fall, or they do not.
+    pub fn anneal(&mut self, steps: u64) -> Outcome<()> {
+        if self.has_steps {
+            return Err(Failure::argument(
+                "learning rates fall within train.steps of the configuration: leave it out to say \
+                 later when they do",
+            ));
+        }
+        let schedule = &mut self.settings.schedule;
+        if schedule.decay.is_none() {
+            return Err(Failure::argument(
+                "train.disable_scheduler of the configuration says that learning rates are constant",
+            ));
+        }
+        (schedule.begin, schedule.steps) = match steps {
+            0 => (u64::MAX, 1),
+            _ => (self.learner.step, steps),
+        };
+        Ok(())
+    }
+
+    /// Compares the model with the field of a member, or a block of it, that need not be kept.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add), and [`Kind::NotReady`] while it is not known what values are learned.
+    pub fn evaluate(&mut self, parameters: &[f64], block: &Block) -> Outcome<Quality> {
+        self.check_scaled()?;
+        let normalized = self.unit_parameters(parameters)?;
+        let ensemble = self.learner.subject.ensemble();
+        let log = ensemble.normalization.log;
+        check_inside(block.span(), padded(ensemble.places.lattice().unwrap_or(&[])))?;
+        block.check(log)?;
+        let learner = &mut self.learner;
+        aside(self.threads, || {
+            let Learner { subject, average, .. } = learner;
+            let judge = || judge::judge(subject.model(), subject.ensemble(), &normalized, block);
+            match average {
+                Some(average) => average.swapped(judge),
+                None => judge(),
+            }
+        })
+    }
+
+    /// Where it stands.
+    pub fn info(&self) -> Info {
+        let fields = &self.learner.subject;
+        let ensemble = fields.ensemble();
+        let held = |n: usize| ensemble.field(n).map_or(0, |field| copied_bytes(&field));
+        let copied: usize = (0..ensemble.members.len()).map(held).sum();
+        let known = |is_known: bool, pair: (f64, f64)| match is_known {
+            true if ensemble.normalization.log => (pair.0.exp(), pair.1.exp()),
+            true => pair,
+            false => (f64::NAN, f64::NAN),
+        };
+        let Normalization { min, max, .. } = ensemble.normalization;
+        let Statistics { low, high, .. } = self.statistics;
+        Info {
+            steps: self.learner.step,
+            seconds: self.learner.seconds,
+            loss: self.loss,
+            rate: self.settings.schedule.rate(self.learner.step, self.settings.optim.lr),
+            members_seen: self.members.seen(),
+            members_held: ensemble.members.len() as u64,
+            members_pending: self.members.pending() as u64,
+            copied_bytes: (copied + self.members.copied_bytes()) as u64,
+            trainable: fields.parameters().count() as u64,
+            scale: known(self.is_scaled, (min, max)),
+            range: known(low <= high, (low, high)),
+        }
+    }
+
+    /// Points of the lattice `[z, y, x]`, and values of each.
+    pub fn shape(&self) -> ([usize; 3], usize) {
+        let ensemble = self.learner.subject.ensemble();
+        (padded(ensemble.places.lattice().unwrap_or(&[])), ensemble.values.len())
+    }
+
+    /// Number of parameters.
+    pub fn parameters(&self) -> usize {
+        self.learner.subject.ensemble().parameters.len()
+    }
+
+    /// Numbers of the members that are kept, in the order in which they came, from 1.
+    pub fn held(&self) -> Vec<u64> {
+        let members = &self.learner.subject.ensemble().members;
+        members.iter().filter_map(|member| member.name.parse().ok()).collect()
+    }
+
+    /// Parameters in [0, 1].
+    fn unit_parameters(&self, given: &[f64]) -> Outcome<Vec<f32>> {
+        let parameters = &self.learner.subject.ensemble().parameters;
+        if given.len() != parameters.len() {
+            return Err(Failure::argument(format!(
+                "{} parameters are given, expected {}",
+                given.len(),
+                parameters.len()
+            )));
+        }
+        let unit = parameters.iter().zip(given).map(|(parameter, &value)| parameter.unit(value));
+        Ok(unit.collect::<anyhow::Result<_>>()?)
+    }
+
+    /// Keeps a complete member, or not.
+    fn keep(
+        &mut self,
+        values: Arc<Values>,
+        parameters: &[f64],
+        normalized: Vec<f32>,
+    ) -> Outcome<()> {
+        let scale = self.learner.subject.ensemble().normalization;
+        let plain = Normalization::min_max(0.0, 1.0, scale.log);
+        self.statistics.add(&Field::Given(Given::new(values.clone(), plain)));
+        let place = self.members.place();
+        let member = Member {
+            name: self.members.seen().to_string(),
+            file: Default::default(),
+            split: Split::Train,
+            parameters: parameters.to_vec(),
+            normalized,
+        };
+        let field = Arc::new(Field::Given(Given::new(values, scale)));
+        Ok(self.learner.subject.change(|ensemble| put(ensemble, place, member, field))?)
+    }
+
+    /// Finds out what becomes 0 and 1, if that is not known, and checks that there are members.
+    fn get_ready(&mut self) -> Outcome<()> {
+        if self.learner.subject.ensemble().members.is_empty() {
+            return Err(Failure::new(
+                Kind::NotReady,
+                format!(
+                    "no member is complete: nothing to learn from ({} of them lack blocks)",
+                    self.members.pending()
+                ),
+            ));
+        }
+        if !self.is_scaled {
+            let found = normalization(&self.config.dataset, &self.statistics, &mut Vec::new())?;
+            self.learner.subject.change(|ensemble| rescale(ensemble, found))?;
+            self.is_scaled = true;
+        }
+        Ok(self.learner.subject.check()?)
+    }
+
+    fn check_scaled(&self) -> Outcome<()> {
+        match self.is_scaled {
+            true => Ok(()),
+            false => Err(Failure::new(
+                Kind::NotReady,
+                "the range of the values is not known: the first step finds it in the members that came \
+                 so far, or it is given beforehand",
+            )),
+        }
+    }
+}
+
+/// Puts a member where it belongs.
+fn put(ensemble: &mut Ensemble, place: Place, member: Member, field: Arc<Field>) {
+    let crate::data::Fields::Memory(fields) = &mut ensemble.fields else { return };
+    match place {
+        Place::Nowhere => return,
+        Place::Of(n) if n < fields.len() => {
+            (ensemble.members[n], fields[n]) = (member, field);
+            return;
+        }
+        Place::LastWithoutFirst if !fields.is_empty() => {
+            ensemble.members.remove(0);
+            fields.remove(0);
+        }
+        // Where members were forgotten there is room.
+        Place::Last | Place::Of(_) | Place::LastWithoutFirst => {}
+    }
+    ensemble.members.push(member);
+    fields.push(field);
+}
+
+/// Normalises by `scale`; no values change in memory.
+fn rescale(ensemble: &mut Ensemble, scale: Normalization) {
+    ensemble.normalization = scale;
+    let crate::data::Fields::Memory(fields) = &mut ensemble.fields else { return };
+    for field in fields {
+        if let Field::Given(given) = &**field {
+            *field = Arc::new(Field::Given(Given::new(given.values().clone(), scale)));
+        }
+    }
+}
+
+fn copied_bytes(field: &Field) -> usize {
+    match field {
+        Field::Given(given) => given.values().copied_bytes(),
+        _ => 0,
+    }
+}
+
+fn check_loss(loss: f64, step: u64) -> Outcome<()> {
+    if loss.is_finite() {
+        return Ok(());
+    }
+    let message = format!(
+        "the loss is {loss} at step {step}: the model is lost; go on from a stored one, or train again \
+         with a lower learning rate (optim.param.lr)"
+    );
+    Err(Failure::new(Kind::Diverged, message))
+}

@@ -42,8 +42,19 @@ pub fn is_interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
+/// Whether another process says what is to be said.
+static SILENT: AtomicBool = AtomicBool::new(false);
+
+/// From now on lines and bars are not shown: another process shows its own.
+pub fn silence() {
+    SILENT.store(true, Ordering::SeqCst);
+}
+
 /// Prints a line on standard error. Work goes on when nobody can read it.
 pub fn say(line: &str) {
+    if SILENT.load(Ordering::SeqCst) {
+        return;
+    }
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
@@ -70,6 +81,9 @@ pub struct Progress {
 impl Progress {
     /// Shown on standard error, so that results can be piped.
     pub fn new(name: &'static str, unit: &'static str, length: u64) -> Self {
+        if SILENT.load(Ordering::SeqCst) {
+            return Self::hidden();
+        }
         let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
         let template =
             format!("{name} {{wide_bar}} {{human_pos}}/{{human_len}} {unit}{{msg}} · {{eta}} left");

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use drr_train::config::{Config, HdinrConfig, ModelConfig, parse_yaml};
 use drr_train::data::{
     Batch, BatchPlan, Ensemble, Field, Fields, Importance, Member, Normalization, Pairs, Parameter,
-    Places, Split, Value,
+    Places, Share, Split, Value,
 };
 
 /// A network with the size of its data and batches.
@@ -112,6 +112,7 @@ impl Workload {
             rotation: None,
             pairs: Pairs::NONE,
             importance: Arc::new(Importance::default()),
+            share: Share::default(),
         }
     }
 }

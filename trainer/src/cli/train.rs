@@ -1,14 +1,19 @@
 //! `drr-train train`
 
 use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::entry::EntryArguments;
 use crate::config::PairsChoice;
+use crate::libtorch;
 use crate::memory::keep_freed_memory;
+use crate::progress::Interrupted;
 use crate::train::Resources;
+use crate::train::ranks::Ranks;
 
 /// Learn a model from an ensemble.
 ///
@@ -21,6 +26,9 @@ use crate::train::Resources;
 ///
 /// The run's folder explains itself: resolved configuration, log, metrics, checkpoints, loss
 /// curve. Ctrl-C stores a checkpoint and stops; `--resume` goes on to the same result.
+///
+/// Under `mpirun`, processes share the points of each batch (docs/scaling.md); that takes a
+/// program built with the feature `mpi`.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -84,16 +92,35 @@ Examples:
   drr-train train --config drrnet.yaml --config-id 0 --out run --set dataset.param.data_dir=raw/ \\
       --set dataset.param.cond_path=cond.npy --set dataset.param.cond_split_path=split.npy
   drr-train train --config model.yaml --data ensemble/ --out run --pairs space --minutes 10
-  drr-train train --resume run";
+  drr-train train --resume run
+  mpirun -n 4 drr-train train --config model.yaml --data ensemble/ --out run";
 
 /// # Errors
 /// See [`crate::train`].
 pub fn run(arguments: Arguments) -> Result<()> {
     keep_freed_memory();
+    let ranks = Rc::new(Ranks::start()?);
+    let result = libtorch::catch(|| train(arguments, &ranks));
+    match (&result, ranks.name()) {
+        (Err(error), Some(name)) if !error.is::<Interrupted>() => {
+            // What went wrong for all is said by the first.
+            if !ranks.is_first() {
+                std::thread::sleep(Duration::from_secs(1));
+            }
+            eprintln!("drr-train: {name}: {error:#}");
+            ranks.abort();
+        }
+        _ => {}
+    }
+    result
+}
+
+fn train(arguments: Arguments, ranks: &Rc<Ranks>) -> Result<()> {
     let resources = Resources {
         device: arguments.device.clone(),
         torch: arguments.torch.clone(),
         max_memory: arguments.max_memory,
+        ranks: ranks.clone(),
     };
     if let Some(folder) = &arguments.resume {
         return crate::train::resume(folder, arguments.entry.data, &resources);

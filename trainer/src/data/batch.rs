@@ -13,6 +13,7 @@ use super::importance::Importance;
 use super::pairs::{Blend, Pairs};
 use super::rotation::{Rotation, shuffled};
 use super::samples::Field;
+use super::share::Share;
 
 /// How batches are drawn.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +34,8 @@ pub struct BatchPlan {
     pub pairs: Pairs,
     /// How much more often some members and points are drawn than others.
     pub importance: Arc<Importance>,
+    /// Which points of a batch this process computes.
+    pub share: Share,
 }
 
 /// One batch. Arrays are row-major.
@@ -69,6 +72,14 @@ impl BatchPlan {
         }
         if available == 0 {
             bail!("no training members to draw batches from");
+        }
+        if self.points_per_batch < self.share.ranks {
+            bail!(
+                "batches of {} points are fewer than the {} processes that share them: raise \
+                 --batch-points, or start fewer",
+                self.points_per_batch,
+                self.share.ranks
+            );
         }
         let numbers = available
             .min(self.members_per_batch)
@@ -130,17 +141,21 @@ impl BatchPlan {
     /// points are drawn independently or in blocks; both by [`Importance`] where there is one, points
     /// independently then. Where not all members are in memory, they come from a window that moves on
     /// through the rounds ([`Rotation`]). `ensemble` must have passed [`check`](Self::check); one
-    /// without training members gives an empty batch.
+    /// without training members gives an empty batch. Of several processes each gets its
+    /// [`Share`] of the points, and all members.
     ///
     /// # Errors
     /// If a field is not in memory and cannot be read.
     pub fn batch(&self, step: u64, ensemble: &Ensemble) -> Result<Batch> {
         let members = self.members(step, ensemble);
         let mut draws = Draws::new(self.seed, step);
-        let points = self.points(&members, ensemble, &mut draws);
+        let mut points = self.points(&members, ensemble, &mut draws);
         let mut coords = Vec::with_capacity(points.len() * ensemble.places.axes());
         points.iter().for_each(|&point| ensemble.places.push(point as usize, &mut coords));
         self.pairs.move_points(&mut coords, &mut draws);
+        // Whatever is random is the same in all processes.
+        let lists = if self.shared_points { 1 } else { members.len() };
+        self.share.keep(lists, &mut points, &mut coords);
         let (conds, blends): (Vec<_>, Vec<_>) = members
             .iter()
             .map(|&member| self.pairs.move_parameters(member, ensemble, &mut draws))
@@ -232,7 +247,8 @@ impl BatchPlan {
         if let Some((_, window, next)) = self.window(step, &all) {
             ensemble.fields.prepare(&window, next);
         }
-        let (width, per_member) = (ensemble.values.len(), self.points_per_batch);
+        let (width, per_member) =
+            (ensemble.values.len(), self.share.range(self.points_per_batch).len());
         let mut targets = vec![0.0; blends.len() * per_member * width];
         for (n, (&point, place)) in
             points.iter().zip(coords.chunks(ensemble.places.axes())).enumerate()
@@ -277,6 +293,7 @@ mod tests {
             rotation: None,
             pairs: Pairs::NONE,
             importance: Arc::default(),
+            share: Share::default(),
         }
     }
 

@@ -205,6 +205,7 @@ impl Weights {
 mod tests {
     use super::*;
     use crate::data::ensemble::testing::{change_fields, ensemble};
+    use crate::data::share::Share;
     use crate::data::{BatchPlan, Pairs};
 
     /// Member 0 has one rare value a point of 30, member 4 is rare as a whole.
@@ -255,6 +256,7 @@ mod tests {
                 rotation: None,
                 pairs: Pairs::NONE,
                 importance: importance.clone().into(),
+                share: Share::default(),
             };
             let mut drawn = [0; 5];
             let (mut rare, mut of_first) = (0, 0);

@@ -11,7 +11,7 @@
 //! - `fields`: those of all members, in memory, or some of them at a time where there is no `room`
 //!   for all; `samples` keeps them small, `rotation` says which of them training sees
 //! - `batch`: what a training step sees; `pairs` moves its points and parameters, `importance`
-//!   draws some more often, `draws` are random numbers
+//!   draws some more often, `draws` are random numbers; processes `share` it
 //! - `formats`: one way to ask every file that knows its own shape: `npy`, `npz`, `vtk`, `vti`,
 //!   `netcdf`, `hdf5`, `images`; `raw` files do not; all decode by `dtype`
 //! - `single`: an ensemble of one field; `scene`: pictures from known cameras
@@ -47,6 +47,7 @@ mod room;
 mod rotation;
 mod samples;
 pub mod scene;
+mod share;
 mod single;
 mod statistics;
 mod table;
@@ -67,4 +68,5 @@ pub use places::{Places, Points};
 pub use rotation::Rotation;
 pub use samples::Field;
 pub use scene::{Camera, Ray, View, Views};
+pub use share::Share;
 pub(crate) use statistics::Statistics;

@@ -224,7 +224,7 @@ mod tests {
     use super::*;
     use crate::data::ensemble::testing::{change_fields, ensemble};
     use crate::data::lattice::push_coordinates;
-    use crate::data::{BatchPlan, Points};
+    use crate::data::{BatchPlan, Points, Share};
 
     fn plan(pairs: Pairs, shared_points: bool) -> BatchPlan {
         BatchPlan {
@@ -236,6 +236,7 @@ mod tests {
             rotation: None,
             pairs,
             importance: Default::default(),
+            share: Share::default(),
         }
     }
 

@@ -67,6 +67,11 @@ impl Adam {
         self.steps as u64
     }
 
+    /// What it changes.
+    pub fn parameters(&self) -> impl Iterator<Item = &Tensor> {
+        self.slots.iter().map(|slot| &slot.parameter)
+    }
+
     /// Forgets the gradients that tensors have gathered.
     pub fn zero_grad(&mut self) {
         for slot in &mut self.slots {

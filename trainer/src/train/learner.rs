@@ -10,6 +10,7 @@ use super::average::Average;
 use super::checkpoints::{Checkpoint, State, Tensors};
 use super::course::Course;
 use super::precision::LossScale;
+use super::ranks::Ranks;
 use super::settings::Settings;
 use super::subject::{Loss, Subject};
 use crate::config::Precision;
@@ -102,11 +103,12 @@ impl<S: Subject + ?Sized> Learner<S> {
         })
     }
 
-    /// One step; the loss stays on the device so that a GPU is not waited for.
+    /// One step of all processes; the loss, of this one's share, stays on the device so that a GPU is
+    /// not waited for.
     ///
     /// # Errors
     /// If data cannot be read.
-    pub fn one_step(&mut self, settings: &Settings) -> Result<Loss> {
+    pub fn one_step(&mut self, settings: &Settings, ranks: &Ranks) -> Result<Loss> {
         let parts = settings.accumulate;
         let share = 1.0 / parts as f64;
         let factor = share * self.loss_scale.as_ref().map_or(1.0, LossScale::factor);
@@ -122,6 +124,7 @@ impl<S: Subject + ?Sized> Learner<S> {
                 None => [value, squared_error],
             });
         }
+        ranks.sum_gradients(&self.adam)?;
         self.apply(|lr| settings.schedule.rate(step, lr));
         let [value, squared_error] = sums.unwrap_or_default();
         Ok(Loss { value, squared_error })
@@ -190,23 +193,30 @@ impl<S: Subject + ?Sized> Learner<S> {
     ///
     /// # Errors
     /// If data cannot be read.
-    pub fn affordable(mut self, settings: &Settings, time: Duration) -> Result<(u64, Box<S>)> {
+    pub fn affordable(
+        mut self,
+        settings: &Settings,
+        ranks: &Ranks,
+        time: Duration,
+    ) -> Result<(u64, Box<S>)> {
         let began = Instant::now();
         let mut finished = || -> Result<f64> {
             let began = Instant::now();
-            let loss = self.one_step(settings)?;
+            let loss = self.one_step(settings, ranks)?;
             // A GPU has finished when its result is here.
             let _ = loss.value.double_value(&[]);
             Ok(began.elapsed().as_secs_f64())
         };
         finished()?;
         let mut times = Vec::new();
-        while times.len() < LEAST || began.elapsed() < time.mul_f64(SHARE) {
+        let goes_on = |times: &[f64]| times.len() < LEAST || began.elapsed() < time.mul_f64(SHARE);
+        // The first process' clock counts.
+        while ranks.of_first(f64::from(u8::from(goes_on(&times)))) > 0.0 {
             times.push(finished()?);
         }
         let each = times.iter().sum::<f64>() / times.len() as f64;
         let left = time.saturating_sub(began.elapsed()).as_secs_f64();
-        Ok(((left / each).max(1.0) as u64, self.subject))
+        Ok((ranks.of_first((left / each).max(1.0).floor()) as u64, self.subject))
     }
 }
 

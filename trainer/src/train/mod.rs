@@ -4,6 +4,7 @@
 //! - `settings`: how a run is trained; `schedule`: its learning rates
 //! - `adam`: the optimiser; `average`: averaged weights; `precision`: 16 bits
 //! - `insitu`: members come by pointer while a simulation runs
+//! - `ranks`: several processes that train together
 //! - `checkpoints`; `course`: the best model; `metrics` and `events`: curves; `run`: the folder
 
 pub mod adam;
@@ -17,6 +18,7 @@ mod learner;
 pub mod metrics;
 mod precision;
 pub mod radiance;
+pub mod ranks;
 pub mod record;
 pub mod run;
 mod schedule;
@@ -25,6 +27,7 @@ mod subject;
 mod trainer;
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -38,10 +41,11 @@ use events::Events;
 pub use fields::load_ensemble;
 use learner::Learner;
 use metrics::Metrics;
+use ranks::Ranks;
 use run::Run;
 use settings::Settings;
 use subject::Subject;
-use trainer::Trainer;
+use trainer::{Curves, Trainer};
 
 /// What a machine lends to a training; results depend on it only by rounding.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +56,8 @@ pub struct Resources {
     pub torch: Option<PathBuf>,
     /// Bytes for what a step keeps on its way; all of it if `None`.
     pub max_memory: Option<usize>,
+    /// The processes that train together.
+    pub ranks: Rc<Ranks>,
 }
 
 /// Starts a run in the new folder `out`.
@@ -62,29 +68,40 @@ pub struct Resources {
 pub fn start(entry: &Value, out: &Path, resources: &Resources) -> Result<()> {
     let mut config = Config::from_value(entry)?;
     resources.apply(&mut config);
-    let device = device::parse(&config.train.device, resources.torch.as_deref())?;
+    let device = resources.device(&config)?;
+    let ranks = &resources.ranks;
     // Whatever can be wrong is found before the folder is made: it must be empty the next time.
     let subject = subject(&config, device, resources)?;
     let mut settings = Settings::new(&config, subject.steps()?)?;
     let mut fresh = Learner::new(subject, &settings, device)?;
     if let Some(minutes) = config.train.minutes {
-        Run::check_free(out)?;
+        if ranks.is_first() {
+            Run::check_free(out)?;
+        }
         say(&format!("timing a few steps, to see how many fit into {minutes} minutes"));
         let time = Duration::from_secs_f64(minutes * 60.0);
-        let (steps, subject) = fresh.affordable(&settings, time)?;
+        let (steps, subject) = fresh.affordable(&settings, ranks, time)?;
         config.train.steps = Some(usize::try_from(steps)?);
         settings = Settings::new(&config, None)?;
         fresh = Learner::new(subject, &settings, device)?;
     }
-    let run = Run::create(out)?;
-    let mut entry = entry.clone();
-    settings.resolve(&mut entry);
-    fresh.subject.resolve(&mut entry);
-    run.write_config(&entry)?;
-    run.write_data(fresh.subject.record())?;
-    let metrics = Metrics::create(&run.path("metrics.csv"))?;
-    let events = Events::create(run.folder(), 0)?;
-    let mut trainer = Trainer::new(run, settings, device, fresh, metrics, events);
+    let mut curves = None;
+    let run = match ranks.is_first() {
+        true => Run::create(out)?,
+        false => Run::follow(out),
+    };
+    if ranks.is_first() {
+        let mut entry = entry.clone();
+        settings.resolve(&mut entry);
+        fresh.subject.resolve(&mut entry);
+        run.write_config(&entry)?;
+        run.write_data(fresh.subject.record())?;
+        let metrics = Metrics::create(&run.path("metrics.csv"))?;
+        curves = Some(Curves { metrics, events: Events::create(run.folder(), 0)? });
+    }
+    // The same numbers are drawn everywhere; nothing is left to chance all the same.
+    ranks.align(fresh.subject.parameters());
+    let mut trainer = Trainer::new(run, settings, device, fresh, curves, ranks.clone());
     trainer.announce(&config)?;
     trainer.train()
 }
@@ -102,7 +119,8 @@ pub fn resume(folder: &Path, data: Option<PathBuf>, resources: &Resources) -> Re
     // Where not all members are in memory, batches are others: what the run began with goes on.
     config.dataset.cache_gib = config.dataset.cache_gib.or(Some(f64::INFINITY));
     let checkpoint = run.last_checkpoint()?;
-    let device = device::parse(&config.train.device, resources.torch.as_deref())?;
+    let device = resources.device(&config)?;
+    let ranks = &resources.ranks;
     let subject = subject(&config, device, resources)
         .with_context(|| format!("cannot use what {} names", run.path("config.yaml").display()))?;
     run.check_record(subject.record())?;
@@ -115,9 +133,13 @@ pub fn resume(folder: &Path, data: Option<PathBuf>, resources: &Resources) -> Re
         )
     })?;
     let step = learner.step;
-    let metrics = Metrics::resume(&run.path("metrics.csv"), step)?;
-    let events = Events::create(run.folder(), step)?;
-    let mut trainer = Trainer::new(run, settings, device, learner, metrics, events);
+    ranks.check_step(step)?;
+    let mut curves = None;
+    if ranks.is_first() {
+        let metrics = Metrics::resume(&run.path("metrics.csv"), step)?;
+        curves = Some(Curves { metrics, events: Events::create(run.folder(), step)? });
+    }
+    let mut trainer = Trainer::new(run, settings, device, learner, curves, ranks.clone());
     trainer.say(&format!("going on after step {step}"))?;
     trainer.train()
 }
@@ -128,15 +150,22 @@ impl Resources {
             config.train.device.clone_from(device);
         }
     }
+
+    fn device(&self, config: &Config) -> Result<Device> {
+        let device = device::parse(&config.train.device, self.torch.as_deref())?;
+        Ok(self.ranks.device(&config.train.device, device))
+    }
 }
 
 /// What a configuration trains.
 fn subject(config: &Config, device: Device, resources: &Resources) -> Result<Box<dyn Subject>> {
     let max_memory = resources.max_memory;
-    Ok(match &config.model {
+    let mut subject: Box<dyn Subject> = match &config.model {
         ModelConfig::Radiance(_) => Box::new(radiance::Scene::load(config, device, max_memory)?),
         _ => Box::new(fields::Fields::load(config, device, max_memory)?),
-    })
+    };
+    subject.share(resources.ranks.share())?;
+    Ok(subject)
 }
 
 /// `entry` with everything spelled out that its data set's batches depend on.

@@ -44,6 +44,11 @@ impl Run {
         Ok(Self { folder: folder.to_owned() })
     }
 
+    /// A run that another process makes, and writes.
+    pub fn follow(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
     /// # Errors
     /// If the folder holds something.
     pub fn check_free(folder: &Path) -> Result<()> {

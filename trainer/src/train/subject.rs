@@ -6,6 +6,7 @@ use tch::{Kind, Tensor};
 
 use super::record::DataRecord;
 use super::settings::Settings;
+use crate::data::Share;
 use crate::models::Parameters;
 
 /// A model and what it learns from.
@@ -38,6 +39,13 @@ pub trait Subject {
     /// # Errors
     /// If it cannot be trained so.
     fn prepare(&mut self, settings: &Settings) -> Result<()>;
+
+    /// Computes a part of each batch from now on, so that what all processes give adds up to that of
+    /// the whole.
+    ///
+    /// # Errors
+    /// If several processes cannot share its batches.
+    fn share(&mut self, share: Share) -> Result<()>;
 
     /// Adds the gradients of `factor` times the loss of a batch to those of the weights. Batches
     /// depend on seed and number alone, and on [`extra`](Self::extra).

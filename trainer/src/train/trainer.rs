@@ -1,6 +1,7 @@
 //! The training loop: batches, steps of the optimiser, checkpoints, metrics; stops when asked and
 //! goes on exactly where it stopped.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
@@ -10,6 +11,7 @@ use super::checkpoints::State;
 use super::events::Events;
 use super::learner::Learner;
 use super::metrics::{Metrics, Row};
+use super::ranks::Ranks;
 use super::run::Run;
 use super::settings::Settings;
 use super::subject::Loss;
@@ -24,10 +26,19 @@ pub struct Trainer {
     settings: Settings,
     device: Device,
     learner: Learner,
-    metrics: Metrics,
-    events: Events,
+    /// What the first process writes.
+    curves: Option<Curves>,
+    ranks: Rc<Ranks>,
     /// Start of this session.
     began: Instant,
+}
+
+/// What is written at each report.
+pub struct Curves {
+    /// For people.
+    pub metrics: Metrics,
+    /// For TensorBoard.
+    pub events: Events,
 }
 
 impl Trainer {
@@ -37,10 +48,10 @@ impl Trainer {
         settings: Settings,
         device: Device,
         learner: Learner,
-        metrics: Metrics,
-        events: Events,
+        curves: Option<Curves>,
+        ranks: Rc<Ranks>,
     ) -> Self {
-        Self { run, settings, device, learner, metrics, events, began: Instant::now() }
+        Self { run, settings, device, learner, curves, ranks, began: Instant::now() }
     }
 
     /// Trains to the end.
@@ -54,12 +65,12 @@ impl Trainer {
         progress.start_at(self.learner.step);
         let mut interval = Interval::new(self.learner.step);
         while self.learner.step < steps && !self.is_exhausted() {
-            let loss = self.learner.one_step(&self.settings)?;
+            let loss = self.learner.one_step(&self.settings, &self.ranks)?;
             let step = self.learner.step;
             interval.add(loss);
             progress.advance(1);
             // Asked once: a wish that comes a moment later is seen after the next step.
-            let stop = is_interrupted() && step < steps;
+            let stop = self.ranks.any(is_interrupted()) && step < steps;
             let found = match self.is_time_to_look() {
                 true => Some(interval.paused(|| self.look())?),
                 false => None,
@@ -105,7 +116,10 @@ impl Trainer {
             s.steps,
             subject.describe_batch(),
             if s.accumulate > 1 { format!(" x {} batches", s.accumulate) } else { String::new() },
-            device::name(self.device),
+            match self.ranks.count() {
+                1 => device::name(self.device),
+                count => format!("{count} processes, {} each", device::name(self.device)),
+            },
             self.run.folder().display()
         ))
     }
@@ -116,12 +130,13 @@ impl Trainer {
     /// If the log cannot be written.
     pub fn say(&self, line: &str) -> Result<()> {
         say(line);
-        self.run.log(line)
+        if self.ranks.is_first() { self.run.log(line) } else { Ok(()) }
     }
 
     fn finish(&self) -> Result<()> {
+        let Some(Curves { metrics, .. }) = &self.curves else { return Ok(()) };
         let curve = self.run.path("loss.png");
-        pictures::loss_curve(&curve, &self.metrics.losses())?;
+        pictures::loss_curve(&curve, &metrics.losses())?;
         if let Some(course) = self.learner.course.filter(|course| course.best_step > 0) {
             self.say(&format!(
                 "{}best model after step {}: {:.2} dB on the members set aside",
@@ -158,10 +173,11 @@ impl Trainer {
 
     /// Judges the model on the members set aside and stores it if it is the best so far.
     fn look(&mut self) -> Result<f64> {
-        let psnr = self.learner.look();
+        let psnr = if self.ranks.is_first() { self.learner.look() } else { f64::NAN };
+        let psnr = self.ranks.of_first(psnr);
         let step = self.learner.step;
         let course = self.learner.course.as_mut();
-        if course.is_some_and(|course| course.note(step, psnr)) {
+        if course.is_some_and(|course| course.note(step, psnr)) && self.ranks.is_first() {
             let (state, checkpoints) = (self.state(), self.run.checkpoints());
             let extra = self.learner.subject.extra();
             checkpoints.store_best(&state, &self.learner.model(), &extra)?;
@@ -170,6 +186,10 @@ impl Trainer {
     }
 
     fn save(&self) -> Result<()> {
+        self.ranks.align(self.learner.subject.parameters());
+        if !self.ranks.is_first() {
+            return Ok(());
+        }
         self.run.checkpoints().store(&self.state(), &self.learner.tensors())
     }
 
@@ -188,6 +208,7 @@ impl Trainer {
         if steps == 0 {
             return Ok(());
         }
+        let [loss, squared_error] = self.ranks.sums([loss, squared_error]);
         ensure!(
             loss.is_finite(),
             "the loss is {loss} between steps {} and {step}: train again with a lower --lr; the \
@@ -207,8 +228,10 @@ impl Trainer {
             lr: settings.schedule.rate(step, settings.optim.lr),
             validation_psnr: found,
         };
-        self.metrics.add(&row)?;
-        self.events.add(&row)?;
+        if let Some(Curves { metrics, events }) = &mut self.curves {
+            metrics.add(&row)?;
+            events.add(&row)?;
+        }
         let validated = found.map(|psnr| format!(", {psnr:.1} dB on members set aside"));
         progress.message(&format!(
             "loss {loss:.2e} ({:.1} dB){} · {rate:.1} steps/s · {:.2} M points/s",

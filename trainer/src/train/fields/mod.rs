@@ -16,7 +16,7 @@ use super::record::DataRecord;
 use super::settings::Settings;
 use super::subject::{Loss, Subject};
 use crate::config::{Config, DatasetConfig};
-use crate::data::{BatchPlan, Ensemble, Importance, LoadOptions};
+use crate::data::{BatchPlan, Ensemble, Importance, LoadOptions, Share};
 use crate::eval::metrics::psnr;
 use crate::models::{Network, Parameters};
 use crate::progress::Progress;
@@ -91,7 +91,9 @@ impl Fields {
     /// If batches cannot be drawn from them any more.
     pub fn change(&mut self, change: impl FnOnce(&mut Ensemble)) -> Result<()> {
         change(&mut self.ensemble);
-        self.settings = FieldSettings::new(&self.config, &self.ensemble)?;
+        let mut settings = FieldSettings::new(&self.config, &self.ensemble)?;
+        settings.share = self.settings.share;
+        self.settings = settings;
         self.plan = self.settings.plan(self.plan.seed, self.plan.importance.clone());
         Ok(())
     }
@@ -136,7 +138,16 @@ impl Subject for Fields {
         if self.ensemble.members.is_empty() { Ok(()) } else { self.check() }
     }
 
+    fn share(&mut self, share: Share) -> Result<()> {
+        self.settings.share = share;
+        self.plan.share = share;
+        Ok(())
+    }
+
     fn backward(&mut self, batch: u64, factor: f64) -> Result<Loss> {
+        // Parts of a batch count by their points.
+        let part = self.plan.share.part(self.plan.points_per_batch);
+        let factor = factor * part;
         let batch = self.plan.batch(batch, &self.ensemble)?;
         let dims = self.ensemble.places.axes() as i64;
         let members = batch.members.len() as i64;
@@ -161,7 +172,8 @@ impl Subject for Fields {
                 loss.detach()
             }
         };
-        Ok(Loss { squared_error: loss.shallow_clone(), value: loss })
+        let value = loss * part;
+        Ok(Loss { squared_error: value.shallow_clone(), value })
     }
 
     fn points_per_batch(&self) -> f64 {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::config::{Activation, Config, DatasetConfig, DatasetKind, ModelConfig, Normalize};
-use crate::data::{BatchPlan, Ensemble, Importance, Noise, Normalization, Pairs, Rotation};
+use crate::data::{BatchPlan, Ensemble, Importance, Noise, Normalization, Pairs, Rotation, Share};
 use crate::train::subject::put;
 
 /// Members of a batch if nothing says otherwise.
@@ -36,6 +36,8 @@ pub struct FieldSettings {
     block: usize,
     /// Which members are seen at a time, where not all are in memory.
     rotation: Option<Rotation>,
+    /// Which points of each batch this process computes.
+    pub share: Share,
     /// Variational Pairs.
     pub pairs: Pairs,
     /// What the user should know.
@@ -78,6 +80,7 @@ impl FieldSettings {
             shared_points: dataset.shared_points,
             block: dataset.block.unwrap_or_else(|| default_block(&config.model, points)),
             rotation: None,
+            share: Share::default(),
             stored: stored(dataset, ensemble),
             pairs: Pairs::new(dataset, ensemble)?,
             notes,
@@ -113,6 +116,7 @@ impl FieldSettings {
             rotation: self.rotation,
             pairs: self.pairs.clone(),
             importance,
+            share: self.share,
         }
     }
 

@@ -22,6 +22,7 @@ use tch::Device;
 
 use super::fields::Fields;
 use super::learner::Learner;
+use super::ranks::Ranks;
 use super::settings::Settings;
 use super::subject::Subject;
 use crate::config::Config;
@@ -213,7 +214,7 @@ impl InSitu {
                     {
                         break;
                     }
-                    *loss = learner.one_step(settings)?.value.double_value(&[]);
+                    *loss = learner.one_step(settings, &Ranks::default())?.value.double_value(&[]);
                     longest = longest.max(began.elapsed() - so_far);
                     trained.steps += 1;
                     learner.seconds = before + began.elapsed().as_secs_f64();

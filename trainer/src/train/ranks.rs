@@ -1,0 +1,318 @@
+//! Processes that train one model together, over MPI.
+//!
+//! Each computes its share of every batch, gradients are added up, and all make the same step. The
+//! first one says what is said, and writes. Without the feature `mpi`, and without `mpirun`, there is
+//! one process, for which all of this does nothing.
+//!
+//! Calls that are for *all* wait for each other: every process has to make them, in the same order.
+
+#[cfg_attr(not(feature = "mpi"), path = "ranks/alone.rs")]
+#[cfg_attr(feature = "mpi", path = "ranks/world.rs")]
+mod world;
+
+use anyhow::{Context, Result, ensure};
+use tch::{Device, Kind, Tensor};
+
+use super::adam::Adam;
+use crate::data::Share;
+use crate::models::Parameters;
+use world::World;
+
+/// What starters of MPI programs tell each process: how many there are.
+const SIZES: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"];
+
+/// From so many numbers on, a gradient is looked at for cells that no process touched.
+const LARGE: usize = 1 << 18;
+
+/// Part of a gradient's cells above which all of them are sent.
+const SPARSE: f64 = 0.5;
+
+/// The processes, seen from one of them.
+#[derive(Debug, Default)]
+pub struct Ranks {
+    world: World,
+}
+
+impl Ranks {
+    /// As `mpirun`, or whatever started this process, has it.
+    ///
+    /// # Errors
+    /// If it started several, and this program cannot use MPI.
+    pub fn start() -> Result<Self> {
+        let said = SIZES.iter().find_map(|name| std::env::var(name).ok()?.parse::<usize>().ok());
+        let ranks = Self { world: World::start(said.unwrap_or(1))? };
+        if !ranks.is_first() {
+            crate::progress::silence();
+        }
+        ranks.share_threads();
+        Ok(ranks)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.world.size()
+    }
+
+    /// Whether this is the one that speaks and writes.
+    pub fn is_first(&self) -> bool {
+        self.world.rank() == 0
+    }
+
+    /// What of each batch this one computes.
+    pub fn share(&self) -> Share {
+        Share { rank: self.world.rank(), ranks: self.world.size() }
+    }
+
+    /// Which one it is, for messages; `None` if it is alone.
+    pub fn name(&self) -> Option<String> {
+        let Share { rank, ranks } = self.share();
+        (ranks > 1).then(|| format!("rank {rank} of {ranks}"))
+    }
+
+    /// Ends all of them, when one cannot go on; does nothing if it is alone.
+    pub fn abort(&self) {
+        if self.count() > 1 {
+            self.world.abort();
+        }
+    }
+
+    /// The device of this one: those of a machine take its GPUs in turn, where `name` leaves that open.
+    pub fn device(&self, name: &str, device: Device) -> Device {
+        match device {
+            Device::Cuda(0) if self.count() > 1 && !name.contains(':') => {
+                let gpus = tch::Cuda::device_count().max(1) as usize;
+                Device::Cuda(self.world.local().0 % gpus)
+            }
+            device => device,
+        }
+    }
+
+    /// For all: whether it is so for any of them.
+    pub fn any(&self, mine: bool) -> bool {
+        let mut count = [f64::from(u8::from(mine))];
+        self.world.sum(&mut count);
+        count[0] > 0.0
+    }
+
+    /// For all: what it is for the first.
+    pub fn of_first(&self, mut number: f64) -> f64 {
+        self.world.broadcast(std::slice::from_mut(&mut number));
+        number
+    }
+
+    /// For all: the sums of what each has.
+    pub fn sums<const N: usize>(&self, mut numbers: [f64; N]) -> [f64; N] {
+        self.world.sum(&mut numbers);
+        numbers
+    }
+
+    /// For all: checks that they stand at the same step.
+    ///
+    /// # Errors
+    /// If they do not.
+    pub fn check_step(&self, step: u64) -> Result<()> {
+        let first = self.of_first(step as f64);
+        let differs = self.any(first != step as f64);
+        ensure!(
+            !differs,
+            "the processes found checkpoints of different steps (this one {step}, the first \
+             {first}): the run's folder has to be on a file system that all of them see"
+        );
+        Ok(())
+    }
+
+    /// For all: the weights of the first, where they are others.
+    pub fn align(&self, parameters: &Parameters) {
+        if self.count() == 1 {
+            return;
+        }
+        let tensors: Vec<&Tensor> = parameters.all().map(|(_, tensor)| tensor).collect();
+        let sum: f64 =
+            tensors.iter().map(|tensor| tensor.abs().sum(Kind::Double).double_value(&[])).sum();
+        if !self.any(self.of_first(sum) != sum) {
+            return;
+        }
+        tch::no_grad(|| {
+            for tensor in tensors {
+                let mut numbers = floats(tensor);
+                self.world.broadcast_f32(&mut numbers);
+                put(tensor, &numbers);
+            }
+        });
+    }
+
+    /// For all: makes the gradients of each those of the whole batch.
+    ///
+    /// # Errors
+    /// What MPI says.
+    pub fn sum_gradients(&self, adam: &Adam) -> Result<()> {
+        if self.count() == 1 {
+            return Ok(());
+        }
+        let parameters: Vec<&Tensor> = adam.parameters().collect();
+        let moving = self.moving(&parameters);
+        let gradients: Vec<Tensor> = moving.iter().map(|parameter| parameter.grad()).collect();
+        tch::no_grad(|| {
+            let parts = self.parts(&gradients);
+            let mut numbers: Vec<f32> = Vec::new();
+            let pieces: Vec<Vec<f32>> =
+                gradients.iter().zip(&parts).map(|(gradient, part)| part.of(gradient)).collect();
+            pieces.iter().for_each(|piece| numbers.extend_from_slice(piece));
+            self.world.sum_f32(&mut numbers);
+            let mut rest = &numbers[..];
+            for ((gradient, part), piece) in gradients.iter().zip(&parts).zip(&pieces) {
+                let (own, others) =
+                    rest.split_at_checked(piece.len()).context("as many numbers as were sent")?;
+                part.put(gradient, own);
+                rest = others;
+            }
+            Ok(())
+        })
+    }
+
+    /// Those that have a gradient in any process; here, too, then.
+    fn moving<'a>(&self, parameters: &[&'a Tensor]) -> Vec<&'a Tensor> {
+        let is_moving = |parameter: &&Tensor| parameter.grad().defined();
+        let mut counts: Vec<f64> =
+            parameters.iter().map(|parameter| f64::from(u8::from(is_moving(parameter)))).collect();
+        self.world.sum(&mut counts);
+        let moving = parameters.iter().zip(counts).filter(|(_, count)| *count > 0.0);
+        moving
+            .map(|(parameter, _)| {
+                if !is_moving(parameter) {
+                    // A gradient of zeros.
+                    (parameter.sum(Kind::Float) * 0.0).backward();
+                }
+                *parameter
+            })
+            .collect()
+    }
+
+    /// What of each gradient is sent: of large ones, the cells that any process touched.
+    fn parts(&self, gradients: &[Tensor]) -> Vec<Part> {
+        let cells: Vec<Option<Cells>> = gradients.iter().map(Cells::of).collect();
+        let mut touched = Vec::new();
+        for (gradient, cells) in gradients.iter().zip(&cells) {
+            if let Some(cells) = cells {
+                touched.extend(cells.touched(gradient));
+            }
+        }
+        self.world.any_bytes(&mut touched);
+        let mut rest = &touched[..];
+        let mut part = |cells: Option<Cells>| {
+            let Some(cells) = cells else { return Part::All };
+            let (own, others) = rest.split_at(cells.count);
+            rest = others;
+            let indices: Vec<i64> =
+                (0..).zip(own).filter(|(_, touched)| **touched != 0).map(|(n, _)| n).collect();
+            match indices.len() as f64 > SPARSE * cells.count as f64 {
+                true => Part::All,
+                false => Part::Some(cells, Tensor::from_slice(&indices)),
+            }
+        };
+        cells.into_iter().map(&mut part).collect()
+    }
+
+    /// Processes of a machine share its cores, unless they were given cores of their own, or
+    /// OMP_NUM_THREADS says how many threads each has.
+    fn share_threads(&self) {
+        let here = self.world.local().1;
+        if here == 1 || std::env::var_os("OMP_NUM_THREADS").is_some() {
+            return;
+        }
+        let own = std::thread::available_parallelism().map_or(1, usize::from);
+        // SAFETY: asks for a number.
+        let all = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }.max(1) as usize;
+        if own >= all {
+            tch::set_num_threads((all / here).max(1) as i32);
+        }
+    }
+}
+
+/// What of a gradient is sent.
+enum Part {
+    All,
+    /// The cells of these numbers.
+    Some(Cells, Tensor),
+}
+
+impl Part {
+    fn of(&self, gradient: &Tensor) -> Vec<f32> {
+        match self {
+            Self::All => floats(gradient),
+            Self::Some(cells, indices) => {
+                let indices = indices.to_device(gradient.device());
+                floats(&gradient.reshape(cells.shape).index_select(cells.axis, &indices))
+            }
+        }
+    }
+
+    fn put(&self, gradient: &Tensor, numbers: &[f32]) {
+        match self {
+            Self::All => put(gradient, numbers),
+            Self::Some(cells, indices) => {
+                let indices = indices.to_device(gradient.device());
+                let mut shape = cells.shape;
+                shape[cells.axis as usize] = indices.numel() as i64;
+                let values = Tensor::from_slice(numbers).view(shape).to_device(gradient.device());
+                let whole = gradient.reshape(cells.shape).zeros_like();
+                let whole = whole.index_copy(cells.axis, &indices, &values);
+                gradient.shallow_clone().copy_(&whole.view(&gradient.size()[..]));
+            }
+        }
+    }
+}
+
+/// How a gradient falls into cells of which a batch touches few: the vertices of a grid,
+/// `[1, channels, depth, height, width]`, or the entries of a hash table, `[entries, features]`.
+#[derive(Clone, Copy)]
+struct Cells {
+    /// As a matrix.
+    shape: [i64; 2],
+    /// Along which of its two axes the cells are.
+    axis: i64,
+    count: usize,
+}
+
+impl Cells {
+    /// Of large gradients.
+    fn of(gradient: &Tensor) -> Option<Self> {
+        let size = gradient.size();
+        if gradient.numel() < LARGE {
+            return None;
+        }
+        match size[..] {
+            [rows, columns] => {
+                Some(Self { shape: [rows, columns], axis: 0, count: rows.try_into().ok()? })
+            }
+            [one, channels, ref along @ ..] if along.len() >= 2 => {
+                let count: i64 = along.iter().product();
+                let shape = [one * channels, count];
+                Some(Self { shape, axis: 1, count: count.try_into().ok()? })
+            }
+            _ => None,
+        }
+    }
+
+    /// A byte for each that is not 0 where the gradient is not.
+    fn touched(&self, gradient: &Tensor) -> Vec<u8> {
+        let across = [1 - self.axis];
+        let touched = gradient.reshape(self.shape).ne(0.0).any_dims(&across[..], false);
+        let mut bytes = vec![0; self.count];
+        touched.to_kind(Kind::Uint8).to_device(Device::Cpu).copy_data(&mut bytes, self.count);
+        bytes
+    }
+}
+
+fn floats(tensor: &Tensor) -> Vec<f32> {
+    let count = tensor.numel();
+    let mut numbers = vec![0.0; count];
+    let flat = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
+    flat.copy_data(&mut numbers, count);
+    numbers
+}
+
+fn put(tensor: &Tensor, numbers: &[f32]) {
+    let values = Tensor::from_slice(numbers).view(&tensor.size()[..]);
+    tensor.shallow_clone().copy_(&values);
+}

@@ -13,7 +13,7 @@ C_SOURCES = $(shell find bindings examples tests -name '*.[ch]' -o -name '*.[ch]
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build install wheel demo bench bench-training test packages unit test-aarch64 test-asan \
+.PHONY: help setup build install wheel demo bench bench-training test packages unit test-ranks test-aarch64 test-asan \
 	test-tsan test-miri fuzz fuzz-smoke test-python test-paraview header kernels lint docs clean
 
 help: ## list these targets
@@ -46,7 +46,7 @@ bench: .libtorch ## measure queries against competitors and the machine's limit 
 bench-training: .libtorch ## measure training steps against PyTorch's eager functions (BENCH=--help)
 	$(CARGO) bench -p drr-train --bench train_step -- $(BENCH)
 
-TESTS = setup packages lint docs unit fuzz-smoke test-python test-paraview
+TESTS = setup packages lint docs unit test-ranks fuzz-smoke test-python test-paraview
 test: ## check everything: set-up, formats and lints, documentation, tests in all languages
 	@for step in $(TESTS); do \
 		echo "make test: $$step"; \
@@ -63,6 +63,12 @@ unit: .libtorch ## run the tests of the library, the trainer and the tools
 	$(PYTHON) -m unittest discover tools
 	@test -d ../shared/goldens || \
 		echo "skipped: tests against the reference's outputs (there is no ../shared/goldens)"
+
+test-ranks: .libtorch ## train one model by several processes, where MPI is installed
+	@if command -v mpicc >/dev/null && command -v mpirun >/dev/null; then \
+		echo "$(CARGO) test -p drr-train --features mpi --test ranks"; \
+		$(CARGO) test -p drr-train --features mpi --test ranks; \
+	else echo "skipped: training by several processes (mpicc or mpirun is not installed)"; fi
 
 test-aarch64: ## run the library's tests on an emulated 64-bit ARM machine, where that is installed
 	@CARGO=$(CARGO) bash tools/test_aarch64.sh

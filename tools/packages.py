@@ -27,7 +27,7 @@ PROGRAMS = (
     (("cmake",), "cmake", "use of an installed tree by CMake"),
     (("gfortran",), "gfortran", "the Fortran binding"),
     (("flang-new-19", "flang-new", "flang"), "flang-19", "the Fortran binding by a second compiler"),
-    (("mpicc",), "libopenmpi-dev", "the tutorial's programs for many processes"),
+    (("mpicc",), "libopenmpi-dev libclang1", "training and the tutorial by many processes"),
     (("mpirun",), "openmpi-bin", "the same"),
     (("mcs",), "mono-mcs", "the C# binding"),
     (("pvpython",), "python3-paraview", "the VTK module and the ParaView plugin"),

@@ -94,7 +94,7 @@ fn ranks_learn_what_one_process_learns() {
         let alone = format!("alone{n}");
         drr_train_ok(&borrowed(&scratch.training(&alone, &more)));
         let step = more[1].parse().expect("steps");
-        for ranks in [1, 2, 4] {
+        for ranks in [1, 2, 4, 8] {
             let together = format!("together{n}-{ranks}");
             let said = run_well(ranks, &scratch.training(&together, &more));
             assert_eq!(said.matches("trainable numbers").count(), 1, "one speaks: {said}");
@@ -109,6 +109,41 @@ fn ranks_learn_what_one_process_learns() {
             assert!(error < 2e-3, "{together}: weights differ by {error:e}");
         }
     }
+}
+
+/// Entries of hash tables, of which a batch touches few.
+const HASHED: &str = "
+- model:
+    type: HDINRBase
+    param:
+      out_dim: 1
+      default_act: ReLU
+      out_act: Sigmoid
+      hidden_dim: 16
+      decoder_kwargs: {type: FeatMLP, param: {feat_dim: 16, num_layers: 2, out_dim: 1, activation: ReLU}}
+      encoder_kwargs:
+        type: HashGrid
+        param: {n_input_dims: 3, n_levels: 3, n_features_per_level: 4, log2_hashmap_size: 16,
+                base_resolution: 4, max_resolution: 90}
+      if_refine: false
+      spatial_fdim: 12
+      latent_kwargs:
+        type: MultiCondLatentLines
+        param: {cond_dim: 2, line_dims_list: [[2, 3], [5, 4]], latent_shape: [2]}
+";
+
+#[test]
+fn gradients_of_few_cells_are_summed() {
+    if !is_there() {
+        return;
+    }
+    let scratch = Scratch::small();
+    scratch.put("model.yaml", HASHED);
+    let more = [&["--steps", "6"][..], &STEADY].concat();
+    drr_train_ok(&borrowed(&scratch.training("alone", &more)));
+    run_well(2, &scratch.training("together", &more));
+    let error = difference(&scratch, ["alone", "together"], 6);
+    assert!(error < 2e-3, "weights differ by {error:e}");
 }
 
 #[test]

@@ -100,7 +100,8 @@ mod tests {
         }
         for (found, list) in all.iter_mut().zip(points.chunks(16)) {
             let mut list = list.to_vec();
-            (found.sort_unstable(), list.sort_unstable());
+            found.sort_unstable();
+            list.sort_unstable();
             assert_eq!(*found, list);
         }
     }

@@ -316,3 +316,60 @@ fn put(tensor: &Tensor, numbers: &[f32]) {
     let values = Tensor::from_slice(numbers).view(&tensor.size()[..]);
     tensor.shallow_clone().copy_(&values);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A gradient of a shape in which only these cells are not 0.
+    fn gradient(shape: &[i64], axis: i64, cells: &[i64]) -> Tensor {
+        let all = Tensor::randn(shape, (Kind::Float, Device::Cpu));
+        let gradient = all.zeros_like();
+        for &cell in cells {
+            gradient.narrow(axis, cell, 1).copy_(&all.narrow(axis, cell, 1));
+        }
+        gradient
+    }
+
+    #[test]
+    fn touched_cells_are_all_that_is_sent() {
+        let cells = [0, 17, 4095];
+        let table = gradient(&[4096, 64], 0, &cells);
+        let grid = gradient(&[1, 64, 4096], 2, &cells).view([1, 64, 16, 16, 16]);
+        for gradient in [table, grid] {
+            let found = Cells::of(&gradient).expect("a large one");
+            let touched = found.touched(&gradient);
+            let numbers: Vec<i64> =
+                (0..).zip(&touched).filter(|(_, x)| **x != 0).map(|(n, _)| n).collect();
+            assert_eq!(numbers, cells);
+            // As if another process had touched one more.
+            let part = Part::Some(found, Tensor::from_slice(&[0i64, 17, 18, 4095]));
+            let mut sent = part.of(&gradient);
+            assert_eq!(sent.len(), 4 * 64);
+            sent.iter_mut().for_each(|x| *x *= 2.0);
+            let twice = &gradient * 2.0;
+            part.put(&gradient, &sent);
+            assert!(gradient == twice, "and 0 elsewhere");
+        }
+    }
+
+    #[test]
+    fn small_gradients_are_sent_whole() {
+        let gradient = Tensor::randn([3, 5], (Kind::Float, Device::Cpu));
+        assert!(Cells::of(&gradient).is_none());
+        let twice = &gradient * 2.0;
+        let sent: Vec<f32> = Part::All.of(&gradient).iter().map(|x| 2.0 * x).collect();
+        Part::All.put(&gradient, &sent);
+        assert!(gradient == twice);
+    }
+
+    #[test]
+    fn one_process_is_all_there_is() {
+        let ranks = Ranks::default();
+        assert!(ranks.is_first() && ranks.count() == 1 && ranks.name().is_none());
+        assert_eq!((ranks.share(), ranks.sums([1.5, 2.0])), (Share::default(), [1.5, 2.0]));
+        assert!(ranks.any(true) && !ranks.any(false));
+        assert!(ranks.check_step(7).is_ok());
+        assert_eq!(ranks.device("cuda", Device::Cuda(0)), Device::Cuda(0));
+    }
+}

@@ -81,11 +81,11 @@ impl World {
     }
 
     pub fn broadcast(&self, numbers: &mut [f64]) {
-        self.from_first(numbers);
+        self.send_from_first(numbers);
     }
 
     pub fn broadcast_f32(&self, numbers: &mut [f32]) {
-        self.from_first(numbers);
+        self.send_from_first(numbers);
     }
 
     pub fn abort(&self) {
@@ -102,7 +102,7 @@ impl World {
         }
     }
 
-    fn from_first<T: Equivalence>(&self, numbers: &mut [T]) {
+    fn send_from_first<T: Equivalence>(&self, numbers: &mut [T]) {
         let Some(Started { world, .. }) = &self.started else { return };
         world.process_at_rank(0).broadcast_into(numbers);
     }

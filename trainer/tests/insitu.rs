@@ -303,7 +303,7 @@ fn what_cannot_be_learned_is_refused() {
         failed(InSitu::new(&data(), &options(more)), Kind::InvalidArgument, text);
     }
     let elsewhere = Options { device: Some("cuda:99".into()), ..options("") };
-    failed(InSitu::new(&data(), &elsewhere), Kind::Unsupported, "cuda:99");
+    failed(InSitu::new(&data(), &elsewhere), Kind::NoDevice, "cuda:99");
     let fixed = InSitu::new(&data(), &options(", steps: 5")).unwrap().anneal(3);
     failed(fixed, Kind::InvalidArgument, "train.steps");
 }

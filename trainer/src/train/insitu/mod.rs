@@ -134,8 +134,10 @@ impl InSitu {
         let dims = padded(ensemble.places.lattice().unwrap_or(&[]));
         let members = Members::new(options.keep, settings.seed, dims, ensemble.values.len());
         let (device, learner) = aside(options.threads, || {
-            let device = device::parse(&config.train.device, None)
-                .map_err(|error| Failure::from(error).of_kind(Kind::Unsupported))?;
+            let name = &config.train.device;
+            let kind = if name.contains("cuda") { Kind::NoDevice } else { Kind::InvalidArgument };
+            let device =
+                device::parse_quietly(name).map_err(|error| Failure::from(error).of_kind(kind))?;
             let fields = Box::new(Fields::of(&config, ensemble, device, None)?);
             let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
             Ok((device, Learner::new(fields, &settings, device)?))

@@ -79,6 +79,29 @@ fn impossible_arguments_are_errors() {
 }
 
 #[test]
+fn the_program_of_the_documentation_works() {
+    let text = std::fs::read_to_string(root().join("docs/insitu-training.md")).expect("the page");
+    let (_, rest) = text.split_once("```c\n").expect("a program in C");
+    let (program, _) = rest.split_once("```").expect("its end");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let source = folder.path().join("example.c");
+    std::fs::write(&source, program).expect("room for a file");
+    let made = run("cc", &[&["-std=c11"], &WARNINGS[..]].concat(), &[&source]);
+    assert!(made.path().join("heat.drr.safetensors").is_file());
+}
+
+#[test]
+fn the_cpp_wrapper_agrees_with_the_c_abi() {
+    for standard in ["-std=c++17", "-std=c++20"] {
+        if is_installed("g++") {
+            let more = ["-Wconversion", "-Wshadow"];
+            let flags = [&[standard, "-g"], &WARNINGS[..], &more].concat();
+            run("g++", &flags, &[Path::new("trainer/tests/insitu/bindings.cpp")]);
+        }
+    }
+}
+
+#[test]
 fn the_fortran_module_agrees_with_the_c_abi() {
     if !is_installed("gfortran") {
         return;

@@ -1,5 +1,5 @@
-/* What the C tests of training in situ share: checks that say where they failed, a model, and a field
- * that changes in time. */
+/* What the C tests of training in situ share: checks that say where they failed, a model, and a
+ * field that changes in time. */
 #ifndef DRR_TESTS_INSITU_H
 #define DRR_TESTS_INSITU_H
 
@@ -32,7 +32,8 @@ enum { NX = 12, NY = 10, NZ = 8, POINTS = NX * NY * NZ, TIMES = 5 };
     "      param: {grid_shapes: [[4, 5, 6]], num_feat: 8, refine_highest_res: [4, 5, 6]}\n"        \
     "    if_refine: true\n"                                                                        \
     "    spatial_fdim: 8\n"                                                                        \
-    "    spatial_trans_kwargs: {type: GLUFeatMLP, param: {feat_dim: 8, out_dim: 8, num_layers: 1, " \
+    "    spatial_trans_kwargs: {type: GLUFeatMLP, param: {feat_dim: 8, out_dim: 8, num_layers: "   \
+    "1, "                                                                                          \
     "hidden_mult: 2}}\n"                                                                           \
     "    cond_trans_kwargs: {type: GLUFeatMLP, param: {feat_dim: 4, out_dim: 4, num_layers: 1, "   \
     "hidden_mult: 2}}\n"                                                                           \
@@ -78,7 +79,8 @@ static inline drr_train_data field(void) {
         {"x", "m", 0.0, 1.0}, {"y", "m", 0.0, 1.0}, {"z", "m", 0.0, 1.0}};
     static const drr_train_range time = {"time", "s", 0.0, 2.0};
     static const drr_train_range temperature = {"temperature", "K", 0.0, 0.0};
-    drr_train_data data = {0};
+    drr_train_data data;
+    memset(&data, 0, sizeof data);
     data.struct_size = sizeof data;
     data.dims = 3;
     data.points[0] = NX;
@@ -103,7 +105,8 @@ static inline drr_train_session *started(drr_train_options options) {
 }
 
 static inline drr_train_info info_of(drr_train_session *session) {
-    drr_train_info info = {0};
+    drr_train_info info;
+    memset(&info, 0, sizeof info);
     info.struct_size = sizeof info;
     OK(drr_train_get_info(session, &info));
     return info;
@@ -111,7 +114,8 @@ static inline drr_train_info info_of(drr_train_session *session) {
 
 /* All of a member, without gaps. */
 static inline drr_train_block whole(const float *values) {
-    drr_train_block block = {0};
+    drr_train_block block;
+    memset(&block, 0, sizeof block);
     block.struct_size = sizeof block;
     block.scalar = DRR_F32;
     block.data = values;

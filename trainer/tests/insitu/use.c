@@ -1,5 +1,5 @@
-/* Training in situ works as the header says: blocks in any layout, copied or borrowed, teach the same
- * bit for bit; what is baked is what was learned; the host's state stays as it was. */
+/* Training in situ works as the header says: blocks in any layout, copied or borrowed, teach the
+ * same bit for bit; what is baked is what was learned; the host's state stays as it was. */
 #include "insitu.h"
 
 #include <locale.h>
@@ -10,7 +10,8 @@
 #include <omp.h>
 #endif
 
-/* Two ranks share the lattice along x; each has a layer of ghosts around what it owns, in double. */
+/* Two ranks share the lattice along x; each has a layer of ghosts around what it owns, in double.
+ */
 enum { HALF = NX / 2, GX = HALF + 2, GY = NY + 2, GZ = NZ + 2 };
 
 static double memory[TIMES][2][GZ][GY][GX];

@@ -79,6 +79,11 @@ fn impossible_arguments_are_errors() {
 }
 
 #[test]
+fn sessions_do_not_disturb_each_other() {
+    run_c("trainer/tests/insitu/threads.c");
+}
+
+#[test]
 fn the_program_of_the_documentation_works() {
     let text = std::fs::read_to_string(root().join("docs/insitu-training.md")).expect("the page");
     let (_, rest) = text.split_once("```c\n").expect("a program in C");

@@ -5,7 +5,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-static float values[POINTS];
+static _Alignas(double) float values[POINTS];
 static const double now = 1.0;
 
 static drr_train_status created(const char *config, const drr_train_data *data,
@@ -82,9 +82,6 @@ static void sessions(void) {
 static void blocks(drr_train_session *session) {
     const drr_train_block good = whole(values);
     drr_train_block block = good;
-    INVALID("session is NULL", drr_train_add_block(NULL, &now, 1, &block, NULL));
-    INVALID("not a live session",
-            drr_train_add_block((drr_train_session *)&values, &now, 1, &block, NULL));
     INVALID("parameters is", drr_train_add_block(session, NULL, 1, &block, NULL));
     INVALID("2 parameters", drr_train_add_block(session, (double[]){1, 2}, 2, &block, NULL));
     INVALID("time is NaN", drr_train_add_block(session, &(double){NAN}, 1, &block, NULL));
@@ -185,11 +182,41 @@ static void work(drr_train_session *session, const char *folder) {
     OK(drr_train_step(session, 1, 0.0, NULL, NULL, NULL));
 }
 
+/* Every function that takes a session. */
+static void no_session(drr_train_session *none, const char *reason) {
+    drr_train_block block = whole(values);
+    drr_train_info info = {.struct_size = sizeof info};
+    drr_train_quality quality = {.struct_size = sizeof quality};
+    const void *data = values;
+    uint64_t size = 9;
+    drr_model *model = NULL;
+    INVALID(reason, drr_train_add_block(none, &now, 1, &block, NULL));
+    INVALID(reason, drr_train_forget_pending(none));
+    INVALID(reason, drr_train_forget_members(none));
+    INVALID(reason, drr_train_step(none, 1, 0.0, NULL, NULL, NULL));
+    INVALID(reason, drr_train_anneal(none, 1));
+    INVALID(reason, drr_train_evaluate(none, &now, 1, &block, &quality));
+    INVALID(reason, drr_train_get_info(none, &info));
+    INVALID(reason, drr_train_bake(none, "file", NULL));
+    INVALID(reason, drr_train_bake_memory(none, NULL, &data, &size));
+    INVALID(reason, drr_train_bake_model(none, NULL, NULL, &model));
+    INVALID(reason, drr_train_save(none, "folder"));
+    INVALID(reason, drr_train_restore(none, "folder"));
+    drr_train_free(none);
+}
+
 int main(int count, char **arguments) {
+    /* These grow at their ends only; the Fortran module counts on the numbers, too. */
+    CHECK(sizeof(drr_train_data) == 80 && sizeof(drr_train_options) == 40);
+    CHECK(sizeof(drr_train_block) == 120 && sizeof(drr_train_info) == 112);
+    CHECK(sizeof(drr_train_quality) == 40 && sizeof(drr_train_bake_options) == 32);
+    CHECK(sizeof(drr_train_range) == 32);
     CHECK(count == 2 && drr_train_abi_version() == DRR_TRAIN_ABI_VERSION);
     CHECK(strlen(drr_train_version()) >= 5 && drr_train_last_error()[0] == '\0');
     CHECK(strcmp(drr_train_status_name(DRR_TRAIN_ERROR_BUSY), "DRR_TRAIN_ERROR_BUSY") == 0);
     fill(values, now);
+    no_session(NULL, "session is NULL");
+    no_session((drr_train_session *)values, "not a live session");
     sessions();
     drr_train_session *session = started((drr_train_options){0});
     blocks(session);

@@ -7,8 +7,8 @@ CLANG_FORMAT ?= clang-format
 DOXYGEN ?= doxygen
 PREFIX ?= /usr/local
 LIBDIR ?= lib
-# include/drr.h is generated and keeps cbindgen's layout.
-C_SOURCES = $(shell find bindings examples tests -name '*.[ch]' -o -name '*.[ch]pp') \
+# The headers in include are generated and keep cbindgen's layout.
+C_SOURCES = $(shell find bindings examples tests trainer/tests -name '*.[ch]' -o -name '*.[ch]pp') \
 	$(wildcard src/cuda/kernels/*)
 
 .DEFAULT_GOAL := help
@@ -114,10 +114,11 @@ test-paraview: ## build the VTK module and the ParaView plugin and test them, wh
 kernels: ## compile the CUDA kernels to the PTX that the library embeds (fetches NVRTC, 50 MB)
 	@$(PYTHON) tools/ptx.py
 
-header: ## write include/drr.h and the lists of what it declares anew from the Rust sources
+header: .libtorch ## write the headers in include and the lists of what they declare anew from the Rust sources
 	DRR_UPDATE_HEADER=1 $(CARGO) test --test header
 	DRR_UPDATE_HEADER=1 $(CARGO) test --test layout --test abi
 	DRR_UPDATE_HEADER=1 $(CARGO) test --test symbols declares
+	DRR_UPDATE_HEADER=1 $(CARGO) test -p drr-train --test header header_is_fresh
 
 lint: .libtorch ## check formatting and lints, as far as the tools are installed
 	@if $(CARGO) fmt --version >/dev/null 2>&1; then \

@@ -26,9 +26,35 @@ const VARIABLE: &str = "DRR_TORCH";
 /// # Errors
 /// If the name is none of these, the device is not there, or `torch` holds no PyTorch that fits.
 pub fn parse(name: &str, torch: Option<&Path>) -> Result<Device> {
+    let (device, note) = resolve(name, torch, find)?;
+    if let Some(note) = note {
+        crate::progress::say(&note);
+    }
+    Ok(device)
+}
+
+/// As [`parse`], for a library: says nothing, and starts no Python to look for PyTorch.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_quietly(name: &str) -> Result<Device> {
+    let found = || {
+        open(OsStr::new(CUDA_HALF))
+            .with_context(|| format!("{VARIABLE} may name the folder of PyTorch {VERSION}"))
+    };
+    Ok(resolve(name, None, found)?.0)
+}
+
+/// A device, and what there is to say of the choice.
+fn resolve(
+    name: &str,
+    torch: Option<&Path>,
+    find: impl FnOnce() -> Result<()>,
+) -> Result<(Device, Option<String>)> {
+    let on_cpu = (Device::Cpu, None);
     let ordinal = match name {
-        "cpu" => return Ok(Device::Cpu),
-        "auto" if !has_driver() => return Ok(Device::Cpu),
+        "cpu" => return Ok(on_cpu),
+        "auto" if !has_driver() => return Ok(on_cpu),
         "auto" | "cuda" => 0,
         _ => match name.strip_prefix("cuda:").and_then(|n| n.parse::<usize>().ok()) {
             Some(ordinal) => ordinal,
@@ -42,8 +68,7 @@ pub fn parse(name: &str, torch: Option<&Path>) -> Result<Device> {
     };
     if let Err(error) = loaded {
         if name == "auto" && named.is_none() {
-            crate::progress::say(&format!("note: training on the CPU: {error:#}"));
-            return Ok(Device::Cpu);
+            return Ok((Device::Cpu, Some(format!("note: training on the CPU: {error:#}"))));
         }
         return Err(error.context(format!(
             "device `{name}`: libtorch's CUDA half is not there; `--device cpu` works everywhere"
@@ -51,14 +76,14 @@ pub fn parse(name: &str, torch: Option<&Path>) -> Result<Device> {
     }
     let count = if Cuda::is_available() { Cuda::device_count() as usize } else { 0 };
     if name == "auto" && count == 0 {
-        return Ok(Device::Cpu);
+        return Ok(on_cpu);
     }
     ensure!(
         ordinal < count,
         "device `{name}`: libtorch sees {count} CUDA devices{}; `--device cpu` works everywhere",
         if has_driver() { "" } else { ", since there is no NVIDIA driver (libcuda.so.1)" }
     );
-    Ok(Device::Cuda(ordinal))
+    Ok((Device::Cuda(ordinal), None))
 }
 
 /// Name for people.

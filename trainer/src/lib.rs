@@ -3,9 +3,10 @@
 //! The binary `drr-train` is a thin shell around this library. Modules, lower ones first:
 //! [`config`] and [`data`] know nothing of libtorch; [`models`] is the networks, [`render`] what rays see
 //! of radiance fields, [`train`] the loop, [`bake`] writes what the runtime (crate `drr`) reads, [`eval`] asks the runtime and
-//! judges it, [`cli`] is the command line.
+//! judges it, [`cli`] is the command line, [`capi`] what programs in other languages train with.
 
 pub mod bake;
+pub mod capi;
 pub mod cli;
 pub mod config;
 pub mod data;

@@ -157,6 +157,10 @@ fn a_restored_training_goes_on_as_if_it_had_not_stopped() {
     let mut other = InSitu::new(&other, &options("")).unwrap();
     failed(other.restore(&scratch.place("run")), Kind::InvalidArgument, "other data");
     failed(restored.restore(&scratch.place("none")), Kind::InvalidArgument, "is not a run");
+    let weights = "run/checkpoints/step-00000005/weights.safetensors";
+    let bytes = scratch.bytes(weights);
+    scratch.put(weights, &bytes[..bytes.len() / 2]);
+    failed(restored.restore(&scratch.place("run")), Kind::Format, "not a complete safetensors");
     steps(&mut restored, 1);
 }
 
@@ -238,6 +242,13 @@ fn members_give_way_as_the_policy_says() {
     assert_eq!(*counter.lock().unwrap(), [0, 1]);
     trainer.forget_members().unwrap();
     assert_eq!(*counter.lock().unwrap(), [0, 1, 2]);
+    // The policy begins anew with those that come then.
+    for keep in [Keep::Latest(2), Keep::Reservoir(2)] {
+        let mut trainer = with(keep);
+        trainer.forget_members().unwrap();
+        fields.add_to(&mut trainer, &[WHOLE], true);
+        assert_eq!((trainer.info().members_held, trainer.info().members_seen), (2, 12));
+    }
 }
 
 #[test]
@@ -302,8 +313,12 @@ fn what_cannot_be_learned_is_refused() {
     ] {
         failed(InSitu::new(&data(), &options(more)), Kind::InvalidArgument, text);
     }
+    let below = Data { range: Some((-1.0, 1.0)), ..data() };
+    let logarithms = options("").config.replace("batch_points: 64", "use_logdata: true");
+    let result = InSitu::new(&below, &Options { config: logarithms, ..options("") });
+    failed(result, Kind::InvalidArgument, "-1 has no logarithm");
     let elsewhere = Options { device: Some("cuda:99".into()), ..options("") };
-    failed(InSitu::new(&data(), &elsewhere), Kind::Unsupported, "cuda:99");
+    failed(InSitu::new(&data(), &elsewhere), Kind::NoDevice, "cuda:99");
     let fixed = InSitu::new(&data(), &options(", steps: 5")).unwrap().anneal(3);
     failed(fixed, Kind::InvalidArgument, "train.steps");
 }

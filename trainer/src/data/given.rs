@@ -81,9 +81,14 @@ impl Span {
 
     /// Calls `see` with every point, the last axis fastest.
     pub fn each(&self, mut see: impl FnMut([usize; 3]) -> Result<()>) -> Result<()> {
-        for index in 0..self.points() {
-            let place = unravel(self.extent, index);
-            see(std::array::from_fn(|k| place[k] + self.offset[k]))?;
+        let [along_z, along_y, along_x] =
+            [0, 1, 2].map(|k| self.offset[k]..self.offset[k] + self.extent[k]);
+        for z in along_z {
+            for y in along_y.clone() {
+                for x in along_x.clone() {
+                    see([z, y, x])?;
+                }
+            }
         }
         Ok(())
     }

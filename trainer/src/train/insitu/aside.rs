@@ -100,7 +100,7 @@ mod tests {
         let (caller, mut heard) = (std::thread::current().id(), Vec::new());
         let sum = asking(
             0,
-            |ask| Ok((1..=3).filter_map(|n| ask(n)).sum::<i32>()),
+            |ask| Ok((1..=3).filter_map(ask).sum::<i32>()),
             |n| {
                 assert_eq!(std::thread::current().id(), caller);
                 heard.push(n);

@@ -70,6 +70,11 @@ impl Asked {
         put(&mut entry, "train", "device", json!(device));
         let log = Config::from_value(&entry)?.dataset.use_logdata;
         if let Some((low, high)) = data.range {
+            ensure!(
+                !log || low > 0.0,
+                "values from {low} to {high} are expected, but {low} has no logarithm \
+                 (dataset.param.use_logdata)"
+            );
             for (key, value) in [("data_min", low), ("data_max", high)] {
                 put(&mut entry, "dataset.param", key, json!(if log { value.ln() } else { value }));
             }

@@ -21,10 +21,14 @@ pub enum Kind {
     Unsupported,
     /// Memory could not be had.
     OutOfMemory,
+    /// There is no such device.
+    NoDevice,
     /// Something has to come first: members, for instance.
     NotReady,
     /// The loss is not finite: the model is lost.
     Diverged,
+    /// It is in use.
+    Busy,
     /// libtorch failed.
     Libtorch,
     /// A bug.

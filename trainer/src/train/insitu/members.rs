@@ -48,6 +48,8 @@ pub struct Members {
     dims: [usize; 3],
     width: usize,
     seen: u64,
+    /// Those of them that were forgotten.
+    forgotten: u64,
     pending: Vec<Pending>,
 }
 
@@ -83,7 +85,7 @@ impl Keep {
 impl Members {
     /// None yet.
     pub fn new(keep: Keep, seed: u64, dims: [usize; 3], width: usize) -> Self {
-        Self { keep, seed, dims, width, seen: 0, pending: Vec::new() }
+        Self { keep, seed, dims, width, seen: 0, forgotten: 0, pending: Vec::new() }
     }
 
     /// Complete members so far.
@@ -153,7 +155,12 @@ impl Members {
     /// Counts a complete member; where it goes.
     pub fn place(&mut self) -> Place {
         self.seen += 1;
-        self.keep.place(self.seen, self.seed)
+        self.keep.place(self.seen - self.forgotten, self.seed)
+    }
+
+    /// Begins anew with the policy: none of those that came are there any more.
+    pub fn forget(&mut self) {
+        self.forgotten = self.seen;
     }
 
     /// Forgets the blocks of members that are not complete; how many members those were.

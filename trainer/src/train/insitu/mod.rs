@@ -5,13 +5,14 @@
 //!
 //! - `asked`: configuration and data; `members`: blocks on their way, and which members stay
 //! - `aside`: where libtorch computes; `judge`: how good the model is; `store`: files
-//! - `failure`: what went wrong
+//! - `report`: how far it is, and is to go; `failure`: what went wrong
 
 mod aside;
 mod asked;
 pub mod failure;
 mod judge;
 mod members;
+mod report;
 mod store;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +40,7 @@ pub use judge::Quality;
 use judge::padded;
 pub use members::{Keep, Memory, Place};
 use members::{Members, check_inside};
+pub use report::{Info, Limits, Progress, Trained};
 
 /// A training in situ.
 pub struct InSitu {
@@ -60,62 +62,6 @@ pub struct InSitu {
     loss: f64,
 }
 
-/// How training goes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Progress {
-    /// Steps that are done, all calls together.
-    pub step: u64,
-    /// Loss of the last one.
-    pub loss: f64,
-    /// Seconds of training, all calls together.
-    pub seconds: f64,
-}
-
-/// How far a call is to train: what is reached first ends it.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Steps.
-    pub steps: u64,
-    /// No step begins that would probably end later than this, but for the first.
-    pub time: Option<Duration>,
-}
-
-/// What a call did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Trained {
-    /// Steps.
-    pub steps: u64,
-    /// Whether the host asked to stop.
-    pub is_stopped: bool,
-}
-
-/// Where a training stands.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Info {
-    /// Steps that are done.
-    pub steps: u64,
-    /// Seconds that they took.
-    pub seconds: f64,
-    /// Loss of the last step; not a number before the first.
-    pub loss: f64,
-    /// Learning rate of the next step.
-    pub rate: f64,
-    /// Members that were complete so far.
-    pub members_seen: u64,
-    /// Those of them that are kept.
-    pub members_held: u64,
-    /// Members of which blocks are missing.
-    pub members_pending: u64,
-    /// Bytes of copied values.
-    pub copied_bytes: u64,
-    /// Trainable numbers of the model.
-    pub trainable: u64,
-    /// Values that become 0 and 1; not numbers while they are not known.
-    pub scale: (f64, f64),
-    /// Least and greatest value of all members so far; not numbers before the first.
-    pub range: (f64, f64),
-}
-
 /// libtorch draws new weights from one generator for all threads.
 static GENERATOR: Mutex<()> = Mutex::new(());
 
@@ -135,8 +81,10 @@ impl InSitu {
         let dims = padded(ensemble.places.lattice().unwrap_or(&[]));
         let members = Members::new(options.keep, settings.seed, dims, ensemble.values.len());
         let (device, learner) = aside(options.threads, || {
-            let device = device::parse(&config.train.device, None)
-                .map_err(|error| Failure::from(error).of_kind(Kind::Unsupported))?;
+            let name = &config.train.device;
+            let kind = if name.contains("cuda") { Kind::NoDevice } else { Kind::InvalidArgument };
+            let device =
+                device::parse_quietly(name).map_err(|error| Failure::from(error).of_kind(kind))?;
             let fields = Box::new(Fields::of(&config, ensemble, device, None)?);
             let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
             Ok((device, Learner::new(fields, &settings, device)?))
@@ -182,6 +130,7 @@ impl InSitu {
     /// # Errors
     /// None that are known.
     pub fn forget_members(&mut self) -> Outcome<()> {
+        self.members.forget();
         Ok(self.learner.subject.change(|ensemble| {
             ensemble.members.clear();
             ensemble.fields = crate::data::Fields::of([]);
@@ -403,7 +352,6 @@ fn put(ensemble: &mut Ensemble, place: Place, member: Member, field: Arc<Field>)
             ensemble.members.remove(0);
             fields.remove(0);
         }
-        // Where members were forgotten there is room.
         Place::Last | Place::Of(_) | Place::LastWithoutFirst => {}
     }
     ensemble.members.push(member);

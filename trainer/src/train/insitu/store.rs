@@ -86,7 +86,7 @@ impl InSitu {
     /// If the folder is no run, damaged, or of another model or other data.
     pub fn restore(&mut self, folder: &Path) -> Outcome<()> {
         let run = Run::open(folder)?;
-        let (config, record) = (run.config()?, run.data()?);
+        let (config, record) = (run.config().map_err(damaged)?, run.data().map_err(damaged)?);
         let same = config.model == self.config.model;
         let differs = || format!("{} was trained with another `model`", folder.display());
         ensure_argument(same, differs)?;
@@ -106,7 +106,9 @@ impl InSitu {
         let learner = aside(*threads, || {
             let fields = Box::new(Fields::of(config, ensemble, *device, None)?);
             let learner = Learner::restore(fields, settings, *device, &checkpoint);
-            Ok(learner.with_context(|| format!("cannot go on from {}", folder.display()))?)
+            let learner =
+                learner.with_context(|| format!("cannot go on from {}", folder.display()));
+            learner.map_err(damaged)
         })?;
         self.learner = learner;
         self.is_scaled = true;
@@ -164,6 +166,11 @@ fn ensure_argument(holds: bool, message: impl FnOnce() -> String) -> Outcome<()>
     if holds { Ok(()) } else { Err(Failure::argument(message())) }
 }
 
+/// What went wrong with a stored training: the system's fault, or the files'.
 fn damaged(error: anyhow::Error) -> Failure {
-    Failure::from(error).of_kind(Kind::Format)
+    let failure = Failure::from(error);
+    match failure.kind {
+        Kind::InvalidArgument => failure.of_kind(Kind::Format),
+        _ => failure,
+    }
 }

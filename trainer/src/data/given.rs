@@ -79,6 +79,12 @@ impl Span {
         })
     }
 
+    /// Its point `index`, the last axis fastest.
+    pub fn place(&self, index: usize) -> [usize; 3] {
+        let within = unravel(self.extent, index);
+        std::array::from_fn(|k| within[k] + self.offset[k])
+    }
+
     /// Calls `see` with every point, the last axis fastest.
     pub fn each(&self, mut see: impl FnMut([usize; 3]) -> Result<()>) -> Result<()> {
         let [along_z, along_y, along_x] =
@@ -322,6 +328,12 @@ mod tests {
                 _ => both.lend(block()),
             }
         }
+        let mut places = (0..).map(|index| spans[1].place(index));
+        let check = |place| {
+            assert_eq!(Some(place), places.next());
+            Ok(())
+        };
+        spans[1].each(check).unwrap();
         let whole = numbers(Span { offset: [0; 3], extent: dims });
         for (index, &value) in whole.iter().enumerate() {
             let found = [&lent, &copied, &both].map(|values| values.at(index));

@@ -550,6 +550,19 @@ drr_train_status drr_train_save(struct drr_train_session *session,
 drr_train_status drr_train_restore(struct drr_train_session *session,
                                    const char *folder);
 
+/// Has messages of `level` and above sent to `callback` instead of nowhere: what of the configuration
+/// has no effect, which range of values is learned, members that leave it. Everything is as for
+/// `drr_set_log_callback` of `drr.h`, whose messages are others: those of the program's libdrr.
+///
+/// @param callback   NULL for none
+/// @param level      a `drr_log_level` of `drr.h`
+/// @param user_data  handed to the callback; may be NULL
+/// @return `DRR_TRAIN_OK`, `DRR_TRAIN_ERROR_INVALID_ARGUMENT` for another level or within a callback,
+///         or `DRR_TRAIN_ERROR_UNSUPPORTED` if the program is in Rust and takes messages by itself
+drr_train_status drr_train_set_log_callback(drr_log_callback callback,
+                                            uint32_t level,
+                                            void *user_data);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus
@@ -557,6 +570,7 @@ drr_train_status drr_train_restore(struct drr_train_session *session,
 #endif  /* DRR_TRAIN_H */
 
 #ifndef DRR_TRAIN_BAKE_MODEL
+/// Defined where `drr_train_bake_model` is.
 #define DRR_TRAIN_BAKE_MODEL
 
 /// Bakes the model as it is and opens it with the libdrr that the program is linked with.

@@ -271,6 +271,7 @@ module drr_train
   !> `first` is where the block begins in the lattice, from 1; [1, 1, 1] if absent. With `borrow`
   !> .true. the array is looked at until its member leaves: it must be a target, and exist until
   !> then (see `drr_train_block` in drr_train.h); else it is copied by `add`.
+  !> Expressions are no arrays that last: give variables, or parts of them.
   interface drr_train_block
     module procedure block_2_f32, block_2_f64, block_3_f32, block_3_f64, block_4_f32, block_4_f64
   end interface

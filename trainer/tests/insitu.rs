@@ -277,6 +277,28 @@ fn the_host_decides_how_long_training_goes_on() {
 }
 
 #[test]
+fn a_model_that_is_lost_is_told_of() {
+    let high = options("").config.replace("lr: 0.02", "lr: 1e30").replace("Sigmoid", "Identity");
+    let mut trainer = InSitu::new(&data(), &Options { config: high, ..options("") }).unwrap();
+    Fields::training().add_to(&mut trainer, &[WHOLE], true);
+    let trained = trainer.train(Limits { steps: 20, time: None }, None);
+    failed(trained, Kind::Diverged, "a lower learning rate");
+    assert!(trainer.info().steps < 20);
+}
+
+#[test]
+fn variational_pairs_work_while_members_come_and_go() {
+    let pairs = options("").config.replace("cond_batch: 4", "cond_batch: 4, pairs: both");
+    let options = Options { config: pairs, keep: Keep::Latest(3), ..options("") };
+    let mut trainer = InSitu::new(&data(), &options).unwrap();
+    for (parameters, field) in &Fields::training().0 {
+        trainer.add(parameters, block(field, WHOLE), Memory::Copied).unwrap();
+        steps(&mut trainer, 3);
+    }
+    assert!(trainer.info().loss < 1.0);
+}
+
+#[test]
 fn what_cannot_be_learned_is_refused() {
     let fields = Fields::training();
     let (parameters, field) = &fields.0[0];

@@ -97,11 +97,13 @@ fn the_program_of_the_documentation_works() {
 
 #[test]
 fn the_cpp_wrapper_agrees_with_the_c_abi() {
-    for standard in ["-std=c++17", "-std=c++20"] {
-        if is_installed("g++") {
+    for (compiler, standard) in
+        [("g++", "-std=c++17"), ("g++", "-std=c++20"), ("clang++", "-std=c++17")]
+    {
+        if is_installed(compiler) {
             let more = ["-Wconversion", "-Wshadow"];
             let flags = [&[standard, "-g"], &WARNINGS[..], &more].concat();
-            run("g++", &flags, &[Path::new("trainer/tests/insitu/bindings.cpp")]);
+            run(compiler, &flags, &[Path::new("trainer/tests/insitu/bindings.cpp")]);
         }
     }
 }

@@ -15,12 +15,14 @@
 
 mod blocks;
 mod files;
+mod log;
 mod session;
 mod status;
 mod structs;
 mod texts;
 
 pub use files::*;
+pub use log::*;
 pub use session::*;
 pub use status::*;
 pub use structs::*;

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::member::Normalization;
 
@@ -79,6 +79,12 @@ impl Span {
         })
     }
 
+    /// Its point `index`, the last axis fastest.
+    pub fn place(&self, index: usize) -> [usize; 3] {
+        let within = unravel(self.extent, index);
+        std::array::from_fn(|k| within[k] + self.offset[k])
+    }
+
     /// Calls `see` with every point, the last axis fastest.
     pub fn each(&self, mut see: impl FnMut([usize; 3]) -> Result<()>) -> Result<()> {
         let [along_z, along_y, along_x] =
@@ -128,12 +134,40 @@ impl Block {
             at += along as isize * stride;
         }
         // SAFETY: what `new` was promised; the number is one of the block's.
-        Some(unsafe {
-            let number = self.base.wrapping_offset(at);
+        Some(unsafe { self.read(at) })
+    }
+
+    /// The number at `at` bytes from the first.
+    ///
+    /// # Safety
+    /// It must be one of the block's.
+    #[inline]
+    unsafe fn read(&self, at: isize) -> f32 {
+        let number = self.base.wrapping_offset(at);
+        // SAFETY: the caller's promise, and that of `new`.
+        unsafe {
             match self.layout.is_double {
                 true => number.cast::<f64>().read_unaligned() as f32,
                 false => number.cast::<f32>().read_unaligned(),
             }
+        }
+    }
+
+    /// Calls `see` with every value: its place, which one of the point's it is, the number.
+    ///
+    /// # Errors
+    /// The first of `see`.
+    pub fn each(&self, mut see: impl FnMut([usize; 3], usize, f32) -> Result<()>) -> Result<()> {
+        let Layout { span, strides, width, by_value, .. } = self.layout;
+        span.each(|place| {
+            let along = |k: usize| (place[k] - span.offset[k]) as isize * strides[k];
+            let point = along(0) + along(1) + along(2);
+            for component in 0..width {
+                // SAFETY: the place is in the block.
+                let value = unsafe { self.read(point + component as isize * by_value) };
+                see(place, component, value)?;
+            }
+            Ok(())
         })
     }
 
@@ -142,23 +176,14 @@ impl Block {
     /// # Errors
     /// The first that is not.
     pub fn check(&self, log: bool) -> Result<()> {
-        self.layout.span.each(|place| {
-            for component in 0..self.layout.width {
-                let value = self.get(place, component).unwrap_or(f32::NAN);
-                let [z, y, x] = place;
-                let xyz = [x, y, z];
-                ensure!(
-                    value.is_finite(),
-                    "value {component} of the point {xyz:?} (x first) is {value}, expected a finite \
-                     number of 32 bits"
-                );
-                ensure!(
-                    !log || value > 0.0,
-                    "value {component} of the point {xyz:?} (x first) is {value}, which has no \
-                     logarithm (dataset.param.use_logdata)"
-                );
+        self.each(|[z, y, x], component, value| {
+            if value.is_finite() && (!log || value > 0.0) {
+                return Ok(());
             }
-            Ok(())
+            let what =
+                format!("value {component} of the point {:?} (x first) is {value}", [x, y, z]);
+            ensure!(value.is_finite(), "{what}, expected a finite number of 32 bits");
+            bail!("{what}, which has no logarithm (dataset.param.use_logdata)")
         })
     }
 }
@@ -201,13 +226,8 @@ impl Values {
             self.copied.resize(count, 0.0);
         }
         let ([_, h, w], width) = (self.dims, self.width);
-        block.span().each(|[z, y, x]| {
-            let point = (z * h + y) * w + x;
-            for component in 0..width {
-                if let Some(value) = block.get([z, y, x], component) {
-                    self.copied[point * width + component] = value;
-                }
-            }
+        block.each(|[z, y, x], component, value| {
+            self.copied[((z * h + y) * w + x) * width + component] = value;
             Ok(())
         })
     }
@@ -250,6 +270,15 @@ impl Given {
     /// As they were given.
     pub fn values(&self) -> &Arc<Values> {
         &self.values
+    }
+
+    /// Calls `see` with all values as they are learned, in order.
+    pub fn each(&self, mut see: impl FnMut(f32)) {
+        let Values { copied, lent, .. } = &*self.values;
+        match lent.is_empty() {
+            true => copied.iter().for_each(|&value| see(self.scale.scaled(value))),
+            false => (0..self.values.len()).for_each(|index| see(self.at(index))),
+        }
     }
 
     /// One value, as it is learned.
@@ -322,6 +351,12 @@ mod tests {
                 _ => both.lend(block()),
             }
         }
+        let mut places = (0..).map(|index| spans[1].place(index));
+        let check = |place| {
+            assert_eq!(Some(place), places.next());
+            Ok(())
+        };
+        spans[1].each(check).unwrap();
         let whole = numbers(Span { offset: [0; 3], extent: dims });
         for (index, &value) in whole.iter().enumerate() {
             let found = [&lent, &copied, &both].map(|values| values.at(index));

@@ -71,7 +71,7 @@ impl Field {
             Self::Floats(values) => values.iter().for_each(|&value| see(value, 1.0)),
             Self::Bytes(samples, table) => counted(&mut samples.iter().map(|&s| s.into()), table),
             Self::Words(samples, table) => counted(&mut samples.iter().map(|&s| s.into()), table),
-            Self::Given(_) => self.iter().for_each(|value| see(value, 1.0)),
+            Self::Given(given) => given.each(|value| see(value, 1.0)),
         }
     }
 

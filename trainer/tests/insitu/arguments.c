@@ -182,6 +182,42 @@ static void work(drr_train_session *session, const char *folder) {
     OK(drr_train_step(session, 1, 0.0, NULL, NULL, NULL));
 }
 
+/* What was said last, and how often. */
+static char said[400];
+static int times;
+
+static void hear(uint32_t level, const char *message, void *user_data) {
+    CHECK(level >= DRR_LOG_WARN && level <= DRR_LOG_INFO && user_data == said);
+    snprintf(said, sizeof said, "%s", message);
+    times++;
+}
+
+static void messages(void) {
+    const drr_train_data data = field();
+    drr_train_options options = {.struct_size = sizeof options, .threads = 1};
+    drr_train_session *session = NULL;
+    INVALID("log level 9", drr_train_set_log_callback(hear, 9, said));
+    OK(drr_train_set_log_callback(hear, DRR_LOG_INFO, said));
+    OK(drr_train_create(MODEL "train: {num_workers: 3}\n", &data, &options, &session));
+    CHECK(times == 2 && strstr(said, "trainable numbers on cpu") != NULL);
+    drr_train_block block = whole(values);
+    OK(drr_train_add_block(session, &now, 1, &block, NULL));
+    CHECK(times == 2);
+    OK(drr_train_step(session, 2, 0.0, NULL, NULL, NULL));
+    CHECK(times == 3 && strstr(said, "are learned as 0 to 1 from now on") != NULL);
+    OK(drr_train_add_block(session, &now, 1, &block, NULL));
+    CHECK(times == 3);
+    values[7] = 1e6f;
+    OK(drr_train_add_block(session, &now, 1, &block, NULL));
+    OK(drr_train_add_block(session, &now, 1, &block, NULL));
+    CHECK(times == 4 && strstr(said, "member 3 has values beyond") != NULL);
+    CHECK(info_of(session).seen_max == 1e6 && info_of(session).value_max < 100.0);
+    fill(values, now);
+    OK(drr_train_set_log_callback(NULL, DRR_LOG_OFF, NULL));
+    drr_train_free(session);
+    CHECK(times == 4);
+}
+
 /* Every function that takes a session. */
 static void no_session(drr_train_session *none, const char *reason) {
     drr_train_block block = whole(values);
@@ -218,6 +254,7 @@ int main(int count, char **arguments) {
     no_session(NULL, "session is NULL");
     no_session((drr_train_session *)values, "not a live session");
     sessions();
+    messages();
     drr_train_session *session = started((drr_train_options){0});
     blocks(session);
     work(session, arguments[1]);

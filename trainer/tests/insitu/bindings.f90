@@ -8,7 +8,7 @@ program bindings
   integer, parameter :: nx = 12, ny = 10, nz = 8, times = 5
   ! With a layer of ghosts.
   real(c_double), target :: fields(0:nx + 1, 0:ny + 1, 0:nz + 1, times)
-  real(c_float), target :: single(nx, ny, nz)
+  real(c_float), target :: single(nx, ny, nz), pair(nx, ny, nz, 2)
   type(drr_train_session) :: session, other
   type(drr_train_info) :: info
   type(drr_train_quality) :: quality, part
@@ -31,7 +31,7 @@ program bindings
       end do
     end do
   end do
-  config = model_text()
+  config = model_text('1')
 
   call session%create(config//'train: {stepz: 3}', [nx, ny, nz], status=status, message=message)
   call check(status == DRR_TRAIN_ERROR_INVALID_ARGUMENT .and. index(message, 'stepz') > 0)
@@ -75,6 +75,20 @@ program bindings
   call other%forget_members()
   call other%step(1, status=status, message=message)
   call check(status == DRR_TRAIN_ERROR_NOT_READY .and. index(message, 'no member') > 0)
+
+  ! Two values a point, each an array of its own.
+  do n = 1, 2
+    pair(:, :, :, n) = real(n * fields(1:nx, 1:ny, 1:nz, n), c_float)
+  end do
+  call other%create(model_text('2'), [nx, ny, nz], &
+    parameters=[drr_train_range('time', 's', 0d0, 2d0)], &
+    values=[drr_train_range('u', '', 0d0, 0d0), drr_train_range('v', '', 0d0, 0d0)], threads=1)
+  call other%add([0d0], drr_train_block(pair))
+  call other%step(200)
+  call other%evaluate([0d0], drr_train_block(pair), quality)
+  call check(quality%psnr > 20 .and. quality%points == nx * ny * nz)
+  call other%evaluate([0d0], drr_train_block(pair(3:4, 2:2, 1:nz, :), [3, 2, 1]), part)
+  call check(part%points == 2 * nz .and. part%max_error <= quality%max_error)
   call session%close()
   call session%step(1, status=status)
   call check(status == DRR_TRAIN_ERROR_INVALID_ARGUMENT)
@@ -108,17 +122,18 @@ contains
     if (.not. holds) error stop 'not as expected'
   end subroutine
 
-  function model_text() result(text)
+  function model_text(values) result(text)
+    character(len=1), intent(in) :: values
     character(len=:), allocatable :: text
     character(len=*), parameter :: n = new_line('a')
     text = 'model:'//n// &
       '  type: HDINRBase'//n// &
       '  param:'//n// &
-      '    out_dim: 1'//n// &
+      '    out_dim: '//values//n// &
       '    hidden_dim: 16'//n// &
       '    default_act: ReLU'//n// &
       '    out_act: Identity'//n// &
-      '    decoder_kwargs: {type: FeatMLP, param: {feat_dim: 16, num_layers: 2, out_dim: 1}}'//n// &
+      '    decoder_kwargs: {type: FeatMLP, param: {feat_dim: 16, num_layers: 2, out_dim: '//values//'}}'//n// &
       '    encoder_kwargs:'//n// &
       '      type: MultiDenseFeatGrid'//n// &
       '      param: {grid_shapes: [[4, 5, 6]], num_feat: 8, refine_highest_res: [4, 5, 6]}'//n// &

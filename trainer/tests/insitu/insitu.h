@@ -18,15 +18,19 @@
 
 enum { NX = 12, NY = 10, NZ = 8, POINTS = NX * NY * NZ, TIMES = 5 };
 
-#define MODEL                                                                                      \
+#define MODEL MODEL_OF(1)
+
+/* Of so many values a point. */
+#define MODEL_OF(count)                                                                            \
     "model:\n"                                                                                     \
     "  type: HDINRBase\n"                                                                          \
     "  param:\n"                                                                                   \
-    "    out_dim: 1\n"                                                                             \
+    "    out_dim: " #count "\n"                                                                    \
     "    hidden_dim: 16\n"                                                                         \
     "    default_act: ReLU\n"                                                                      \
     "    out_act: Identity\n"                                                                      \
-    "    decoder_kwargs: {type: FeatMLP, param: {feat_dim: 16, num_layers: 2, out_dim: 1}}\n"      \
+    "    decoder_kwargs: {type: FeatMLP, param: {feat_dim: 16, num_layers: 2, out_dim: " #count    \
+    "}}\n"                                                                                         \
     "    encoder_kwargs:\n"                                                                        \
     "      type: MultiDenseFeatGrid\n"                                                             \
     "      param: {grid_shapes: [[4, 5, 6]], num_feat: 8, refine_highest_res: [4, 5, 6]}\n"        \

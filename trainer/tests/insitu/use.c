@@ -219,6 +219,44 @@ static void members_give_way(void) {
     drr_train_free(session);
 }
 
+/* Two values a point, side by side or in arrays of their own. */
+static void components_are_where_strides_say(void) {
+    static double together[POINTS][2], apart[2][POINTS];
+    const drr_train_range names[2] = {{"u", "m/s", 0.0, 0.0}, {"v", "m/s", 0.0, 0.0}};
+    drr_train_session *sessions[2];
+    const void *data[2];
+    uint64_t size[2];
+    for (int n = 0; n < POINTS; n++) {
+        apart[0][n] = together[n][0] = fields[0][n];
+        apart[1][n] = together[n][1] = 2.0 * fields[1][n];
+    }
+    for (int n = 0; n < 2; n++) {
+        drr_train_data two = field();
+        two.value_count = 2;
+        two.values = names;
+        const drr_train_options options = {.struct_size = sizeof options, .threads = 1};
+        OK(drr_train_create(MODEL_OF(2), &two, &options, &sessions[n]));
+        drr_train_block block = whole(NULL);
+        block.scalar = DRR_F64;
+        block.memory = DRR_TRAIN_BORROW;
+        block.data = n == 0 ? (const void *)together : (const void *)apart;
+        if (n == 1) {
+            block.stride[0] = sizeof(double);
+            block.value_stride = sizeof apart[0];
+        }
+        const double time = 0.0;
+        drr_train_quality quality = {.struct_size = sizeof quality};
+        OK(drr_train_add_block(sessions[n], &time, 1, &block, NULL));
+        OK(drr_train_step(sessions[n], 300, 0.0, NULL, NULL, NULL));
+        OK(drr_train_evaluate(sessions[n], &time, 1, &block, &quality));
+        CHECK(quality.psnr > 25.0 && quality.points == POINTS);
+        OK(drr_train_bake_memory(sessions[n], NULL, &data[n], &size[n]));
+    }
+    CHECK(size[0] == size[1] && memcmp(data[0], data[1], size[0]) == 0);
+    drr_train_free(sessions[0]);
+    drr_train_free(sessions[1]);
+}
+
 int main(int count, char **arguments) {
     CHECK(count == 2);
     simulate();
@@ -232,6 +270,7 @@ int main(int count, char **arguments) {
     blocks_teach_the_same();
     models_are_what_was_learned(arguments[1]);
     members_give_way();
+    components_are_where_strides_say();
     CHECK(getcwd(after, sizeof after) != NULL && strcmp(before, after) == 0);
     CHECK(strcmp(setlocale(LC_ALL, NULL), "C") == 0);
     for (int number = 1; number < 32; number++) {

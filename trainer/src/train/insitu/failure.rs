@@ -61,10 +61,8 @@ impl Failure {
     /// Of a panic: libtorch's failures are panics in its wrapper.
     pub fn of_panic(panic: &(dyn Any + Send)) -> Self {
         if let Some(said) = libtorch::said(panic) {
-            let kind = match said.contains("memory") {
-                true => Kind::OutOfMemory,
-                false => Kind::Libtorch,
-            };
+            let lacks = ["allocate memory", "out of memory"].iter().any(|text| said.contains(text));
+            let kind = if lacks { Kind::OutOfMemory } else { Kind::Libtorch };
             return Self::new(kind, said);
         }
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());

@@ -46,13 +46,11 @@ pub fn judge(
     let device = model.parameters().all().next().map(|(_, tensor)| tensor.device());
     let device = device.unwrap_or(tch::Device::Cpu);
     let condition = Tensor::from_slice(parameters).view([1, -1]).to_device(device);
-    let mut places = Vec::new();
-    block.span().each(|place| {
-        places.push(place);
-        Ok(())
-    })?;
+    let (span, total) = (block.span(), block.span().points());
     let mut sums = Sums::default();
-    for chunk in places.chunks(CHUNK) {
+    for start in (0..total).step_by(CHUNK) {
+        let chunk: Vec<_> =
+            (start..total.min(start + CHUNK)).map(|index| span.place(index)).collect();
         let mut coords = Vec::new();
         chunk.iter().for_each(|[z, y, x]| ensemble.places.push((z * h + y) * w + x, &mut coords));
         let points = Tensor::from_slice(&coords).view([-1, axes as i64]).to_device(device);
@@ -64,13 +62,13 @@ pub fn judge(
             sums.add(ensemble, value, truth);
         }
     }
-    let count = (places.len() * width) as f64;
+    let count = (total * width) as f64;
     let span = ensemble.normalization.span();
     Ok(Quality {
         psnr: psnr(sums.normalized / count / span.powi(2)),
         rms_error: (sums.physical / count).sqrt(),
         max_error: sums.max,
-        points: places.len() as u64,
+        points: total as u64,
     })
 }
 

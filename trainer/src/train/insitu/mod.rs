@@ -89,6 +89,9 @@ impl InSitu {
             let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
             Ok((device, Learner::new(fields, &settings, device)?))
         })?;
+        config.notes.iter().for_each(|note| log::info!("{note}"));
+        let trainable = learner.subject.parameters().count();
+        log::info!("a model of {trainable} trainable numbers on {}", config.train.device);
         Ok(Self {
             entry,
             config,
@@ -295,8 +298,10 @@ impl InSitu {
     ) -> Outcome<()> {
         let scale = self.learner.subject.ensemble().normalization;
         let plain = Normalization::min_max(0.0, 1.0, scale.log);
+        let before = (self.statistics.low, self.statistics.high);
         self.statistics.add(&Field::Given(Given::new(values.clone(), plain)));
         let place = self.members.place();
+        self.warn_of_range(before);
         let member = Member {
             name: self.members.seen().to_string(),
             file: Default::default(),
@@ -323,8 +328,24 @@ impl InSitu {
             let found = normalization(&self.config.dataset, &self.statistics, &mut Vec::new())?;
             self.learner.subject.change(|ensemble| rescale(ensemble, found))?;
             self.is_scaled = true;
+            let (low, high) = found.range;
+            log::info!("values from {low} to {high} are learned as 0 to 1 from now on");
         }
         Ok(self.learner.subject.check()?)
+    }
+
+    /// Says that values leave the range that is learned further than those `before` did.
+    fn warn_of_range(&self, before: (f64, f64)) {
+        let Statistics { low, high, .. } = self.statistics;
+        let (least, most) = self.learner.subject.ensemble().normalization.range;
+        let is_wider = (low < least && low < before.0) || (high > most && high > before.1);
+        if self.is_scaled && is_wider {
+            log::warn!(
+                "member {} has values beyond {least} to {most}, which are learned as 0 to 1: all \
+                 members together range from {low} to {high}",
+                self.members.seen()
+            );
+        }
     }
 
     fn check_scaled(&self) -> Outcome<()> {

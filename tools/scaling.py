@@ -8,9 +8,10 @@ The program has to be built with MPI:
     cargo build --release -p drr-train --features mpi
 
 Each number of processes trains for some steps, in turn, with one thread each; rates are medians of
-what the runs reported after their first half. Beside them, one process trains on the part of a batch
-that each of N processes has: with the time of adding up the gradients that is the prediction
-(docs/scaling.md).
+what the runs reported after their first half. Beside them, as many processes train at the same time that
+know nothing of each other, each on a part of a batch: what the machine can do. And one process trains on
+the part of a batch that each of N processes has: with the time of adding up the gradients that is the
+prediction (docs/scaling.md).
 """
 
 import argparse
@@ -22,6 +23,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,23 +59,32 @@ def main():
 
     # What one process does of a batch that N share.
     shares = sorted({max(1, arguments.points // n) for n in [1, *ranks, *predicted]}, reverse=True)
-    runs = [("ranks", n) for n in ranks] + [("share", points) for points in shares]
+    runs = [(kind, n) for n in ranks for kind in ("ranks", "apart")]
+    runs += [("share", points) for points in shares]
     times = {run: [] for run in runs}
     for round_ in range(arguments.rounds):
         for kind, n in runs:
-            points, processes = (arguments.points, n) if kind == "ranks" else (n, 1)
-            seconds, size = train(arguments, processes, points)
+            if kind == "apart":
+                part = max(1, arguments.points // n)
+                with ThreadPoolExecutor(n) as pool:
+                    found = list(pool.map(lambda _: train(arguments, 1, part), range(n)))
+                seconds, size = statistics.mean(seconds for seconds, _ in found), found[0][1]
+            else:
+                points, processes = (arguments.points, n) if kind == "ranks" else (n, 1)
+                seconds, size = train(arguments, processes, points)
             times[kind, n].append(seconds)
             print(f"round {round_ + 1}: {kind} {n}: {1e3 * seconds:.2f} ms/step", flush=True)
     median = {run: statistics.median(found) for run, found in times.items()}
 
     print(f"\n{size} trainable numbers; batches of {arguments.members} x {arguments.points} points")
-    print("\n| processes | ms/step | faster | efficiency | predicted |\n| --- | --- | --- | --- | --- |")
+    print("\n| processes | ms/step | faster | efficiency | parts apart, ms/step | predicted, ms/step |")
+    print("| --- | --- | --- | --- | --- | --- |")
     alone = median["ranks", ranks[0]] * ranks[0]
     for n in ranks:
         faster = alone / median["ranks", n]
         guess = 1e3 * predict(arguments, median, size, n)
-        print(f"| {n} | {1e3 * median['ranks', n]:.2f} | {faster:.2f} | {faster / n:.2f} | {guess:.2f} |")
+        print(f"| {n} | {1e3 * median['ranks', n]:.1f} | {faster:.2f} | {faster / n:.2f} | "
+              f"{1e3 * median['apart', n]:.1f} | {guess:.1f} |")
     first = median["share", arguments.points]
     print("\npredicted, with messages of "
           f"{1e6 * arguments.latency:g} us and {1e-9 * arguments.bandwidth:g} GB/s:\n")

@@ -12,6 +12,14 @@ const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 /// OpenMP, so that programs see whether their settings stay.
 const C: [&str; 4] = ["-std=c11", "-D_GNU_SOURCE", "-g", "-fopenmp"];
 
+/// Open MPI starts neither as root nor more processes than cores of its own accord, and spins.
+const MPI: [&str; 4] = [
+    "ALLOW_RUN_AS_ROOT",
+    "ALLOW_RUN_AS_ROOT_CONFIRM",
+    "MCA_rmaps_base_oversubscribe",
+    "MCA_mpi_yield_when_idle",
+];
+
 /// The folder of this repository.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -143,4 +151,63 @@ fn the_header_is_clean_c_and_cpp() {
             .output();
         silent(&output.expect(compiler), standard);
     }
+}
+
+/// The example that learns a run while it is simulated, with little time: it must learn something, and
+/// say what it did.
+#[test]
+fn a_solver_teaches_a_surrogate() {
+    if !["mpifort", "mpirun"].into_iter().all(is_installed) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let compile = |name: &str, sources: &[&str], library: &str| {
+        let mut command = Command::new("mpifort");
+        command.current_dir(folder.path()).args(["-std=f2008", "-O2"]).args(WARNINGS);
+        command.args(["-Wno-compare-reals", "-Wno-unused-dummy-argument", "-o", name]);
+        command.args(sources.iter().map(|source| root().join(source)));
+        command.arg("-L").arg(libraries()).arg(library);
+        command.arg(format!("-Wl,-rpath,{}", libraries().display()));
+        silent(&command.output().expect("mpifort"), name);
+    };
+    let solver =
+        ["fluxes", "block", "euler", "explosion"].map(|n| format!("examples/euler/{n}.f90"));
+    let mut sources = vec!["bindings/fortran/drr_train.f90"];
+    sources.extend(solver.iter().map(String::as_str));
+    sources.push("examples/learn/learn.f90");
+    compile("learn", &sources, "-ldrr_train");
+    compile("replay", &["bindings/fortran/drr.f90", "examples/learn/replay.f90"], "-ldrr");
+
+    let program = |command: &mut Command| {
+        let output = command
+            .current_dir(folder.path())
+            .env_remove("LD_LIBRARY_PATH")
+            .env("OMP_NUM_THREADS", "1")
+            .envs(MPI.map(|name| (format!("OMPI_{name}"), "1")))
+            .output()
+            .expect("a program");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}\n{text}{said}", output.status);
+        text
+    };
+    let config = root().join("examples/learn/model.yaml");
+    let arguments = ["-n", "2", "./learn"];
+    let mut command = Command::new("mpirun");
+    command.args(arguments).arg(config).args(["run.drr", "0.03", "9", "1"]);
+    let text = program(&mut command);
+    for part in ["simulated ", " with 2 ranks", "trained ", " on 64 of ", "baked run.drr of "] {
+        assert!(text.contains(part), "no `{part}` in {text}");
+    }
+    let text = program(Command::new("./replay").args(["run.drr", "run.drr.times", "run.drr.raw"]));
+    assert_eq!(text.lines().count(), 9 + 1, "{text}");
+    let last = text.lines().last().expect("a summary");
+    let psnr = last.split(" psnr ").nth(1).and_then(|rest| rest.split(' ').next());
+    let psnr: f64 = psnr.and_then(|text| text.trim().parse().ok()).expect("a number");
+    // Air at rest everywhere has 25 dB.
+    assert!(psnr > 30.0, "{text}");
+    let text = program(Command::new("./replay").arg("run.drr"));
+    let pressures: Vec<f64> =
+        text.lines().filter_map(|line| line.split_whitespace().nth(1)?.parse().ok()).collect();
+    assert!(pressures.len() == 200 && pressures.iter().all(|p| (0.0..1.0).contains(p)), "{text}");
 }

@@ -1,0 +1,177 @@
+! An explosion over the ground and a house: while it is simulated, a surrogate learns it, in space and
+! time, and is baked at the end. No field has to be written.
+!
+!     mpirun -n 2 ./learn CONFIG OUTPUT [SECONDS: 0.2] [FRAMES: 0] [CELLS: 2]
+!
+! CONFIG is model.yaml, OUTPUT the baked file. Training takes SECONDS after each step of the solver, and
+! fifty times as much at the end, while the learning rate falls. The first rank trains; the others wait
+! for it. For comparison, FRAMES states are written to OUTPUT.raw, and their times to OUTPUT.times.
+! There are CELLS cells per metre.
+program learn
+  use, intrinsic :: iso_fortran_env, only: error_unit, real32, real64
+  use mpi_f08
+  use euler
+  use explosion
+  use drr_train
+  implicit none
+
+  real(real64), parameter :: STRENGTH = 2.5d0
+  integer, parameter :: CAPACITY = 64, LAST = 50
+  type(solver) :: gas
+  type(open_air) :: beyond
+  type(drr_train_session) :: session
+  type(drr_train_info) :: info
+  real(real64) :: budget, simulating = 0, gathering = 0, training = 0, began, next_frame
+  real(real32), allocatable :: state(:, :, :, :)
+  integer :: total(3), frames, written = 0, steps = 0, cells, raw, times, file_bytes
+
+  call MPI_Init()
+  if (command_argument_count() < 2) call fail('usage: learn CONFIG OUTPUT [SECONDS] [FRAMES] [CELLS]')
+  budget = number(3, 0.2d0)
+  frames = nint(number(4, 0d0))
+  cells = nint(number(5, 2d0))
+  if (cells < 1) call fail('CELLS: expected 1 or more')
+  total = nint(WHOLE(:, 2)*cells)
+  call prepare(gas, WHOLE, cells, STRENGTH, .true.)
+  allocate (state(total(1), total(2), total(3), VARIABLES))
+  if (gas%rank == 0) call begin()
+
+  next_frame = 0
+  call take()
+  do while (gas%time < END_TIME)
+    began = MPI_Wtime()
+    call gas%step(beyond, min(gas%stable_step(), END_TIME - gas%time))
+    simulating = simulating + MPI_Wtime() - began
+    steps = steps + 1
+    call take()
+  end do
+  if (gas%rank == 0) call finish()
+  call MPI_Barrier(MPI_COMM_WORLD)
+  call MPI_Finalize()
+
+contains
+
+  ! The whole box in space, the whole run in time.
+  subroutine begin()
+    type(drr_train_range) :: axes(3), values(VARIABLES)
+    real(real64) :: low, high
+    integer :: k
+    do k = 1, 3
+      low = WHOLE(k, 1) + 0.5d0/cells
+      high = WHOLE(k, 1) + WHOLE(k, 2) - 0.5d0/cells
+      axes(k) = drr_train_range('xyz'(k:k), 'm', low, high)
+    end do
+    values%name = [character(len=64) :: 'density', 'velocity x', 'velocity y', 'velocity z', &
+        'pressure']
+    call session%create(text_of(argument(1)), total, axes, &
+        [drr_train_range('time', 'ms', 0d0, END_TIME)], values, threads=1, seed=1, &
+        keep=DRR_TRAIN_KEEP_RESERVOIR, capacity=CAPACITY)
+    if (frames == 0) return
+    open (newunit=raw, file=argument(2)//'.raw', status='replace', action='write', &
+        access='stream', form='unformatted')
+    open (newunit=times, file=argument(2)//'.times', status='replace', action='write')
+    write (times, '(a, 4(1x, i0))') '# time; values and cells along x, y, z:', VARIABLES, total
+  end subroutine
+
+  ! Hands over the state of now and trains for a while. Disturbances of the air at rest, in units that
+  ! make them alike.
+  subroutine take()
+    integer :: m, made
+    began = MPI_Wtime()
+    do m = 1, VARIABLES
+      state(:, :, :, m) = &
+          real((gas%gather(m, [0, 0, 0], total) - AIR(m))/UNITS(m), real32)
+    end do
+    gathering = gathering + MPI_Wtime() - began
+    if (gas%rank == 0) then
+      if (frames > 0 .and. gas%time >= next_frame) call write_frame()
+      began = MPI_Wtime()
+      call session%add([gas%time], drr_train_block(state))
+      call session%step(huge(made), budget, made)
+      training = training + MPI_Wtime() - began
+    end if
+    call MPI_Barrier(MPI_COMM_WORLD)
+  end subroutine
+
+  ! What is learned, for whoever wants to compare.
+  subroutine write_frame()
+    integer :: m
+    do m = 1, VARIABLES
+      write (raw) state(:, :, :, m)
+    end do
+    write (times, '(f12.6)') gas%time
+    written = written + 1
+    next_frame = written*END_TIME/max(1, frames - 1) - 1d-9
+  end subroutine
+
+  subroutine finish()
+    real(real64) :: rate
+    integer :: more
+    call session%get_info(info)
+    rate = info%steps/max(info%seconds, 1d-3)
+    more = max(1, int(rate*budget*LAST))
+    began = MPI_Wtime()
+    call session%anneal(more)
+    call session%step(more)
+    call session%get_info(info)
+    print '(a, i0, a, f0.1, a, i0, a)', 'simulated ', steps, ' steps in ', simulating, ' s with ', &
+        ranks(), ' ranks'
+    print '(a, f0.3, a, f0.3, a, f0.3, a)', 'each took ', simulating/steps, ' s, gathering ', &
+        gathering/(steps + 1), ' s, training ', training/(steps + 1), ' s'
+    print '(3(a, i0), a, f0.1, a)', 'trained ', info%steps, ' steps on ', info%members_held, ' of ', &
+        info%members_seen, ' states, the last ones in ', MPI_Wtime() - began, ' s'
+    began = MPI_Wtime()
+    call session%bake(argument(2), grid=DRR_TRAIN_GRID_I8, &
+        decoder=DRR_TRAIN_DECODER_BF16, rank=16)
+    inquire (file=argument(2), size=file_bytes)
+    print '(3a, i0, a, f0.1, a, f0.1, a)', 'baked ', argument(2), ' of ', file_bytes/1000, ' kB in ', &
+        MPI_Wtime() - began, ' s; the states that the solver went through are ', &
+        4d-6*size(state)*(steps + 1), ' MB'
+  end subroutine
+
+  integer function ranks()
+    call MPI_Comm_size(MPI_COMM_WORLD, ranks)
+  end function
+
+  ! All of a file.
+  function text_of(path) result(text)
+    character(len=*), intent(in) :: path
+    character(len=:), allocatable :: text
+    integer :: file, length, status
+    open (newunit=file, file=path, status='old', action='read', access='stream', &
+        form='unformatted', iostat=status)
+    if (status /= 0) call fail('cannot read '//path)
+    inquire (file, size=length)
+    allocate (character(len=length) :: text)
+    read (file) text
+    close (file)
+  end function
+
+  function argument(n) result(text)
+    integer, intent(in) :: n
+    character(len=:), allocatable :: text
+    integer :: length
+    call get_command_argument(n, length=length)
+    allocate (character(len=length) :: text)
+    call get_command_argument(n, text)
+  end function
+
+  real(real64) function number(n, default)
+    integer, intent(in) :: n
+    real(real64), intent(in) :: default
+    character(len=:), allocatable :: text
+    integer :: status
+    number = default
+    text = argument(n)
+    if (text == '') return
+    read (text, *, iostat=status) number
+    if (status /= 0 .or. number < 0) call fail('"'//text//'": expected a number of 0 or more')
+  end function
+
+  subroutine fail(text)
+    character(len=*), intent(in) :: text
+    write (error_unit, '(2a)') 'learn: ', text
+    flush (error_unit)
+    call MPI_Abort(MPI_COMM_WORLD, 1)
+  end subroutine
+end program

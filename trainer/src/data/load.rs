@@ -197,7 +197,7 @@ fn read_fields(
 }
 
 /// Whether nothing has to be known of the values.
-pub(crate) fn scales_are_given(config: &DatasetConfig) -> bool {
+pub fn scales_are_given(config: &DatasetConfig) -> bool {
     let range = config.data_min.is_some() && config.data_max.is_some();
     let moments = config.data_mean.is_some() && config.data_std.is_some();
     range && (moments || config.normalize == Normalize::MinMax)
@@ -227,8 +227,12 @@ impl Source {
     }
 }
 
-/// How values are normalised whose `statistics` are those of the training members.
-pub(crate) fn normalization(
+/// How values are normalised whose `statistics` are those of the training members; what the user should
+/// know is added to `notes`.
+///
+/// # Errors
+/// If they are all the same, or what the configuration says does not fit.
+pub fn normalization(
     config: &DatasetConfig,
     statistics: &Statistics,
     notes: &mut Vec<String>,

@@ -4,9 +4,12 @@ use super::samples::Field;
 
 /// What is known of the values so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Statistics {
+pub struct Statistics {
+    /// The least.
     pub low: f64,
+    /// The greatest.
     pub high: f64,
+    /// The mean.
     pub mean: f64,
     count: f64,
     /// Sum of squared differences from the mean.

@@ -46,7 +46,8 @@ impl Resident {
     /// As for [`Resident::query`].
     ///
     /// # Errors
-    /// As [`Pictures::new`]; what the driver says.
+    /// `InvalidArgument` if the model is no radiance field, `Unsupported` if a block has no room for what
+    /// makes its colours; what the driver says.
     pub unsafe fn radiance(&self, radiance: &Radiance, stream: Stream) -> Result<()> {
         let pictures = self.pictures.clone()?;
         let Some(shape) = self.shape(&pictures, radiance.query.count) else { return Ok(()) };
@@ -62,7 +63,8 @@ impl Resident {
     /// As for [`Resident::query`].
     ///
     /// # Errors
-    /// As [`Pictures::new`]; what the driver says.
+    /// `InvalidArgument` if the model is no radiance field, `Unsupported` if a block has no room for what
+    /// makes its colours; what the driver says.
     pub unsafe fn render(&self, render: &Render, stream: Stream) -> Result<()> {
         let pictures = self.pictures.clone()?;
         let Some(shape) = self.shape(&pictures, render.query.count) else { return Ok(()) };

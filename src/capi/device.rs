@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use super::device_structs::{device_kernel, drr_device_info, drr_device_options};
 use super::model::drr_model;
-use super::structs::{
-    drr_lattice, drr_parameters, drr_points, drr_sampler_options, drr_values, read, required, write,
-};
+use super::sized::{read, required, write};
+use super::structs::{drr_lattice, drr_parameters, drr_points, drr_sampler_options, drr_values};
 use super::views::{self, Rows, sampler_options};
 use super::{Handle, check_pointer, drr_status, give, handle, slice, status::guard, take_back};
 use crate::cuda::{Stream, gpu};

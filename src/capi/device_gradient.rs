@@ -6,7 +6,8 @@ use std::ffi::c_void;
 
 use super::device::drr_device_sampler;
 use super::gradient::results;
-use super::structs::{drr_gradients, drr_lattice, drr_points, drr_values, required};
+use super::sized::required;
+use super::structs::{drr_gradients, drr_lattice, drr_points, drr_values};
 use super::views::{self, Rows};
 use super::{drr_status, handle, status::guard};
 use crate::cuda::Stream;

@@ -5,9 +5,10 @@
 use std::ffi::c_void;
 
 use super::device::drr_device_sampler;
-use super::radiance::{optional_room, room};
-use super::radiance_structs::{drr_camera, drr_radiance_options, pixels, render_options};
-use super::structs::{drr_points, drr_values, read, required};
+use super::radiance::{Picture, picture};
+use super::radiance_structs::{drr_camera, drr_radiance_options, pixels};
+use super::sized::required;
+use super::structs::{drr_points, drr_values};
 use super::views::{self, Rows};
 use super::{drr_status, handle, status::guard};
 use crate::cuda::Stream;
@@ -81,9 +82,7 @@ pub unsafe extern "C" fn drr_device_radiance_render(
             let sampler = radiance_sampler(sampler)?;
             let camera = required(camera)?.into();
             let count = pixels(width, height)?;
-            let options = render_options(read(options)?, count)?;
-            let mut rgba = room(rgba, "rgba", count, 4)?;
-            let mut depth = optional_room(depth, count)?;
+            let Picture { options, mut rgba, mut depth } = picture(count, options, rgba, depth)?;
             let size = [width, height].map(views::count_of);
             let stream = Stream(stream as u64);
             sampler.render(&camera, size, &options, &mut rgba, depth.as_mut(), stream)
@@ -120,9 +119,7 @@ pub unsafe extern "C" fn drr_device_radiance_render_rays(
             let origins = views::points(&required(origins)?, 3)?;
             let directions = views::points(&required(directions)?, 3)?;
             let count = origins.len() as u64;
-            let options = render_options(read(options)?, count)?;
-            let mut rgba = room(rgba, "rgba", count, 4)?;
-            let mut depth = optional_room(depth, count)?;
+            let Picture { options, mut rgba, mut depth } = picture(count, options, rgba, depth)?;
             let stream = Stream(stream as u64);
             let depth = depth.as_mut();
             sampler.render_rays(&origins, &directions, &options, &mut rgba, depth, stream)

@@ -4,9 +4,10 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::structs::{Sized32, sized, unknown};
+use super::structs::unknown;
 use crate::Result;
 use crate::cuda::Choice;
+use crate::sized_structs;
 
 /// Which kernel answers on a GPU.
 #[repr(u32)]
@@ -50,7 +51,7 @@ pub struct drr_device_info {
     pub kernel: *const c_char,
 }
 
-sized! {
+sized_structs! {
     drr_device_options: 16,
     drr_device_info: 32,
 }

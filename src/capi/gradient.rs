@@ -3,7 +3,8 @@
 #![allow(non_camel_case_types)]
 
 use super::sampler::drr_sampler;
-use super::structs::{drr_gradients, drr_lattice, drr_points, drr_values, read, required};
+use super::sized::{read, required};
+use super::structs::{drr_gradients, drr_lattice, drr_points, drr_values};
 use super::views::{self, Rows, packed_gradients, packed_points, packed_values};
 use super::{drr_status, handle, status::guard};
 use crate::model::spec::Spec;

@@ -25,6 +25,7 @@ mod radiance;
 mod radiance_structs;
 mod sampler;
 mod sets;
+pub mod sized;
 mod status;
 mod structs;
 mod views;

@@ -5,9 +5,8 @@
 use std::ffi::{CStr, CString, c_char};
 use std::sync::Arc;
 
-use super::structs::{
-    drr_model_info, drr_open_options, drr_range_info, drr_transform, read, write,
-};
+use super::sized::{read, write};
+use super::structs::{drr_model_info, drr_open_options, drr_range_info, drr_transform};
 use super::{Handle, check_pointer, drr_status, give, handle, slice, status::guard, take_back};
 use crate::model::spec::{Spec, Transform, Value};
 use crate::{Error, OpenOptions, Result, Runtime};

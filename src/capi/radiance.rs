@@ -4,10 +4,11 @@
 
 use super::radiance_structs::{drr_camera, drr_radiance_options, pixels, render_options};
 use super::sampler::drr_sampler;
-use super::structs::{drr_points, drr_values, read, required};
+use super::sized::{read, required};
+use super::structs::{drr_points, drr_values};
 use super::views::{self, Rows, packed_values};
 use super::{check_pointer, drr_status, handle, status::guard};
-use crate::{Result, Sampler, ValuesMut};
+use crate::{RenderOptions, Result, Sampler, ValuesMut};
 
 /// Density and colour at points, each seen along a direction: four values per point, the density
 /// per unit of length, then red, green, blue. All are 0 outside the domain, whatever the sampler's
@@ -72,9 +73,7 @@ pub unsafe extern "C" fn drr_radiance_render(
             let sampler = radiance_sampler(sampler)?;
             let camera = required(camera)?.into();
             let count = pixels(width, height)?;
-            let options = render_options(read(options)?, count)?;
-            let mut rgba = room(rgba, "rgba", count, 4)?;
-            let mut depth = optional_room(depth, count)?;
+            let Picture { options, mut rgba, mut depth } = picture(count, options, rgba, depth)?;
             let size = [width, height].map(views::count_of);
             sampler.render(&camera, size, &options, &mut rgba, depth.as_mut())
         }
@@ -107,9 +106,7 @@ pub unsafe extern "C" fn drr_radiance_render_rays(
             let origins = views::points(&required(origins)?, 3)?;
             let directions = views::points(&required(directions)?, 3)?;
             let count = origins.len() as u64;
-            let options = render_options(read(options)?, count)?;
-            let mut rgba = room(rgba, "rgba", count, 4)?;
-            let mut depth = optional_room(depth, count)?;
+            let Picture { options, mut rgba, mut depth } = picture(count, options, rgba, depth)?;
             sampler.render_rays(&origins, &directions, &options, &mut rgba, depth.as_mut())
         }
     })
@@ -126,32 +123,43 @@ unsafe fn radiance_sampler<'a>(sampler: *const drr_sampler) -> Result<&'a Sample
     Ok(sampler)
 }
 
+/// How a picture is made, and where it goes.
+pub(super) struct Picture<'a> {
+    pub options: RenderOptions<'a>,
+    pub rgba: ValuesMut<'a>,
+    pub depth: Option<ValuesMut<'a>>,
+}
+
+/// Of so many rays.
+///
+/// # Safety
+/// `options` must say the truth; `rgba` and, unless it is NULL, `depth` must be writable for as many.
+pub(super) unsafe fn picture<'a>(
+    rays: u64,
+    options: *const drr_radiance_options,
+    rgba: *mut f32,
+    depth: *mut f32,
+) -> Result<Picture<'a>> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let options = render_options(read(options)?, rays)?;
+        let rgba = room(rgba, "rgba", rays, 4)?;
+        let depth = match depth.is_null() {
+            true => None,
+            false => Some(room(depth, "depth", rays, 1)?),
+        };
+        Ok(Picture { options, rgba, depth })
+    }
+}
+
 /// Numbers without gaps, `each` per ray.
 ///
 /// # Safety
 /// `numbers` must be writable for so many.
-pub(super) unsafe fn room<'a>(
-    numbers: *mut f32,
-    name: &str,
-    rays: u64,
-    each: usize,
-) -> Result<ValuesMut<'a>> {
+unsafe fn room<'a>(numbers: *mut f32, name: &str, rays: u64, each: usize) -> Result<ValuesMut<'a>> {
     if rays > 0 {
         check_pointer(numbers, name)?;
     }
     // SAFETY: the caller's promise.
     unsafe { packed_values(rays, numbers, each) }
-}
-
-/// # Safety
-/// `depth` must be NULL or writable for a number per ray.
-pub(super) unsafe fn optional_room<'a>(
-    depth: *mut f32,
-    rays: u64,
-) -> Result<Option<ValuesMut<'a>>> {
-    if depth.is_null() {
-        return Ok(None);
-    }
-    // SAFETY: the caller's promise.
-    unsafe { room(depth, "depth", rays, 1) }.map(Some)
 }

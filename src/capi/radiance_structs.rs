@@ -3,8 +3,9 @@
 #![allow(non_camel_case_types)]
 
 use super::check_array;
-use super::structs::{Sized32, sized, unknown};
+use super::structs::unknown;
 use crate::sampler::scalar::Scalar;
+use crate::sized_structs;
 use crate::{Camera, DepthKind, Error, Points, RenderOptions, RenderOutput, Result};
 
 /// What is written for each pixel.
@@ -78,7 +79,7 @@ pub struct drr_radiance_options {
     pub scene_depth: *const f32,
 }
 
-sized! {
+sized_structs! {
     drr_camera: 136,
     drr_radiance_options: 80,
 }

@@ -3,7 +3,8 @@
 #![allow(non_camel_case_types)]
 
 use super::model::drr_model;
-use super::structs::{drr_lattice, drr_points, drr_sampler_options, drr_values, required};
+use super::sized::required;
+use super::structs::{drr_lattice, drr_points, drr_sampler_options, drr_values};
 use super::views::{self, Rows, packed_points, packed_values, sampler_options};
 use super::{Handle, check_pointer, drr_status, give, handle, slice, status::guard, take_back};
 use crate::sampler::scalar::Float;

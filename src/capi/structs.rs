@@ -7,6 +7,7 @@
 use std::ffi::{c_char, c_void};
 
 use crate::sampler::scalar::Scalar;
+use crate::sized_structs;
 use crate::{Checksums, Error, OpenOptions, Outside, Result, SamplerOptions, Storage, Units};
 
 /// Type of the numbers in an array.
@@ -275,33 +276,7 @@ pub struct drr_gradients {
     pub separate: *const *mut c_void,
 }
 
-/// A struct that starts with its size. Fields are only ever added at the end, and without padding
-/// there, so that every size that a caller may pass means a definite set of fields.
-///
-/// # Safety
-/// `#[repr(C)]`, the first field is `struct_size: u32`, and all-zero bytes are a value of it.
-pub(super) unsafe trait Sized32: Copy {
-    const NAME: &'static str;
-
-    /// Size in the first version of the ABI: no caller's struct is smaller.
-    const FIRST_SIZE: usize;
-}
-
-macro_rules! sized {
-    ($($name:ident: $first_size:literal,)*) => {
-        $(
-            // SAFETY: see the definition: integers, floating-point numbers and raw pointers.
-            unsafe impl Sized32 for $name {
-                const NAME: &'static str = stringify!($name);
-                const FIRST_SIZE: usize = $first_size;
-            }
-        )*
-    };
-}
-
-pub(super) use sized;
-
-sized! {
+sized_structs! {
     drr_open_options: 16,
     drr_sampler_options: 16,
     drr_model_info: 48,
@@ -311,75 +286,6 @@ sized! {
     drr_values: 56,
     drr_parameters: 40,
     drr_gradients: 64,
-}
-
-/// Reads a struct of whatever size the caller knows; NULL is `None`.
-///
-/// # Safety
-/// `pointer` must be NULL or readable for as many bytes as its `struct_size` says.
-pub(super) unsafe fn read<T: Sized32>(pointer: *const T) -> Result<Option<T>> {
-    if pointer.is_null() {
-        return Ok(None);
-    }
-    // SAFETY: the caller's promise.
-    let given = unsafe { checked_size(pointer)? };
-    // SAFETY: all-zero bytes are a value (`Sized32`); the copy stays within both structs; bytes
-    // beyond ours are within the caller's.
-    unsafe {
-        let mut value: T = std::mem::zeroed();
-        let ours = size_of::<T>();
-        let bytes = pointer.cast::<u8>();
-        (&raw mut value).cast::<u8>().copy_from_nonoverlapping(bytes, given.min(ours));
-        if (ours..given).any(|i| *bytes.add(i) != 0) {
-            return Err(Error::argument(format!(
-                "{} sets fields that this library ({}) does not know",
-                T::NAME,
-                crate::VERSION
-            )));
-        }
-        Ok(Some(value))
-    }
-}
-
-/// [`read`] where NULL is an error.
-///
-/// # Safety
-/// As for [`read`].
-pub(super) unsafe fn required<T: Sized32>(pointer: *const T) -> Result<T> {
-    // SAFETY: the caller's promise.
-    unsafe { read(pointer) }?.ok_or_else(|| Error::argument(format!("{} is NULL", T::NAME)))
-}
-
-/// Writes a struct of whatever size the caller knows, keeping its `struct_size`.
-///
-/// # Safety
-/// `pointer` must be NULL or writable for as many bytes as its `struct_size` says.
-pub(super) unsafe fn write<T: Sized32>(pointer: *mut T, value: T) -> Result<()> {
-    // SAFETY: the caller's promise.
-    let given = unsafe { checked_size(pointer)? };
-    // SAFETY: stays within both structs and leaves `struct_size` alone.
-    unsafe {
-        let (from, to) = ((&raw const value).cast::<u8>(), pointer.cast::<u8>());
-        let size = given.min(size_of::<T>());
-        to.add(4).copy_from_nonoverlapping(from.add(4), size - 4);
-        to.add(size).write_bytes(0, given - size);
-    }
-    Ok(())
-}
-
-unsafe fn checked_size<T: Sized32>(pointer: *const T) -> Result<usize> {
-    super::check_pointer(pointer, T::NAME)?;
-    // SAFETY: the caller's promise: at least `struct_size` itself is there.
-    let size = unsafe { pointer.cast::<u32>().read() } as usize;
-    if (T::FIRST_SIZE..=4096).contains(&size) {
-        return Ok(size);
-    }
-    Err(Error::argument(format!(
-        "{}.struct_size is {size}, expected sizeof({}) = {}",
-        T::NAME,
-        T::NAME,
-        size_of::<T>()
-    )))
 }
 
 impl TryFrom<drr_open_options> for OpenOptions {

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use std::ffi::c_void;
 use std::fmt::Display;
 
+use super::sized::read;
 use super::structs::{
     DRR_STRIDE_SAME, drr_gradients, drr_lattice, drr_parameters, drr_points, drr_sampler_options,
-    drr_values, read, scalar,
+    drr_values, scalar,
 };
 use super::{check_array, slice};
 use crate::sampler::results::{Places, PointStride};

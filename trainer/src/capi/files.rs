@@ -4,9 +4,11 @@ use std::ffi::{c_char, c_void};
 
 use drr::model::GridPrecision;
 
+use drr::capi::sized::read;
+
 use super::session::{drr_train_session, session};
 use super::status::{drr_train_status, guard};
-use super::structs::{drr_train_bake_options, read, unknown};
+use super::structs::{drr_train_bake_options, unknown};
 use super::texts;
 use crate::bake::{Compression, Decoder, Fold, Options};
 use crate::train::insitu::failure::{Failure, Outcome};

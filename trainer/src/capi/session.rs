@@ -6,10 +6,12 @@ use std::ffi::{c_char, c_void};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
+use drr::capi::sized::{checked_size, read, required, write};
+
 use super::status::{drr_train_status, guard};
 use super::structs::{
-    checked_size, drr_train_block, drr_train_data, drr_train_info, drr_train_options,
-    drr_train_progress, drr_train_quality, read, required, unknown, write,
+    drr_train_block, drr_train_data, drr_train_info, drr_train_options, drr_train_progress,
+    drr_train_quality, unknown,
 };
 use super::{blocks, texts};
 use crate::train::insitu::failure::{Failure, Kind, Outcome};
@@ -358,7 +360,8 @@ pub unsafe extern "C" fn drr_train_evaluate(
                     max_error: found.max_error,
                     points: found.points,
                 },
-            )
+            )?;
+            Ok(())
         }
     })
 }
@@ -397,7 +400,8 @@ pub unsafe extern "C" fn drr_train_get_info(
                     seen_min: now.range.0,
                     seen_max: now.range.1,
                 },
-            )
+            )?;
+            Ok(())
         }
     })
 }

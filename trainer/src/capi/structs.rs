@@ -6,7 +6,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use crate::train::insitu::failure::{Failure, Kind, Outcome};
+use crate::train::insitu::failure::{Failure, Kind};
 
 /// Which members are kept to learn from.
 #[repr(u32)]
@@ -261,116 +261,13 @@ pub struct drr_train_bake_options {
     pub max_error: f64,
 }
 
-/// A struct that starts with its size. Fields are only ever added at the end, and without padding
-/// there, so that every size that a caller may pass means a definite set of fields.
-///
-/// # Safety
-/// `#[repr(C)]`, the first field is `struct_size: u32`, and all-zero bytes are a value of it.
-pub(super) unsafe trait Sized32: Copy {
-    const NAME: &'static str;
-
-    /// Size in the first version of the ABI: no caller's struct is smaller.
-    const FIRST_SIZE: usize;
-}
-
-macro_rules! sized {
-    ($($name:ident: $first_size:literal,)*) => {
-        $(
-            // SAFETY: see the definition: numbers, raw pointers and pointers to functions that may be
-            // NULL.
-            unsafe impl Sized32 for $name {
-                const NAME: &'static str = stringify!($name);
-                const FIRST_SIZE: usize = $first_size;
-            }
-        )*
-    };
-}
-
-sized! {
+drr::sized_structs! {
     drr_train_data: 80,
     drr_train_options: 40,
     drr_train_block: 120,
     drr_train_info: 112,
     drr_train_quality: 40,
     drr_train_bake_options: 32,
-}
-
-/// Reads a struct of whatever size the caller knows; NULL is `None`.
-///
-/// # Safety
-/// `pointer` must be NULL or readable for as many bytes as its `struct_size` says.
-pub(super) unsafe fn read<T: Sized32>(pointer: *const T) -> Outcome<Option<T>> {
-    if pointer.is_null() {
-        return Ok(None);
-    }
-    // SAFETY: the caller's promise.
-    let given = unsafe { checked_size(pointer)? };
-    // SAFETY: all-zero bytes are a value (`Sized32`); the copy stays within both structs; bytes
-    // beyond ours are within the caller's.
-    unsafe {
-        let mut value: T = std::mem::zeroed();
-        let ours = size_of::<T>();
-        let bytes = pointer.cast::<u8>();
-        (&raw mut value).cast::<u8>().copy_from_nonoverlapping(bytes, given.min(ours));
-        if (ours..given).any(|i| *bytes.add(i) != 0) {
-            return Err(Failure::argument(format!(
-                "{} sets fields that this library ({}) does not know",
-                T::NAME,
-                drr::VERSION
-            )));
-        }
-        Ok(Some(value))
-    }
-}
-
-/// [`read`] where NULL is an error.
-///
-/// # Safety
-/// As for [`read`].
-pub(super) unsafe fn required<T: Sized32>(pointer: *const T) -> Outcome<T> {
-    // SAFETY: the caller's promise.
-    unsafe { read(pointer) }?.ok_or_else(|| Failure::argument(format!("{} is NULL", T::NAME)))
-}
-
-/// Writes a struct of whatever size the caller knows, keeping its `struct_size`.
-///
-/// # Safety
-/// `pointer` must be NULL or writable for as many bytes as its `struct_size` says.
-pub(super) unsafe fn write<T: Sized32>(pointer: *mut T, value: T) -> Outcome<()> {
-    // SAFETY: the caller's promise.
-    let given = unsafe { checked_size(pointer)? };
-    // SAFETY: stays within both structs and leaves `struct_size` alone.
-    unsafe {
-        let (from, to) = ((&raw const value).cast::<u8>(), pointer.cast::<u8>());
-        let size = given.min(size_of::<T>());
-        to.add(4).copy_from_nonoverlapping(from.add(4), size - 4);
-        to.add(size).write_bytes(0, given - size);
-    }
-    Ok(())
-}
-
-/// Size of the caller's struct, if it is one that can be.
-///
-/// # Safety
-/// `pointer` must be NULL or readable for `struct_size` itself.
-pub(super) unsafe fn checked_size<T: Sized32>(pointer: *const T) -> Outcome<usize> {
-    if pointer.is_null() || !pointer.is_aligned() {
-        return Err(Failure::argument(format!(
-            "{} is {pointer:p}, expected the address of one",
-            T::NAME
-        )));
-    }
-    // SAFETY: the caller's promise.
-    let size = unsafe { pointer.cast::<u32>().read() } as usize;
-    if (T::FIRST_SIZE..=4096).contains(&size) {
-        return Ok(size);
-    }
-    let ours = size_of::<T>();
-    Err(Failure::argument(format!(
-        "{}.struct_size is {size}, expected sizeof({}) = {ours}",
-        T::NAME,
-        T::NAME,
-    )))
 }
 
 /// A number that is none of an enum's.

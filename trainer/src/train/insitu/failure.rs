@@ -107,6 +107,12 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<drr::Error> for Failure {
+    fn from(error: drr::Error) -> Self {
+        Self::new(kind_of(error.kind()), error.to_string())
+    }
+}
+
 fn kind_of(kind: drr::ErrorKind) -> Kind {
     match kind {
         drr::ErrorKind::Io => Kind::Io,

@@ -9,6 +9,7 @@
 program explosion_in_situ
   use, intrinsic :: iso_fortran_env, only: error_unit, real64
   use mpi_f08
+  use arguments
   use euler
   use explosion
   use insitu, only: pipeline
@@ -27,8 +28,8 @@ program explosion_in_situ
   call MPI_Init()
   if (command_argument_count() < 3) call fail( &
       'usage: explosion_in_situ SCRIPT PLUGIN MODEL [pictures] [strength] [must]')
-  pictures = nint(number(4, 6d0))
-  strength = number(5, 2.5d0)
+  pictures = nint(number(4, 6d0, 1d0))
+  strength = number(5, 2.5d0, 1d-3)
   call prepare(gas, WHOLE, CELLS_PER_METRE, strength, .false.)
   call begin()
   is_shown = works()
@@ -80,33 +81,5 @@ contains
     truth(:, :, :) = gas%gather(PRESSURE, [0, 0, 0], TOTAL)
     if (gas%rank == 0) call write_vtk('truth.vtk', gas%corner, gas%width, ['pressure'], &
         reshape(truth, [TOTAL, 1]))
-  end subroutine
-
-  function argument(n) result(text)
-    integer, intent(in) :: n
-    character(len=:), allocatable :: text
-    integer :: length
-    call get_command_argument(n, length=length)
-    allocate (character(len=length) :: text)
-    call get_command_argument(n, text)
-  end function
-
-  real(real64) function number(n, default)
-    integer, intent(in) :: n
-    real(real64), intent(in) :: default
-    character(len=:), allocatable :: text
-    integer :: status
-    number = default
-    text = argument(n)
-    if (text == '') return
-    read (text, *, iostat=status) number
-    if (status /= 0 .or. number <= 0) call fail('"'//text//'": expected a number above 0')
-  end function
-
-  subroutine fail(text)
-    character(len=*), intent(in) :: text
-    write (error_unit, '(2a)') 'explosion_in_situ: ', text
-    flush (error_unit)
-    call MPI_Abort(MPI_COMM_WORLD, 1)
   end subroutine
 end program

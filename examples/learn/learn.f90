@@ -8,8 +8,9 @@
 ! for it. For comparison, FRAMES states are written to OUTPUT.raw, and their times to OUTPUT.times.
 ! There are CELLS cells per metre.
 program learn
-  use, intrinsic :: iso_fortran_env, only: error_unit, real32, real64
+  use, intrinsic :: iso_fortran_env, only: real32, real64
   use mpi_f08
+  use arguments
   use euler
   use explosion
   use drr_train
@@ -27,10 +28,9 @@ program learn
 
   call MPI_Init()
   if (command_argument_count() < 2) call fail('usage: learn CONFIG OUTPUT [SECONDS] [FRAMES] [CELLS]')
-  budget = number(3, 0.2d0)
-  frames = nint(number(4, 0d0))
-  cells = nint(number(5, 2d0))
-  if (cells < 1) call fail('CELLS: expected 1 or more')
+  budget = number(3, 0.2d0, 0d0)
+  frames = nint(number(4, 0d0, 0d0))
+  cells = nint(number(5, 2d0, 1d0))
   total = nint(WHOLE(:, 2)*cells)
   call prepare(gas, WHOLE, cells, STRENGTH, .true.)
   allocate (state(total(1), total(2), total(3), VARIABLES))
@@ -146,32 +146,4 @@ contains
     read (file) text
     close (file)
   end function
-
-  function argument(n) result(text)
-    integer, intent(in) :: n
-    character(len=:), allocatable :: text
-    integer :: length
-    call get_command_argument(n, length=length)
-    allocate (character(len=length) :: text)
-    call get_command_argument(n, text)
-  end function
-
-  real(real64) function number(n, default)
-    integer, intent(in) :: n
-    real(real64), intent(in) :: default
-    character(len=:), allocatable :: text
-    integer :: status
-    number = default
-    text = argument(n)
-    if (text == '') return
-    read (text, *, iostat=status) number
-    if (status /= 0 .or. number < 0) call fail('"'//text//'": expected a number of 0 or more')
-  end function
-
-  subroutine fail(text)
-    character(len=*), intent(in) :: text
-    write (error_unit, '(2a)') 'learn: ', text
-    flush (error_unit)
-    call MPI_Abort(MPI_COMM_WORLD, 1)
-  end subroutine
 end program

@@ -170,8 +170,8 @@ fn a_solver_teaches_a_surrogate() {
         command.arg(format!("-Wl,-rpath,{}", libraries().display()));
         silent(&command.output().expect("mpifort"), name);
     };
-    let solver =
-        ["fluxes", "block", "euler", "explosion"].map(|n| format!("examples/euler/{n}.f90"));
+    let solver = ["arguments", "fluxes", "block", "euler", "explosion"]
+        .map(|n| format!("examples/euler/{n}.f90"));
     let mut sources = vec!["bindings/fortran/drr_train.f90"];
     sources.extend(solver.iter().map(String::as_str));
     sources.push("examples/learn/learn.f90");

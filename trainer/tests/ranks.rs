@@ -209,6 +209,19 @@ fn mistakes_end_all_ranks_with_a_reason() {
     assert_eq!(scratch.list("taken"), ["file"]);
 }
 
+/// As if the mpirun of another MPI had started several: none of them trains a model of its own.
+#[test]
+fn processes_that_do_not_find_each_other_do_not_train() {
+    let scratch = Scratch::small();
+    let arguments = scratch.training("refused", &[]);
+    let output = common::program().env("PMI_SIZE", "3").args(&arguments).output();
+    let output = output.expect("drr-train");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("3 processes were started together, but MPI shows 1 of them"), "{said}");
+    assert!(!scratch.has("refused"));
+}
+
 /// Processes of the program that train into this folder.
 fn processes(scratch: &Scratch, run: &str) -> Vec<u32> {
     let pattern = format!("^[^ ]*drr-train .*{}", scratch.path(run));

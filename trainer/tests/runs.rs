@@ -358,3 +358,16 @@ fn results_are_as_readable_as_the_user_wants() {
         }
     }
 }
+
+/// Several processes that cannot see each other would all train into one folder.
+#[cfg(not(feature = "mpi"))]
+#[test]
+fn several_processes_need_a_program_with_mpi() {
+    let scratch = Scratch::small();
+    let output = program().env("PMI_SIZE", "3").args(scratch.training("refused", &[])).output();
+    let output = output.expect("drr-train");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("3 processes were started together"), "{said}");
+    assert!(said.contains("--features mpi") && !scratch.has("refused"), "{said}");
+}

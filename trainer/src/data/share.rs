@@ -52,7 +52,8 @@ impl Share {
 /// Where a place in `[-1, 1]` lies on Morton's curve, along which neighbours are mostly near each
 /// other.
 fn curve(place: &[f64]) -> u64 {
-    const BITS: u32 = 16;
+    // Finer than the vertices of grids are.
+    const BITS: u32 = 10;
     let cell = |x: f64| ((x + 1.0) * 0.5 * f64::from(1 << BITS)) as u64;
     let cells = place.iter().map(|&x| cell(x).min((1 << BITS) - 1));
     let spread = |(axis, cell): (usize, u64)| {

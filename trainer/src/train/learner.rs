@@ -124,7 +124,7 @@ impl<S: Subject + ?Sized> Learner<S> {
                 None => [value, squared_error],
             });
         }
-        ranks.sum_gradients(&self.adam)?;
+        ranks.sum_gradients(&self.adam);
         self.apply(|lr| settings.schedule.rate(step, lr));
         let [value, squared_error] = sums.unwrap_or_default();
         Ok(Loss { value, squared_error })

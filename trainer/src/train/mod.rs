@@ -85,12 +85,9 @@ pub fn start(entry: &Value, out: &Path, resources: &Resources) -> Result<()> {
         settings = Settings::new(&config, None)?;
         fresh = Learner::new(subject, &settings, device)?;
     }
-    let mut curves = None;
-    let run = match ranks.is_first() {
-        true => Run::create(out)?,
-        false => Run::follow(out),
-    };
+    let (mut run, mut curves) = (Run::follow(out), None);
     if ranks.is_first() {
+        run = Run::create(out)?;
         let mut entry = entry.clone();
         settings.resolve(&mut entry);
         fresh.subject.resolve(&mut entry);

@@ -10,7 +10,7 @@
 #[cfg_attr(feature = "mpi", path = "ranks/world.rs")]
 mod world;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use tch::{Device, Kind, Tensor};
 
 use super::adam::Adam;
@@ -18,8 +18,10 @@ use crate::data::Share;
 use crate::models::Parameters;
 use world::World;
 
-/// What starters of MPI programs tell each process: how many there are.
-const SIZES: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"];
+/// What starters of MPI programs tell each process, how many there are: Open MPI's, MPICH's and Intel's,
+/// MVAPICH's, Slurm's `srun`.
+const SIZES: [&str; 4] =
+    ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"];
 
 /// From so many numbers on, a gradient is looked at for cells that no process touched.
 const LARGE: usize = 1 << 18;
@@ -134,7 +136,8 @@ impl Ranks {
         }
         tch::no_grad(|| {
             for tensor in tensors {
-                let mut numbers = floats(tensor);
+                let mut numbers = Vec::new();
+                append(tensor, &mut numbers);
                 self.world.broadcast_f32(&mut numbers);
                 put(tensor, &numbers);
             }
@@ -142,32 +145,27 @@ impl Ranks {
     }
 
     /// For all: makes the gradients of each those of the whole batch.
-    ///
-    /// # Errors
-    /// What MPI says.
-    pub fn sum_gradients(&self, adam: &Adam) -> Result<()> {
+    pub fn sum_gradients(&self, adam: &Adam) {
         if self.count() == 1 {
-            return Ok(());
+            return;
         }
         let parameters: Vec<&Tensor> = adam.parameters().collect();
         let moving = self.moving(&parameters);
         let gradients: Vec<Tensor> = moving.iter().map(|parameter| parameter.grad()).collect();
         tch::no_grad(|| {
             let parts = self.parts(&gradients);
-            let mut numbers: Vec<f32> = Vec::new();
-            let pieces: Vec<Vec<f32>> =
-                gradients.iter().zip(&parts).map(|(gradient, part)| part.of(gradient)).collect();
-            pieces.iter().for_each(|piece| numbers.extend_from_slice(piece));
+            let mut numbers = Vec::new();
+            let lengths: Vec<usize> = (gradients.iter().zip(&parts))
+                .map(|(gradient, part)| part.append(gradient, &mut numbers))
+                .collect();
             self.world.sum_f32(&mut numbers);
             let mut rest = &numbers[..];
-            for ((gradient, part), piece) in gradients.iter().zip(&parts).zip(&pieces) {
-                let (own, others) =
-                    rest.split_at_checked(piece.len()).context("as many numbers as were sent")?;
+            for ((gradient, part), length) in gradients.iter().zip(&parts).zip(lengths) {
+                let (own, others) = rest.split_at(length);
                 part.put(gradient, own);
                 rest = others;
             }
-            Ok(())
-        })
+        });
     }
 
     /// Those that have a gradient in any process; here, too, then.
@@ -237,12 +235,14 @@ enum Part {
 }
 
 impl Part {
-    fn of(&self, gradient: &Tensor) -> Vec<f32> {
+    /// Puts it behind other numbers; how many it has.
+    fn append(&self, gradient: &Tensor, numbers: &mut Vec<f32>) -> usize {
         match self {
-            Self::All => floats(gradient),
+            Self::All => append(gradient, numbers),
             Self::Some(cells, indices) => {
                 let indices = indices.to_device(gradient.device());
-                floats(&gradient.reshape(cells.shape).index_select(cells.axis, &indices))
+                let some = gradient.reshape(cells.shape).index_select(cells.axis, &indices);
+                append(&some, numbers)
             }
         }
     }
@@ -304,12 +304,13 @@ impl Cells {
     }
 }
 
-fn floats(tensor: &Tensor) -> Vec<f32> {
-    let count = tensor.numel();
-    let mut numbers = vec![0.0; count];
+/// Puts the numbers of a tensor behind others; how many these are.
+fn append(tensor: &Tensor, numbers: &mut Vec<f32>) -> usize {
+    let (begin, count) = (numbers.len(), tensor.numel());
+    numbers.resize(begin + count, 0.0);
     let flat = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
-    flat.copy_data(&mut numbers, count);
-    numbers
+    flat.copy_data(&mut numbers[begin..], count);
+    count
 }
 
 fn put(tensor: &Tensor, numbers: &[f32]) {
@@ -344,8 +345,8 @@ mod tests {
             assert_eq!(numbers, cells);
             // As if another process had touched one more.
             let part = Part::Some(found, Tensor::from_slice(&[0i64, 17, 18, 4095]));
-            let mut sent = part.of(&gradient);
-            assert_eq!(sent.len(), 4 * 64);
+            let mut sent = Vec::new();
+            assert_eq!(part.append(&gradient, &mut sent), 4 * 64);
             sent.iter_mut().for_each(|x| *x *= 2.0);
             let twice = &gradient * 2.0;
             part.put(&gradient, &sent);
@@ -358,8 +359,10 @@ mod tests {
         let gradient = Tensor::randn([3, 5], (Kind::Float, Device::Cpu));
         assert!(Cells::of(&gradient).is_none());
         let twice = &gradient * 2.0;
-        let sent: Vec<f32> = Part::All.of(&gradient).iter().map(|x| 2.0 * x).collect();
-        Part::All.put(&gradient, &sent);
+        let mut sent = vec![7.0];
+        assert_eq!(Part::All.append(&gradient, &mut sent), 15);
+        sent.iter_mut().for_each(|x| *x *= 2.0);
+        Part::All.put(&gradient, &sent[1..]);
         assert!(gradient == twice);
     }
 

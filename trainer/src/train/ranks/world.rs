@@ -1,6 +1,6 @@
 //! The processes of MPI's world.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use mpi::Threading;
 use mpi::collective::SystemOperation;
 use mpi::environment::Universe;
@@ -29,7 +29,7 @@ impl World {
     /// Starts MPI if `said`, the number of processes that the environment tells, is more than one.
     ///
     /// # Errors
-    /// If MPI does not start.
+    /// If MPI does not start, or not with as many.
     pub fn start(said: usize) -> Result<Self> {
         if said <= 1 {
             return Ok(Self::default());
@@ -38,6 +38,12 @@ impl World {
         let (universe, _) =
             mpi::initialize_with_threading(Threading::Funneled).context("MPI does not start")?;
         let world = universe.world();
+        ensure!(
+            world.size() as usize == said,
+            "{said} processes were started together, but MPI shows {} of them: start this program by \
+             the mpirun (or srun) of the MPI that it was built with",
+            world.size()
+        );
         let here = world.split_shared(world.rank());
         let local = (here.rank() as usize, here.size() as usize);
         Ok(Self { started: Some(Started { world, local, _universe: universe }) })

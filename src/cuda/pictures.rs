@@ -2,7 +2,7 @@
 
 use super::arguments::{Field, Model as RawModel, Query, Radiance, Render};
 use super::image::widest_of_colours;
-use super::resident::{Resident, THREADS, tile_bytes, tile_of};
+use super::resident::{Resident, THREADS, TILES, tile_bytes, tile_of};
 use super::{Limits, Shape, Stream};
 use crate::model::spec::Spec;
 use crate::{Error, Result};
@@ -13,10 +13,13 @@ pub struct Pictures {
     field: Field,
     /// Of the model's vectors and the field's.
     widest: u32,
-    /// Points of a tile: each has a thread of its own.
+    /// Points of a tile.
     tile: u32,
     shared: usize,
 }
+
+// Each point of a tile has a thread of its own.
+const _: () = assert!(TILES[0] <= THREADS);
 
 impl Pictures {
     /// # Errors
@@ -29,7 +32,6 @@ impl Pictures {
         let bytes = |tile| tile_bytes(tile, 2 * widest) + size_of::<u64>();
         let (tile, shared) =
             tile_of(limits, bytes).map_err(|error| error.context("densities and colours"))?;
-        debug_assert!(tile <= THREADS);
         Ok(Self { field, widest: widest as u32, tile, shared })
     }
 }

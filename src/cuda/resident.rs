@@ -18,7 +18,7 @@ use crate::{Error, ErrorKind, Result};
 pub(super) const THREADS: u32 = 128;
 
 /// Points that a block may have at a time, best first.
-const TILES: [u32; 4] = [64, 32, 16, 8];
+pub(super) const TILES: [u32; 4] = [64, 32, 16, 8];
 
 /// Which kernel answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

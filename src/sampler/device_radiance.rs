@@ -11,7 +11,7 @@ use super::radiance::{
 use super::results::ValuesMut;
 use crate::Result;
 use crate::cuda::Stream;
-use crate::cuda::arguments::{self as raw};
+use crate::cuda::arguments as raw;
 use crate::model::spec::Spec;
 
 /// Rays as kernels are told of them: where given ones begin, and the rest.

@@ -54,10 +54,15 @@ DRR_DEVICE double coordinate(const Points &points, u64 i, u32 axis) {
     return points.origin[axis] + double(index) * points.spacing[axis];
 }
 
+// From -1 to 1 along an axis.
+DRR_DEVICE double normalized(const Axis &axis, double x) {
+    return 2.0 * ((x - axis.min) / axis.range) - 1.0;
+}
+
 // A normalised coordinate, and whether it is one that gives no value; then it is harmless.
 DRR_DEVICE double normalize(const Frame &frame, u32 axis, double x, bool &is_nan) {
     const Axis &a = frame.axes[axis];
-    const double t = 2.0 * ((x - a.min) / a.range) - 1.0;
+    const double t = normalized(a, x);
     is_nan |= t != t || (fabs(t) > a.limit && !frame.evaluates_outside);
     return t != t ? 0.0 : t;
 }

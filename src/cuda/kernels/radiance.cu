@@ -121,9 +121,7 @@ DRR_KERNEL drr_radiance(const drr::Radiance r) {
             const u64 point = in_tile(q, first, i);
             is_lost = *reinterpret_cast<const u32 *>(q.binding.is_nan) != 0;
             for (u32 k = 0; k < 3; k++) {
-                const Axis &axis = q.frame.axes[k];
-                const double x =
-                    2.0 * ((coordinate(q.points, point, k) - axis.min) / axis.range) - 1.0;
+                const double x = normalized(q.frame.axes[k], coordinate(q.points, point, k));
                 is_lost |= is_nan(x);
                 is_outside |= fabs(x) > 1.0;
                 m.positions[k * q.tile + i] = to_border(x);

@@ -128,7 +128,7 @@ DRR_DEVICE Ray begin(const Render &r, u64 index) {
     ray.last = lost ? enter : exit;
     for (u32 k = 0; k < 3; k++) {
         const Axis &axis = q.frame.axes[k];
-        ray.start[k] = 2.0 * ((origin[k] - axis.min) / axis.range) - 1.0;
+        ray.start[k] = normalized(axis, origin[k]);
         ray.slope[k] = 2.0 * direction[k] / axis.range;
         ray.direction[k] = float(direction[k]);
     }

@@ -34,7 +34,7 @@ struct Column {
     show: fn(f64) -> String,
 }
 
-const COLUMNS: [Column; 12] = [
+const COLUMNS: [Column; 14] = [
     Column {
         heading: "steps",
         key: "steps",
@@ -99,6 +99,20 @@ const COLUMNS: [Column; 12] = [
         show: significant,
     },
     Column {
+        heading: "field, libtorch [s]",
+        key: "libtorch_seconds_field",
+        best: Best::Least,
+        value: |row| row.cost.libtorch_field_s,
+        show: significant,
+    },
+    Column {
+        heading: "field, libdrr [s]",
+        key: "libdrr_seconds_field",
+        best: Best::Least,
+        value: |row| row.cost.libdrr_field_s,
+        show: significant,
+    },
+    Column {
         heading: "parameters",
         key: "parameters",
         best: Best::Least,
@@ -125,8 +139,9 @@ const COLUMNS: [Column; 12] = [
 pub const LEGEND: &str = "\
 PSNR and SSIM: means over held-out members, relative L2 error: of all of them as one; PSNR also of up \
 to 16 training members (seen). Mult-adds as in the paper (4 a feature of a grid), and seconds: of 10^9 \
-queries with one set of parameters; libtorch: the functions that PyTorch has, in pieces of 16,384 \
-points, refinement done before; libdrr: the baked file (16-bit grids), all cores. File: baked, or the \
+queries at random points with one set of parameters; libtorch: the functions that PyTorch has, in pieces \
+of 16,384 points, refinement done before; libdrr: the baked file (16-bit grids), all cores. Field: seconds \
+of all points of one field in their order (of large ones some rows are measured). File: baked, or the \
 weights of a model that cannot be.";
 
 /// Three or four digits.

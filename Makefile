@@ -66,8 +66,8 @@ unit: .libtorch ## run the tests of the library, the trainer and the tools
 
 test-ranks: .libtorch ## train one model by several processes, where MPI is installed
 	@if command -v mpicc >/dev/null && command -v mpirun >/dev/null; then \
-		echo "$(CARGO) test -p drr-train --features mpi --test ranks"; \
-		$(CARGO) test -p drr-train --features mpi --test ranks; \
+		echo "$(CARGO) test -p drr-train --features mpi --test ranks --test decompose"; \
+		$(CARGO) test -p drr-train --features mpi --test ranks --test decompose; \
 	else echo "skipped: training by several processes (mpicc or mpirun is not installed)"; fi
 
 test-aarch64: ## run the library's tests on an emulated 64-bit ARM machine, where that is installed

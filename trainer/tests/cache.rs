@@ -10,7 +10,7 @@ use common::ensemble::TinyEnsemble;
 use common::scratch::{Scratch, borrowed};
 use common::{drr_train_fails, program};
 use drr_train::config::{DatasetConfig, parse_yaml};
-use drr_train::data::{Ensemble, LoadOptions};
+use drr_train::data::{Ensemble, LoadOptions, Sharing};
 
 /// GiB of so many fields of [`TinyEnsemble`].
 fn fields(count: usize) -> f64 {
@@ -86,10 +86,11 @@ fn fields_are_the_same_wherever_they_are() {
             DatasetConfig { data: Some(scratch.place("ens")), cache_gib, ..Default::default() };
         let options = LoadOptions { model_dims: 3, components: 1 };
         let mut told = Vec::new();
-        let ensemble = Ensemble::load_watched(&config, &options, &mut |done, all| {
-            told.push((done, all));
-            Ok(())
-        });
+        let ensemble =
+            Ensemble::load_shared(&config, &options, &Sharing::default(), &mut |done, all| {
+                told.push((done, all));
+                Ok(())
+            });
         assert_eq!(told.last(), Some(&(8, 8)), "each file is read");
         ensemble.expect("an ensemble")
     };

@@ -97,6 +97,7 @@ impl Workload {
             normalization: Normalization::min_max(0.0, 1.0, false),
             fields: Fields::of((0..self.members).map(|m| Field::Floats(field(m)))),
             cache_gib: None,
+            subdomain: None,
             notes: Vec::new(),
         }
     }

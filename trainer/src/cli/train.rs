@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::entry::EntryArguments;
 use crate::config::PairsChoice;
+use crate::data::Cuts;
 use crate::libtorch;
 use crate::memory::keep_freed_memory;
 use crate::progress::Interrupted;
@@ -27,8 +28,9 @@ use crate::train::ranks::Ranks;
 /// The run's folder explains itself: resolved configuration, log, metrics, checkpoints, loss
 /// curve. Ctrl-C stores a checkpoint and stops; `--resume` goes on to the same result.
 ///
-/// Under `mpirun`, processes share the points of each batch (docs/scaling.md); that takes a
-/// program built with the feature `mpi`.
+/// Under `mpirun`, processes share the points of each batch, or cut the fields and the model up,
+/// each having a block (`--decompose`; docs/scaling.md). That takes a program built with the feature
+/// `mpi`.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -40,8 +42,8 @@ pub struct Arguments {
     /// Folder of the run; made, must be new or empty
     #[arg(long, value_name = "RUN", required_unless_present = "resume")]
     out: Option<PathBuf>,
-    /// Go on with a run; only --data (if they moved), --device, --torch and --max-memory may be
-    /// given with it
+    /// Go on with a run; only --data (if they moved), --device, --torch, --max-memory and --decompose
+    /// may be given with it
     #[arg(long, value_name = "RUN", conflicts_with_all = [
         "config", "config_id", "out", "steps", "minutes", "lr", "batch_members", "batch_points", "seed",
         "pairs", "cache", "dims", "set",
@@ -84,6 +86,10 @@ pub struct Arguments {
     /// time, in turn [default: from the configuration, else half of what the machine has left]
     #[arg(long, value_name = "GIB")]
     cache: Option<f64>,
+    /// Under mpirun: cut fields and grids into blocks, one for each process, that many along each axis,
+    /// slowest first (4,2,1), or as is best for as many processes (auto)
+    #[arg(long, value_name = "D,H,W")]
+    decompose: Option<Cuts>,
 }
 
 const EXAMPLES: &str = "\
@@ -93,7 +99,8 @@ Examples:
       --set dataset.param.cond_path=cond.npy --set dataset.param.cond_split_path=split.npy
   drr-train train --config model.yaml --data ensemble/ --out run --pairs space --minutes 10
   drr-train train --resume run
-  mpirun -n 4 drr-train train --config model.yaml --data ensemble/ --out run";
+  mpirun -n 4 drr-train train --config model.yaml --data ensemble/ --out run
+  mpirun -n 8 drr-train train --config model.yaml --data large/ --out run --decompose 2,2,2";
 
 /// # Errors
 /// See [`crate::train`].
@@ -121,6 +128,7 @@ fn train(arguments: Arguments, ranks: &Rc<Ranks>) -> Result<()> {
         torch: arguments.torch.clone(),
         max_memory: arguments.max_memory,
         ranks: ranks.clone(),
+        cuts: arguments.decompose.clone(),
     };
     if let Some(folder) = &arguments.resume {
         return crate::train::resume(folder, arguments.entry.data, &resources);

@@ -95,6 +95,9 @@ impl BatchPlan {
         if let Some(rotation) = &self.rotation {
             self.check_rotation(rotation, available)?;
         }
+        if ensemble.subdomain.is_some() {
+            self.check_subdomain()?;
+        }
         u32::try_from(ensemble.points()).map_err(|_| {
             anyhow!("{} are more points than a batch can index, 2^32", ensemble.places)
         })?;
@@ -134,6 +137,21 @@ impl BatchPlan {
         Ok(())
     }
 
+    /// What needs values that another process may have.
+    fn check_subdomain(&self) -> Result<()> {
+        if !self.shared_points {
+            bail!(
+                "--decompose needs batches whose members are seen at the same points:                  dataset.param.shared_points=true"
+            );
+        }
+        if self.pairs.space.is_some() && !self.pairs.interpolate {
+            bail!(
+                "--decompose: x_noise_std with noise_interp_value=false moves points away from their                  values, to other processes: choose `--pairs space` or none"
+            );
+        }
+        Ok(())
+    }
+
     /// The batch of `step`.
     ///
     /// Members come from shuffled rounds through all training members, so that each is seen
@@ -141,8 +159,8 @@ impl BatchPlan {
     /// points are drawn independently or in blocks; both by [`Importance`] where there is one, points
     /// independently then. Where not all members are in memory, they come from a window that moves on
     /// through the rounds ([`Rotation`]). `ensemble` must have passed [`check`](Self::check); one
-    /// without training members gives an empty batch. Of several processes each gets its
-    /// [`Share`] of the points, and all members.
+    /// without training members gives an empty batch. Of several processes each gets the points of its
+    /// [`Subdomain`](super::Subdomain), or its [`Share`] of them, and all members.
     ///
     /// # Errors
     /// If a field is not in memory and cannot be read.
@@ -155,7 +173,10 @@ impl BatchPlan {
         self.pairs.move_points(&mut coords, &mut draws);
         // Whatever is random is the same in all processes.
         let lists = if self.shared_points { 1 } else { members.len() };
-        self.share.keep(lists, &mut points, &mut coords);
+        match &ensemble.subdomain {
+            Some(subdomain) => subdomain.keep(&mut points, &mut coords),
+            None => self.share.keep(lists, &mut points, &mut coords),
+        }
         let (conds, blends): (Vec<_>, Vec<_>) = members
             .iter()
             .map(|&member| self.pairs.move_parameters(member, ensemble, &mut draws))
@@ -167,6 +188,11 @@ impl BatchPlan {
             points,
             coords,
         })
+    }
+
+    /// Points that are drawn for a batch of so many members, by all processes together.
+    pub fn drawn_points(&self, members: usize) -> usize {
+        self.points_per_batch * if self.shared_points { 1 } else { members }
     }
 
     /// Values that a step of this plan compares: members times points.
@@ -211,7 +237,7 @@ impl BatchPlan {
 
     fn points(&self, members: &[usize], ensemble: &Ensemble, draws: &mut Draws) -> Vec<u32> {
         let lists = if self.shared_points { 1 } else { members.len() };
-        let count = lists * self.points_per_batch;
+        let count = self.drawn_points(members.len());
         let total = ensemble.points() as u64;
         let Some(weights) = self.importance.points.as_ref().filter(|_| !members.is_empty()) else {
             let Some(dims) = ensemble.places.lattice().filter(|_| self.block > 1) else {
@@ -247,8 +273,8 @@ impl BatchPlan {
         if let Some((_, window, next)) = self.window(step, &all) {
             ensemble.fields.prepare(&window, next);
         }
-        let (width, per_member) =
-            (ensemble.values.len(), self.share.range(self.points_per_batch).len());
+        let lists = if self.shared_points { 1 } else { blends.len().max(1) };
+        let (width, per_member) = (ensemble.values.len(), points.len() / lists);
         let mut targets = vec![0.0; blends.len() * per_member * width];
         for (n, (&point, place)) in
             points.iter().zip(coords.chunks(ensemble.places.axes())).enumerate()

@@ -11,6 +11,7 @@ use super::fields::Fields;
 use super::member::{Member, Normalization, Parameter, Split, Value};
 use super::places::Places;
 use super::samples::Field;
+use super::subdomain::Subdomain;
 use crate::config::{DatasetConfig, EnsembleModel, Normalize};
 
 /// What the model expects of the data.
@@ -50,6 +51,8 @@ pub struct Ensemble {
     pub fields: Fields,
     /// GiB that fields may take, where not all of them are in memory.
     pub cache_gib: Option<f64>,
+    /// The block that this process has of all fields, where several have cut them up.
+    pub subdomain: Option<Arc<Subdomain>>,
     /// What was assumed or left out.
     pub notes: Vec<String>,
 }
@@ -192,6 +195,7 @@ pub(super) mod testing {
             normalization: Normalization::min_max(0.0, 1.0, false),
             fields: Fields::of((0..=count).map(field)),
             cache_gib: None,
+            subdomain: None,
             notes: Vec::new(),
         }
     }

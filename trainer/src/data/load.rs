@@ -20,7 +20,9 @@ use super::member::{Member, Normalization, Parameter, Split};
 use super::places::Places;
 use super::room::Room;
 use super::samples::Field;
+use super::share::Sharing;
 use super::statistics::Statistics;
+use super::subdomain::Subdomain;
 use super::{reference, single, table};
 use crate::config::{DatasetConfig, DatasetKind, Normalize};
 
@@ -42,6 +44,8 @@ struct Source {
     /// Places of the values in the files, and those that are kept of them.
     full: Places,
     places: Places,
+    /// The block that is kept of those.
+    subdomain: Option<Arc<Subdomain>>,
     logarithms: bool,
 }
 
@@ -55,16 +59,17 @@ impl Ensemble {
     /// # Errors
     /// Anything missing, damaged, inconsistent or not supported; file, row or key are named.
     pub fn load(config: &DatasetConfig, options: &LoadOptions) -> Result<Self> {
-        Self::load_watched(config, options, &mut |_, _| Ok(()))
+        Self::load_shared(config, options, &Sharing::default(), &mut |_, _| Ok(()))
     }
 
-    /// As [`load`](Self::load), which may take long.
+    /// As [`load`](Self::load), which may take long; what this process has of it.
     ///
     /// # Errors
-    /// As [`load`](Self::load), and those of `watch`.
-    pub fn load_watched(
+    /// As [`load`](Self::load), those of `watch`, and if the fields cannot be cut up as asked.
+    pub fn load_shared(
         config: &DatasetConfig,
         options: &LoadOptions,
+        sharing: &Sharing,
         watch: Watch<'_>,
     ) -> Result<Self> {
         let (folder, single) = match config.kind {
@@ -124,15 +129,18 @@ impl Ensemble {
         if !members.iter().any(|member| member.split == Split::Train) {
             bail!("no training members: all {} are held out", members.len());
         }
-        let source = Source {
+        let mut source = Source {
             files: members.iter().map(|member| member.file.clone()).collect(),
             places: full.reduced(config.dim_scale_factor)?,
             layout,
             reading,
             full,
+            subdomain: None,
             logarithms: config.use_logdata,
         };
         let places = source.places.clone();
+        let subdomain = sharing.subdomain(&places)?.map(Arc::new);
+        source.subdomain.clone_from(&subdomain);
         if places != source.full {
             let note = format!("{} are reduced to {places} (dim_scale_factor)", source.full);
             notes.push(match places {
@@ -158,6 +166,7 @@ impl Ensemble {
             normalization,
             fields,
             cache_gib,
+            subdomain,
             notes,
         })
     }
@@ -180,7 +189,7 @@ fn read_fields(
                 statistics.add(&field);
             }
             if room == Room::All {
-                fields.push(field);
+                fields.push(source.own(field));
             }
             watch(n + 1, members.len())?;
         }
@@ -190,7 +199,8 @@ fn read_fields(
     let fields = match room {
         Room::All => Fields::of(fields.into_iter().map(normalize)),
         Room::Some { fields, .. } => {
-            Fields::cached(Box::new(move |member| Ok(normalize(source.read(member)?))), fields)?
+            let read = move |member| Ok(normalize(source.own(source.read(member)?)));
+            Fields::cached(Box::new(read), fields)?
         }
     };
     Ok((normalization, fields))
@@ -217,13 +227,22 @@ impl Source {
         }
     }
 
+    /// What this process keeps of a member's values.
+    fn own(&self, field: Field) -> Field {
+        match &self.subdomain {
+            Some(subdomain) => field.cut(subdomain, self.layout.components),
+            None => field,
+        }
+    }
+
     /// Bytes of a member in memory.
     fn bytes(&self) -> Result<u64> {
         let size = match self.places == self.full {
             true => field::value_bytes(&self.files[0], &self.reading)?,
             false => size_of::<f32>(),
         };
-        Ok((self.places.count() * self.layout.components * size) as u64)
+        let kept = self.subdomain.as_ref().map(|subdomain| subdomain.count());
+        Ok((kept.unwrap_or(self.places.count()) * self.layout.components * size) as u64)
     }
 }
 

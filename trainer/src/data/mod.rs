@@ -11,7 +11,8 @@
 //! - `fields`: those of all members, in memory, or some of them at a time where there is no `room`
 //!   for all; `samples` keeps them small, `rotation` says which of them training sees
 //! - `batch`: what a training step sees; `pairs` moves its points and parameters, `importance`
-//!   draws some more often, `draws` are random numbers; processes `share` it
+//!   draws some more often, `draws` are random numbers; processes `share` it, and each has its
+//!   `subdomain` where the field is cut up
 //! - `formats`: one way to ask every file that knows its own shape: `npy`, `npz`, `vtk`, `vti`,
 //!   `netcdf`, `hdf5`, `images`; `raw` files do not; all decode by `dtype`
 //! - `single`: an ensemble of one field; `scene`: pictures from known cameras
@@ -50,6 +51,7 @@ pub mod scene;
 mod share;
 mod single;
 mod statistics;
+mod subdomain;
 mod table;
 mod vti;
 mod vtk;
@@ -68,5 +70,6 @@ pub use places::{Places, Points};
 pub use rotation::Rotation;
 pub use samples::Field;
 pub use scene::{Camera, Ray, View, Views};
-pub use share::Share;
+pub use share::{Share, Sharing};
 pub use statistics::Statistics;
+pub use subdomain::{Cuts, Subdomain};

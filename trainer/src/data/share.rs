@@ -2,6 +2,11 @@
 
 use std::ops::Range;
 
+use anyhow::{Result, bail};
+
+use super::places::Places;
+use super::subdomain::{Cuts, Subdomain};
+
 /// One of several processes that share batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {
@@ -9,6 +14,31 @@ pub struct Share {
     pub rank: usize,
     /// How many there are.
     pub ranks: usize,
+}
+
+/// How several processes share batches and data.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sharing {
+    /// What of each batch one computes; of points that neighbours share, if there are no `cuts`.
+    pub share: Share,
+    /// How fields are cut up, so that each has a block of them.
+    pub cuts: Option<Cuts>,
+}
+
+impl Sharing {
+    /// The block of this process, if fields are cut up.
+    ///
+    /// # Errors
+    /// If they cannot be.
+    pub fn subdomain(&self, places: &Places) -> Result<Option<Subdomain>> {
+        match (&self.cuts, places) {
+            (None, _) => Ok(None),
+            (Some(cuts), Places::Lattice(dims)) => cuts.subdomain(self.share, dims).map(Some),
+            (Some(_), Places::Points(_)) => bail!(
+                "--decompose cuts lattices up, the data are {places}: without it, processes share the                  points of each batch"
+            ),
+        }
+    }
 }
 
 impl Default for Share {

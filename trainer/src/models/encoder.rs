@@ -10,6 +10,7 @@ use super::hash::HashGrid;
 use super::layers::{Refiner, encoding_coefficients, positional_encoding};
 use super::parameters::{Init, Parameters};
 use super::vertices::Touched;
+use super::window::Held;
 use crate::config::{EncoderConfig, HashConfig, HashLevel, RefinerConfig};
 
 /// Grids start uniform within this of zero (as in the reference).
@@ -27,8 +28,11 @@ pub struct Encoder {
 pub struct Part {
     /// Coordinates that it sees; the first moves along the last dimension.
     pub axes: Vec<usize>,
-    /// Vertices of the refined grid, slowest first.
+    /// Vertices of the refined grid that are held (all, but where several processes have cut the
+    /// domain up), slowest first.
     pub shape: Vec<usize>,
+    /// Which ones those are.
+    held: Held,
     grids: Grids,
     /// Where `grids` are sampled for refinement, `[vertices, dims]`; `None`: at their own
     /// vertices.
@@ -39,8 +43,8 @@ pub struct Part {
 
 /// The trainable numbers of a part.
 enum Grids {
-    /// `[1, features, ...shape]` each.
-    Dense(Vec<Tensor>),
+    /// `[1, features, ...shape]` each, and which vertices of it are held.
+    Dense(Vec<(Tensor, Held)>),
     /// Vertices share rows of tables.
     Hashed(HashGrid),
 }
@@ -94,7 +98,7 @@ impl Encoder {
                 // than what they are refined to, so this fits where the result does.
                 let kind = parameters.kind();
                 if let Grids::Dense(grids) = &mut part.grids {
-                    grids.iter_mut().for_each(|grid| *grid = grid.to_kind(kind));
+                    grids.iter_mut().for_each(|(grid, _)| *grid = grid.to_kind(kind));
                 }
                 part.refiner = Some(refiner);
             }
@@ -121,6 +125,13 @@ impl Encoder {
 }
 
 impl Part {
+    /// Not refined, along all axes.
+    fn new(held: Held, grids: Grids, coords: Option<Tensor>, coeff: Option<Tensor>) -> Self {
+        let shape = held.shape();
+        let axes = (0..shape.len()).collect();
+        Self { axes, shape, held, grids, coords, coeff, refiner: None }
+    }
+
     /// Whether its grids are refined into one.
     pub fn is_refined(&self) -> bool {
         self.refiner.is_some()
@@ -129,7 +140,7 @@ impl Part {
     /// The trainable grids as they are.
     pub fn tables(&self) -> Vec<Table> {
         match &self.grids {
-            Grids::Dense(grids) => grids.iter().map(Table::dense).collect(),
+            Grids::Dense(grids) => grids.iter().map(|(grid, _)| Table::dense(grid)).collect(),
             Grids::Hashed(grid) => grid.levels().iter().map(|level| self.level(level)).collect(),
         }
     }
@@ -142,7 +153,7 @@ impl Part {
     /// Kind of the trainable numbers.
     fn kind(&self) -> Kind {
         match &self.grids {
-            Grids::Dense(grids) => grids[0].kind(),
+            Grids::Dense(grids) => grids[0].0.kind(),
             Grids::Hashed(grid) => grid.levels()[0].1.kind(),
         }
     }
@@ -155,7 +166,7 @@ impl Part {
 
     /// The vertices that `points`, `[points, dims]`, touch in the refined grid.
     pub fn touch(&self, points: &Tensor, kind: Kind) -> Touched {
-        Touched::new(&self.own_coordinates(points), &self.shape, kind)
+        Touched::new(&self.held.local(&self.own_coordinates(points)), &self.shape, kind)
     }
 
     /// As [`vertex_features`](Self::vertex_features), refined in `kind`.
@@ -199,12 +210,11 @@ impl Part {
             Grids::Dense(grids) => grids,
             Grids::Hashed(grid) => return grid.sample(points),
         };
-        let points = points.to_kind(grids[0].kind());
         let mut shape = vec![1i64; points.size()[1] as usize];
         shape.extend(points.size());
-        let points = points.view(&shape[..]);
         let sampled: Vec<_> = (grids.iter())
-            .map(|grid| {
+            .map(|(grid, held)| {
+                let points = held.local(points).to_kind(grid.kind()).view(&shape[..]);
                 const BILINEAR: i64 = 0;
                 const ZEROS: i64 = 0;
                 let features = grid.grid_sampler(&points, BILINEAR, ZEROS, true);
@@ -232,18 +242,17 @@ fn multi_dense(
     refine_res: &Option<Vec<usize>>,
     g: Option<usize>,
 ) -> Result<Part> {
+    let shape = refine_res.clone().or_else(|| shapes.last().cloned()).unwrap_or_default();
+    let held = parameters.held(&shape);
     let grids = (shapes.iter().enumerate())
         .map(|(i, shape)| {
-            grid(parameters, format!("{name}.feature_grids.{i}.feature_grid"), features, shape)
+            let name = format!("{name}.feature_grids.{i}.feature_grid");
+            grid(parameters, name, features, below(&held, shape))
         })
         .collect::<Result<_>>()?;
-    let shape = refine_res.clone().or_else(|| shapes.last().cloned()).unwrap_or_default();
-    let coords =
-        parameters.buffer(format!("{name}.high_res_coords"), vertex_coordinates(&shape))?;
+    let coords = coordinates(parameters, format!("{name}.high_res_coords"), &held)?;
     let coeff = coefficients(parameters, format!("{name}.prerefine_pe.coeff"), g)?;
-    let axes = (0..shape.len()).collect();
-    let (grids, coords) = (Grids::Dense(grids), Some(coords));
-    Ok(Part { axes, shape, grids, coords, coeff, refiner: None })
+    Ok(Part::new(held, Grids::Dense(grids), Some(coords), coeff))
 }
 
 fn dense(
@@ -254,23 +263,21 @@ fn dense(
     refine_res: &Option<Vec<usize>>,
     g: Option<usize>,
 ) -> Result<Part> {
-    let grids = vec![grid(parameters, format!("{name}.feature_grid"), features, shape)?];
+    let held = parameters.held(refine_res.as_deref().unwrap_or(shape));
+    let name_of_grid = format!("{name}.feature_grid");
+    let grids = vec![grid(parameters, name_of_grid, features, below(&held, shape))?];
     let coords = match refine_res {
-        Some(res) => {
-            Some(parameters.buffer(format!("{name}.x_highest_res"), vertex_coordinates(res))?)
-        }
+        Some(_) => Some(coordinates(parameters, format!("{name}.x_highest_res"), &held)?),
         None => None,
     };
     let coeff = coefficients(parameters, format!("{name}.prerefine_pe.coeff"), g)?;
-    let shape = refine_res.clone().unwrap_or_else(|| shape.to_vec());
-    let axes = (0..shape.len()).collect();
-    Ok(Part { axes, shape, grids: Grids::Dense(grids), coords, coeff, refiner: None })
+    Ok(Part::new(held, Grids::Dense(grids), coords, coeff))
 }
 
 fn hashed(parameters: &mut Parameters, name: &str, config: &HashConfig) -> Result<Part> {
     let grids = Grids::Hashed(HashGrid::new(parameters, name, config)?);
-    let (axes, shape) = ((0..config.dims).collect(), Vec::new());
-    Ok(Part { axes, shape, grids, coords: None, coeff: None, refiner: None })
+    let part = Part::new(Held::all(&[]), grids, None, None);
+    Ok(Part { axes: (0..config.dims).collect(), ..part })
 }
 
 fn tri_plane(
@@ -283,15 +290,13 @@ fn tri_plane(
     let shape = [3, features as i64, res[0] as i64, res[1] as i64];
     let planes = parameters.trainable_table(format!("{name}.planes"), &shape, INIT)?;
     // The planes are refined at their own vertices.
-    parameters.unused_buffer(format!("{name}.high_res_x"), vertex_coordinates(&res))?;
+    let all = Held::all(&res);
+    parameters.unused_buffer(format!("{name}.high_res_x"), vertex_coordinates(&all))?;
     let coeff = coefficients(parameters, format!("{name}.prerefine_PE_grid.coeff"), g)?;
-    let part = |(i, axes): (usize, &[usize; 2])| Part {
-        axes: axes.to_vec(),
-        shape: res.to_vec(),
-        grids: Grids::Dense(vec![planes.narrow(0, i as i64, 1)]),
-        coords: None,
-        coeff: coeff.as_ref().map(Tensor::shallow_clone),
-        refiner: None,
+    let part = |(i, axes): (usize, &[usize; 2])| {
+        let grids = Grids::Dense(vec![(planes.narrow(0, i as i64, 1), all.clone())]);
+        let coeff = coeff.as_ref().map(Tensor::shallow_clone);
+        Part { axes: axes.to_vec(), ..Part::new(all.clone(), grids, None, coeff) }
     };
     Ok(PLANE_AXES.iter().enumerate().map(part).collect())
 }
@@ -300,11 +305,22 @@ fn grid(
     parameters: &mut Parameters,
     name: String,
     features: usize,
-    shape: &[usize],
-) -> Result<Tensor> {
-    let mut dims = vec![1, features as i64];
-    dims.extend(shape.iter().map(|&n| n as i64));
-    parameters.trainable_table(name, &dims, INIT)
+    held: Held,
+) -> Result<(Tensor, Held)> {
+    let window = held.window(&[1, features as i64]);
+    Ok((parameters.trainable_window(name, window, INIT)?, held))
+}
+
+/// What is held of a grid that is sampled at the vertices that are `held` of the refined one.
+fn below(held: &Held, shape: &[usize]) -> Held {
+    match held.is_all() {
+        true => Held::all(shape),
+        false => Held::within(shape, &held.bounds()),
+    }
+}
+
+fn coordinates(parameters: &mut Parameters, name: String, held: &Held) -> Result<Tensor> {
+    parameters.buffer_window(name, held.rows(held.shape().len() as i64), vertex_coordinates(held))
 }
 
 fn coefficients(
@@ -315,12 +331,15 @@ fn coefficients(
     g.map(|g| parameters.buffer(name, encoding_coefficients(g))).transpose()
 }
 
-/// Coordinates of all vertices of a grid in row-major order, `[vertices, dims]`, x first, in 32
-/// bits as the reference stores them.
-fn vertex_coordinates(shape: &[usize]) -> Tensor {
-    let axes: Vec<_> = (shape.iter())
-        .map(|&n| Tensor::linspace(-1.0, 1.0, n as i64, (Kind::Float, tch::Device::Cpu)))
-        .collect();
+/// Coordinates of the vertices that are held of a grid in row-major order, `[vertices, dims]`, x
+/// first, in 32 bits as the reference stores them.
+fn vertex_coordinates(held: &Held) -> Tensor {
+    let along = |axis: usize| {
+        let (start, count, of) = held.along(axis);
+        let all = Tensor::linspace(-1.0, 1.0, of, (Kind::Float, tch::Device::Cpu));
+        all.narrow(0, start, count)
+    };
+    let axes: Vec<_> = (0..held.shape().len()).map(along).collect();
     let mut columns: Vec<_> =
         Tensor::meshgrid_indexing(&axes, "ij").iter().map(|axis| axis.flatten(0, -1)).collect();
     columns.reverse();

@@ -15,6 +15,7 @@ pub mod network;
 pub mod parameters;
 pub mod radiance;
 pub mod vertices;
+pub mod window;
 
 pub use baselines::Baseline;
 pub use encoder::Encoder;

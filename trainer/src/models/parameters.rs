@@ -10,6 +10,7 @@ use anyhow::{Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
 
 use super::checkpoint::Checkpoint;
+use super::window::{Held, Window};
 
 /// How a new trainable tensor starts.
 #[derive(Debug, Clone, Copy)]
@@ -30,18 +31,23 @@ pub struct Parameters {
     table_kind: Option<Kind>,
     tensors: BTreeMap<String, Entry>,
     checkpoint: Option<Checkpoint>,
+    /// The block of the domain for which tensors are wanted; of grids, what lies around it is held.
+    bounds: Option<Vec<(f64, f64)>>,
 }
 
 struct Entry {
     tensor: Tensor,
     trainable: bool,
+    /// What it is of a tensor that several processes have cut up.
+    window: Option<Window>,
 }
 
 impl Parameters {
     /// New 32-bit tensors, drawn from torch's generator (see `tch::manual_seed`).
     pub fn new(device: Device) -> Self {
         let (kind, table_kind) = (Kind::Float, Some(Kind::Float));
-        Self { device, kind, table_kind, tensors: BTreeMap::new(), checkpoint: None }
+        let (tensors, checkpoint, bounds) = (BTreeMap::new(), None, None);
+        Self { device, kind, table_kind, tensors, checkpoint, bounds }
     }
 
     /// Tensors from a checkpoint in safetensors form, converted to `kind`.
@@ -51,14 +57,14 @@ impl Parameters {
     pub fn from_checkpoint(path: &Path, device: Device, kind: Kind) -> Result<Self> {
         let checkpoint = Some(Checkpoint::open(path)?);
         let table_kind = Some(kind);
-        Ok(Self { device, kind, table_kind, tensors: BTreeMap::new(), checkpoint })
+        Ok(Self { table_kind, kind, checkpoint, ..Self::new(device) })
     }
 
     /// As [`for_baking`](Self::for_baking), of tensors in memory, which may be shared.
     pub fn of_tensors_for_baking(tensors: impl IntoIterator<Item = (String, Tensor)>) -> Self {
         let (device, kind, checkpoint) = (Device::Cpu, Kind::Double, Checkpoint::of(tensors));
         let checkpoint = Some(checkpoint);
-        Self { device, kind, table_kind: None, tensors: BTreeMap::new(), checkpoint }
+        Self { table_kind: None, kind, checkpoint, ..Self::new(device) }
     }
 
     /// Tensors from a checkpoint in 64 bits on the CPU, but for tables, which may be large: they
@@ -71,14 +77,34 @@ impl Parameters {
         Ok(Self { table_kind: None, ..all })
     }
 
+    /// Of grids from now on what a block of the domain needs, `bounds` in [-1, 1] along each axis,
+    /// slowest first.
+    pub fn within(self, bounds: Vec<(f64, f64)>) -> Self {
+        Self { bounds: Some(bounds), ..self }
+    }
+
+    /// What of a grid over the whole domain is held, slowest axis first.
+    pub fn held(&self, shape: &[usize]) -> Held {
+        match &self.bounds {
+            Some(bounds) if bounds.len() == shape.len() => Held::within(shape, bounds),
+            _ => Held::all(shape),
+        }
+    }
+
     /// A trainable tensor.
     pub fn trainable(&mut self, name: String, shape: &[i64], init: Init) -> Result<Tensor> {
-        self.trainable_of(Some(self.kind), name, shape, init)
+        self.trainable_of(Some(self.kind), name, shape, init, None)
     }
 
     /// A trainable tensor that may be large: see [`Parameters::for_baking`].
     pub fn trainable_table(&mut self, name: String, shape: &[i64], init: Init) -> Result<Tensor> {
-        self.trainable_of(self.table_kind, name, shape, init)
+        self.trainable_of(self.table_kind, name, shape, init, None)
+    }
+
+    /// As [`trainable_table`](Self::trainable_table), what is held of it. A new one is drawn whole, so
+    /// that it is the same however the domain is cut up.
+    pub fn trainable_window(&mut self, name: String, window: Window, init: Init) -> Result<Tensor> {
+        self.trainable_of(self.table_kind, name, &window.whole(), init, Some(window))
     }
 
     fn trainable_of(
@@ -87,6 +113,7 @@ impl Parameters {
         name: String,
         shape: &[i64],
         init: Init,
+        window: Option<Window>,
     ) -> Result<Tensor> {
         let tensor = match self.take(&name, shape)? {
             Some(tensor) => tensor,
@@ -103,14 +130,24 @@ impl Parameters {
                 Init::Ones => Tensor::ones(shape, (Kind::Float, Device::Cpu)),
             },
         };
+        // Cut up in all processes, though some may hold all of it.
+        let window = window.filter(|_| self.bounds.is_some());
+        let tensor = window.as_ref().map_or(tensor.shallow_clone(), |window| window.cut(&tensor));
         let tensor = kind.map_or(tensor.shallow_clone(), |kind| tensor.to_kind(kind));
-        self.add(name, tensor, true)
+        self.add(name, tensor, true, window)
     }
 
     /// A buffer that training leaves alone; `value` where the checkpoint has none.
     pub fn buffer(&mut self, name: String, value: Tensor) -> Result<Tensor> {
         let tensor = self.take(&name, &value.size())?.unwrap_or(value);
-        self.add(name, tensor.to_kind(self.kind), false)
+        self.add(name, tensor.to_kind(self.kind), false, None)
+    }
+
+    /// As [`buffer`](Self::buffer), what is held of it; `value` is that.
+    pub fn buffer_window(&mut self, name: String, window: Window, value: Tensor) -> Result<Tensor> {
+        let whole = self.take(&name, &window.whole())?;
+        let tensor = whole.map_or(value, |whole| window.cut(&whole)).to_kind(self.kind);
+        self.add(name, tensor, false, Some(window).filter(|_| self.bounds.is_some()))
     }
 
     /// A buffer that the reference stores and nothing here reads: kept, so that checkpoints have
@@ -160,9 +197,19 @@ impl Parameters {
         trainable.map(|(name, entry)| (name.as_str(), &entry.tensor))
     }
 
-    /// Number of trainable numbers.
+    /// What a tensor is of one that several processes have cut up, if it is.
+    pub fn window(&self, name: &str) -> Option<&Window> {
+        self.tensors.get(name)?.window.as_ref()
+    }
+
+    /// Number of trainable numbers, of all processes that have cut them up.
     pub fn count(&self) -> usize {
-        self.trainables().map(|(_, tensor)| tensor.numel()).sum()
+        let entries = self.tensors.values().filter(|entry| entry.trainable);
+        let numbers = entries.map(|entry| match &entry.window {
+            Some(window) => window.whole().iter().product::<i64>() as usize,
+            None => entry.tensor.numel(),
+        });
+        numbers.sum()
     }
 
     /// Kind of the tensors.
@@ -185,9 +232,15 @@ impl Parameters {
         Ok(found)
     }
 
-    fn add(&mut self, name: String, tensor: Tensor, trainable: bool) -> Result<Tensor> {
+    fn add(
+        &mut self,
+        name: String,
+        tensor: Tensor,
+        trainable: bool,
+        window: Option<Window>,
+    ) -> Result<Tensor> {
         let tensor = tensor.to_device(self.device).set_requires_grad(trainable);
-        let entry = Entry { tensor: tensor.shallow_clone(), trainable };
+        let entry = Entry { tensor: tensor.shallow_clone(), trainable, window };
         ensure!(self.tensors.insert(name.clone(), entry).is_none(), "{name} was asked for twice");
         Ok(tensor)
     }

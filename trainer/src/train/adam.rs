@@ -7,6 +7,7 @@ use tch::{Kind, Tensor};
 
 use crate::config::{OptimConfig, hint};
 use crate::models::Parameters;
+use crate::models::window::Window;
 
 /// The optimiser and its moments.
 pub struct Adam {
@@ -21,6 +22,8 @@ pub struct Adam {
 struct Slot {
     name: String,
     parameter: Tensor,
+    /// What it is of a tensor that several processes have cut up.
+    window: Option<Window>,
     /// Learning rate at the first step.
     lr: f64,
     mean: Tensor,
@@ -47,6 +50,7 @@ impl Adam {
         let slots = parameters.trainables().map(|(name, parameter)| Slot {
             name: name.to_owned(),
             parameter: parameter.shallow_clone(),
+            window: parameters.window(name).cloned(),
             lr: rate(name),
             mean: parameter.zeros_like(),
             square: parameter.zeros_like(),
@@ -67,9 +71,9 @@ impl Adam {
         self.steps as u64
     }
 
-    /// What it changes.
-    pub fn parameters(&self) -> impl Iterator<Item = &Tensor> {
-        self.slots.iter().map(|slot| &slot.parameter)
+    /// What it changes, and what that is of tensors that several processes have cut up.
+    pub fn parameters(&self) -> impl Iterator<Item = (&Tensor, Option<&Window>)> {
+        self.slots.iter().map(|slot| (&slot.parameter, slot.window.as_ref()))
     }
 
     /// Forgets the gradients that tensors have gathered.
@@ -140,7 +144,7 @@ impl Adam {
         self.slots.iter().flat_map(both).collect()
     }
 
-    /// Goes on from a checkpoint made after `steps` steps.
+    /// Goes on from a checkpoint made after `steps` steps; from the whole moments of what is cut up.
     ///
     /// # Errors
     /// If a moment is missing or of another shape.
@@ -150,7 +154,9 @@ impl Adam {
             let name = format!("{what}.{}", slot.name);
             let tensor =
                 state.get(&name).with_context(|| format!("optimiser state lacks {name}"))?;
-            ensure!(tensor.size() == slot.parameter.size(), "optimiser state: {name} does not fit");
+            let expected = slot.window.as_ref().map_or(slot.parameter.size(), Window::whole);
+            ensure!(tensor.size() == expected, "optimiser state: {name} does not fit");
+            let tensor = slot.window.as_ref().map_or(tensor.shallow_clone(), |own| own.cut(tensor));
             Ok(tensor.to_device(device(slot)))
         };
         for slot in &mut self.slots {

@@ -6,30 +6,42 @@ use anyhow::{Context, Result, ensure};
 use tch::Tensor;
 
 use crate::models::Parameters;
+use crate::models::window::Window;
 
 /// Exponential moving average of all tensors (Polyak and Juditsky 1992), over fewer steps while
 /// there were few: after step t, from 1, the weight of what was before is
 /// `min(decay, t / (9 + t))`.
 pub struct Average {
     decay: f64,
-    /// Tensors of the model and their averages, by name.
-    tensors: Vec<(String, Tensor, Tensor)>,
+    tensors: Vec<Averaged>,
+}
+
+struct Averaged {
+    name: String,
+    /// Of the model.
+    tensor: Tensor,
+    average: Tensor,
+    /// What they are of tensors that several processes have cut up.
+    window: Option<Window>,
 }
 
 impl Average {
     /// Begins with the tensors as they are.
     pub fn new(parameters: &Parameters, decay: f64) -> Self {
-        let pair = |(name, tensor): (&str, &Tensor)| {
-            (name.to_owned(), tensor.shallow_clone(), tensor.detach().copy())
+        let averaged = |(name, tensor): (&str, &Tensor)| Averaged {
+            name: name.to_owned(),
+            tensor: tensor.shallow_clone(),
+            average: tensor.detach().copy(),
+            window: parameters.window(name).cloned(),
         };
-        Self { decay, tensors: parameters.all().map(pair).collect() }
+        Self { decay, tensors: parameters.all().map(averaged).collect() }
     }
 
     /// After a step; `step` counts from 1.
     pub fn update(&mut self, step: u64) {
         let decay = self.decay.min(step as f64 / (9.0 + step as f64));
         tch::no_grad(|| {
-            for (_, tensor, average) in &mut self.tensors {
+            for Averaged { tensor, average, .. } in &mut self.tensors {
                 if tensor.requires_grad() {
                     let _ = average.lerp_(tensor, 1.0 - decay);
                 }
@@ -47,7 +59,7 @@ impl Average {
 
     fn swap(&mut self) {
         tch::no_grad(|| {
-            for (_, tensor, average) in &mut self.tensors {
+            for Averaged { tensor, average, .. } in &mut self.tensors {
                 let current = tensor.copy();
                 tensor.copy_(average);
                 average.copy_(&current);
@@ -57,19 +69,20 @@ impl Average {
 
     /// The averages by name: a model's weights.
     pub fn all(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        self.tensors.iter().map(|(name, _, average)| (name.as_str(), average))
+        self.tensors.iter().map(|averaged| (averaged.name.as_str(), &averaged.average))
     }
 
-    /// Goes on from a checkpoint.
+    /// Goes on from a checkpoint; from the whole averages of what is cut up.
     ///
     /// # Errors
     /// If an average is missing or of another shape.
     pub fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
-        for (name, tensor, average) in &mut self.tensors {
+        for Averaged { name, tensor, average, window } in &mut self.tensors {
             let stored =
                 state.get(name).with_context(|| format!("the averaged weights lack {name}"))?;
-            ensure!(stored.size() == tensor.size(), "averaged weights: {name} does not fit");
-            average.copy_(stored);
+            let expected = window.as_ref().map_or(tensor.size(), Window::whole);
+            ensure!(stored.size() == expected, "averaged weights: {name} does not fit");
+            average.copy_(&window.as_ref().map_or(stored.shallow_clone(), |own| own.cut(stored)));
         }
         Ok(())
     }

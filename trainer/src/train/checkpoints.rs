@@ -52,16 +52,19 @@ pub struct State {
     pub falling: Option<(u64, u64)>,
 }
 
+/// Tensors by name.
+pub type Named = Vec<(String, Tensor)>;
+
 /// The tensors of a checkpoint by name.
-pub struct Tensors<'a> {
+pub struct Tensors {
     /// The model's weights.
-    pub weights: Vec<(&'a str, &'a Tensor)>,
+    pub weights: Named,
     /// Their averages, if they are averaged.
-    pub averaged: Option<Vec<(&'a str, &'a Tensor)>>,
+    pub averaged: Option<Named>,
     /// The optimiser's moments.
-    pub optimizer: Vec<(String, Tensor)>,
+    pub optimizer: Named,
     /// What else the model needs; there may be nothing.
-    pub extra: Vec<(String, Tensor)>,
+    pub extra: Named,
 }
 
 impl Checkpoints {
@@ -76,9 +79,9 @@ impl Checkpoints {
     /// If the disk is full, for instance; earlier checkpoints stay.
     pub fn store(&self, state: &State, tensors: &Tensors) -> Result<()> {
         self.complete(&format!("step-{:08}", state.steps), state, |folder| {
-            write_safetensors(&folder.join(WEIGHTS), tensors.weights.iter().copied())?;
+            write_safetensors(&folder.join(WEIGHTS), named(&tensors.weights))?;
             if let Some(averaged) = &tensors.averaged {
-                write_safetensors(&folder.join(AVERAGED), averaged.iter().copied())?;
+                write_safetensors(&folder.join(AVERAGED), named(averaged))?;
             }
             write_extra(folder, &tensors.extra)?;
             write_safetensors(&folder.join(OPTIMIZER), named(&tensors.optimizer))
@@ -97,12 +100,12 @@ impl Checkpoints {
     pub fn store_best(
         &self,
         state: &State,
-        weights: &[(&str, &Tensor)],
+        weights: &[(String, Tensor)],
         extra: &[(String, Tensor)],
     ) -> Result<()> {
         self.complete(BEST, state, |folder| {
             write_extra(folder, extra)?;
-            write_safetensors(&folder.join(WEIGHTS), weights.iter().copied())
+            write_safetensors(&folder.join(WEIGHTS), named(weights))
         })
     }
 
@@ -219,7 +222,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// If it is damaged.
-    pub fn extra(&self) -> Result<Vec<(String, Tensor)>> {
+    pub fn extra(&self) -> Result<Named> {
         let path = self.folder.join(EXTRA);
         if !path.is_file() {
             return Ok(Vec::new());

@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::adam::Adam;
 use super::average::Average;
-use super::checkpoints::{Checkpoint, State, Tensors};
+use super::checkpoints::{Checkpoint, Named, State, Tensors};
 use super::course::Course;
 use super::precision::LossScale;
 use super::ranks::Ranks;
@@ -125,17 +125,18 @@ impl<S: Subject + ?Sized> Learner<S> {
             });
         }
         ranks.sum_gradients(&self.adam);
-        self.apply(|lr| settings.schedule.rate(step, lr));
+        self.apply(ranks, |lr| settings.schedule.rate(step, lr));
         let [value, squared_error] = sums.unwrap_or_default();
         Ok(Loss { value, squared_error })
     }
 
     /// One step with the gradients that the weights have; left out where they overflowed because
     /// the loss was scaled too much.
-    fn apply(&mut self, rate: impl Fn(f64) -> f64) {
+    fn apply(&mut self, ranks: &Ranks, rate: impl Fn(f64) -> f64) {
         self.step += 1;
         if let Some(scale) = &mut self.loss_scale {
-            let finite = self.adam.scale_gradients(scale.inverse());
+            // Of what is cut up each knows its own part.
+            let finite = !ranks.any(!self.adam.scale_gradients(scale.inverse()));
             let skipped = !finite && !scale.is_least();
             scale.update(finite);
             if skipped {
@@ -148,13 +149,16 @@ impl<S: Subject + ?Sized> Learner<S> {
         }
     }
 
-    /// Mean PSNR of the model that would be used on what is set aside.
-    pub fn look(&mut self) -> f64 {
+    /// For all: mean PSNR of the model that would be used on what is set aside.
+    pub fn look(&mut self, ranks: &Ranks) -> f64 {
         let Self { subject, average, .. } = self;
-        match average {
+        let mut sums = match average {
             Some(average) => average.swapped(|| subject.look()),
             None => subject.look(),
-        }
+        };
+        ranks.sum(sums.as_flattened_mut());
+        let found = sums.iter().map(|[error, count]| subject.psnr(error / count));
+        found.sum::<f64>() / sums.len() as f64
     }
 
     /// Where it stands, after so many seconds of training.
@@ -169,23 +173,29 @@ impl<S: Subject + ?Sized> Learner<S> {
         }
     }
 
-    /// Everything that [`restore`](Self::restore) takes.
-    pub fn tensors(&self) -> Tensors<'_> {
+    /// For all: everything that [`restore`](Self::restore) takes; `None` but for the first process.
+    pub fn tensors(&self, ranks: &Ranks) -> Option<Tensors> {
         let Self { subject, adam, average, .. } = self;
-        Tensors {
-            weights: subject.parameters().all().collect(),
-            extra: subject.extra(),
-            averaged: average.as_ref().map(|average| average.all().collect()),
-            optimizer: adam.state(),
-        }
+        let parameters = subject.parameters();
+        let whole = |tensors| ranks.whole(tensors, |name| parameters.window(name));
+        let weights = whole(named(parameters.all()));
+        let averaged = average.as_ref().map(|average| whole(named(average.all())));
+        // Moments are called `mean.` and `square.` of what they belong to.
+        let of_moment = |name: &str| parameters.window(name.split_once('.')?.1);
+        let optimizer = ranks.whole(adam.state(), of_moment);
+        let averaged = averaged.map(Option::unwrap_or_default);
+        Some(Tensors { weights: weights?, averaged, optimizer: optimizer?, extra: subject.extra() })
     }
 
-    /// The model that is used, by name: averaged weights where there are any.
-    pub fn model(&self) -> Vec<(&str, &Tensor)> {
-        match &self.average {
-            Some(average) => average.all().collect(),
-            None => self.subject.parameters().all().collect(),
-        }
+    /// For all: the model that is used, by name, averaged weights where there are any; `None` but for
+    /// the first process.
+    pub fn model(&self, ranks: &Ranks) -> Option<Named> {
+        let parameters = self.subject.parameters();
+        let own = match &self.average {
+            Some(average) => named(average.all()),
+            None => named(parameters.all()),
+        };
+        ranks.whole(own, |name| parameters.window(name))
     }
 
     /// How many steps fit into some time, this one's included: a few are made, and the model is of
@@ -218,6 +228,10 @@ impl<S: Subject + ?Sized> Learner<S> {
         let left = time.saturating_sub(began.elapsed()).as_secs_f64();
         Ok((ranks.of_first((left / each).max(1.0).floor()) as u64, self.subject))
     }
+}
+
+fn named<'a>(tensors: impl Iterator<Item = (&'a str, &'a Tensor)>) -> Named {
+    tensors.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).collect()
 }
 
 /// Kind of the matrix products.

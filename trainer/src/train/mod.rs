@@ -30,11 +30,12 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tch::Device;
 
 use crate::config::{Config, ModelConfig};
+use crate::data::{Cuts, Sharing};
 use crate::device;
 use crate::progress::say;
 use events::Events;
@@ -58,6 +59,8 @@ pub struct Resources {
     pub max_memory: Option<usize>,
     /// The processes that train together.
     pub ranks: Rc<Ranks>,
+    /// How they cut fields up, if they do.
+    pub cuts: Option<Cuts>,
 }
 
 /// Starts a run in the new folder `out`.
@@ -156,13 +159,20 @@ impl Resources {
 
 /// What a configuration trains.
 fn subject(config: &Config, device: Device, resources: &Resources) -> Result<Box<dyn Subject>> {
-    let max_memory = resources.max_memory;
-    let mut subject: Box<dyn Subject> = match &config.model {
-        ModelConfig::Radiance(_) => Box::new(radiance::Scene::load(config, device, max_memory)?),
-        _ => Box::new(fields::Fields::load(config, device, max_memory)?),
-    };
-    subject.share(resources.ranks.share())?;
-    Ok(subject)
+    let Resources { max_memory, ranks, cuts, .. } = resources;
+    let sharing = Sharing { share: ranks.share(), cuts: cuts.clone() };
+    Ok(match &config.model {
+        ModelConfig::Radiance(_) => {
+            ensure!(
+                sharing == Sharing::default(),
+                "radiance fields are trained by one process, {} were started: ensembles and single \
+                 fields are what several can share, or cut up (--decompose)",
+                sharing.share.ranks
+            );
+            Box::new(radiance::Scene::load(config, device, *max_memory)?)
+        }
+        _ => Box::new(fields::Fields::load(config, device, *max_memory, &sharing)?),
+    })
 }
 
 /// `entry` with everything spelled out that its data set's batches depend on.

@@ -15,7 +15,7 @@ use super::settings::Settings;
 use super::subject::{Loss, Subject, put};
 use crate::bake::Description;
 use crate::config::{Background, Config, DatasetConfig, ModelConfig, RadianceConfig, RaysConfig};
-use crate::data::{Draws, Ray, Share, View, Views};
+use crate::data::{Draws, Ray, View, Views};
 use crate::eval::metrics::psnr;
 use crate::models::{Parameters, Radiance};
 use crate::progress::Progress;
@@ -168,16 +168,6 @@ impl Subject for Scene {
 
     fn prepare(&mut self, settings: &Settings) -> Result<()> {
         self.seed = settings.seed;
-        Ok(())
-    }
-
-    fn share(&mut self, share: Share) -> Result<()> {
-        ensure!(
-            share.ranks == 1,
-            "radiance fields are trained by one process, {} were started: ensembles and single fields \
-             are what several can share",
-            share.ranks
-        );
         Ok(())
     }
 

@@ -10,12 +10,19 @@
 #[cfg_attr(feature = "mpi", path = "ranks/world.rs")]
 mod world;
 
+mod cut;
+
+use std::cell::OnceCell;
+
 use anyhow::{Result, ensure};
 use tch::{Device, Kind, Tensor};
 
 use super::adam::Adam;
+use super::checkpoints::Named;
 use crate::data::Share;
 use crate::models::Parameters;
+use crate::models::window::Window;
+use cut::Halo;
 use world::World;
 
 /// What starters of MPI programs tell each process, how many there are: Open MPI's, MPICH's and Intel's,
@@ -33,6 +40,8 @@ const SPARSE: f64 = 0.5;
 #[derive(Debug, Default)]
 pub struct Ranks {
     world: World,
+    /// Of tensors that are cut up, since the first gradients.
+    halo: OnceCell<Halo>,
 }
 
 impl Ranks {
@@ -42,7 +51,7 @@ impl Ranks {
     /// If it started several, and this program cannot use MPI.
     pub fn start() -> Result<Self> {
         let said = SIZES.iter().find_map(|name| std::env::var(name).ok()?.parse::<usize>().ok());
-        let ranks = Self { world: World::start(said.unwrap_or(1))? };
+        let ranks = Self { world: World::start(said.unwrap_or(1))?, halo: OnceCell::new() };
         if !ranks.is_first() {
             crate::progress::silence();
         }
@@ -102,6 +111,11 @@ impl Ranks {
         number
     }
 
+    /// For all: the sums of what each has, as many numbers in each.
+    pub fn sum(&self, numbers: &mut [f64]) {
+        self.world.sum(numbers);
+    }
+
     /// For all: the sums of what each has.
     pub fn sums<const N: usize>(&self, mut numbers: [f64; N]) -> [f64; N] {
         self.world.sum(&mut numbers);
@@ -128,7 +142,8 @@ impl Ranks {
         if self.count() == 1 {
             return;
         }
-        let tensors: Vec<&Tensor> = parameters.all().map(|(_, tensor)| tensor).collect();
+        let shared = parameters.all().filter(|(name, _)| parameters.window(name).is_none());
+        let tensors: Vec<&Tensor> = shared.map(|(_, tensor)| tensor).collect();
         let sum: f64 =
             tensors.iter().map(|tensor| tensor.abs().sum(Kind::Double).double_value(&[])).sum();
         if !self.any(self.of_first(sum) != sum) {
@@ -144,46 +159,66 @@ impl Ranks {
         });
     }
 
+    /// For all: tensors by name, those whole that are cut up as `window` says; `None` but for the first.
+    pub fn whole<'a>(
+        &self,
+        tensors: Named,
+        window: impl Fn(&str) -> Option<&'a Window>,
+    ) -> Option<Named> {
+        cut::whole(&self.world, tensors, window)
+    }
+
     /// For all: makes the gradients of each those of the whole batch.
     pub fn sum_gradients(&self, adam: &Adam) {
         if self.count() == 1 {
             return;
         }
-        let parameters: Vec<&Tensor> = adam.parameters().collect();
-        let moving = self.moving(&parameters);
-        let gradients: Vec<Tensor> = moving.iter().map(|parameter| parameter.grad()).collect();
+        let (parameters, windows): (Vec<&Tensor>, Vec<_>) = adam.parameters().unzip();
+        let gradients = self.moving(&parameters).into_iter().zip(&windows);
+        let (cut, shared): (Vec<_>, Vec<_>) = gradients.partition(|(_, window)| window.is_some());
         tch::no_grad(|| {
-            let parts = self.parts(&gradients);
-            let mut numbers = Vec::new();
-            let lengths: Vec<usize> = (gradients.iter().zip(&parts))
-                .map(|(gradient, part)| part.append(gradient, &mut numbers))
-                .collect();
-            self.world.sum_f32(&mut numbers);
-            let mut rest = &numbers[..];
-            for ((gradient, part), length) in gradients.iter().zip(&parts).zip(lengths) {
-                let (own, others) = rest.split_at(length);
-                part.put(gradient, own);
-                rest = others;
+            let shared: Vec<Tensor> =
+                shared.into_iter().filter_map(|(gradient, _)| gradient).collect();
+            self.sum_shared(&shared);
+            if !cut.is_empty() {
+                let windows: Vec<&Window> = windows.iter().copied().flatten().collect();
+                let halo = self.halo.get_or_init(|| Halo::new(&self.world, &windows));
+                let cut: Vec<_> = cut.into_iter().map(|(gradient, _)| gradient).collect();
+                halo.sum(&self.world, &cut);
             }
         });
     }
 
-    /// Those that have a gradient in any process; here, too, then.
-    fn moving<'a>(&self, parameters: &[&'a Tensor]) -> Vec<&'a Tensor> {
+    /// For all: adds up tensors that all of them have.
+    fn sum_shared(&self, gradients: &[Tensor]) {
+        let parts = self.parts(gradients);
+        let mut numbers = Vec::new();
+        let lengths: Vec<usize> = (gradients.iter().zip(&parts))
+            .map(|(gradient, part)| part.append(gradient, &mut numbers))
+            .collect();
+        self.world.sum_f32(&mut numbers);
+        let mut rest = &numbers[..];
+        for ((gradient, part), length) in gradients.iter().zip(&parts).zip(lengths) {
+            let (own, others) = rest.split_at(length);
+            part.put(gradient, own);
+            rest = others;
+        }
+    }
+
+    /// The gradients of those that have one in any process; here, too, then.
+    fn moving(&self, parameters: &[&Tensor]) -> Vec<Option<Tensor>> {
         let is_moving = |parameter: &&Tensor| parameter.grad().defined();
         let mut counts: Vec<f64> =
             parameters.iter().map(|parameter| f64::from(u8::from(is_moving(parameter)))).collect();
         self.world.sum(&mut counts);
-        let moving = parameters.iter().zip(counts).filter(|(_, count)| *count > 0.0);
-        moving
-            .map(|(parameter, _)| {
-                if !is_moving(parameter) {
-                    // A gradient of zeros.
-                    (parameter.sum(Kind::Float) * 0.0).backward();
-                }
-                *parameter
-            })
-            .collect()
+        let gradient = |(parameter, count): (&&Tensor, f64)| {
+            if count > 0.0 && !is_moving(parameter) {
+                // A gradient of zeros.
+                (parameter.sum(Kind::Float) * 0.0).backward();
+            }
+            (count > 0.0).then(|| parameter.grad())
+        };
+        parameters.iter().zip(counts).map(gradient).collect()
     }
 
     /// What of each gradient is sent: of large ones, the cells that any process touched.

@@ -2,11 +2,10 @@
 
 use anyhow::Result;
 use serde_json::Value;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::record::DataRecord;
 use super::settings::Settings;
-use crate::data::Share;
 use crate::models::Parameters;
 
 /// A model and what it learns from.
@@ -40,15 +39,9 @@ pub trait Subject {
     /// If it cannot be trained so.
     fn prepare(&mut self, settings: &Settings) -> Result<()>;
 
-    /// Computes a part of each batch from now on, so that what all processes give adds up to that of
-    /// the whole.
-    ///
-    /// # Errors
-    /// If several processes cannot share its batches.
-    fn share(&mut self, share: Share) -> Result<()>;
-
-    /// Adds the gradients of `factor` times the loss of a batch to those of the weights. Batches
-    /// depend on seed and number alone, and on [`extra`](Self::extra).
+    /// Adds the gradients of `factor` times the loss of a batch to those of the weights; of its part,
+    /// where several processes share batches, so that all of them add up. Batches depend on seed and
+    /// number alone, and on [`extra`](Self::extra).
     ///
     /// # Errors
     /// If data cannot be read.
@@ -65,9 +58,10 @@ pub trait Subject {
         false
     }
 
-    /// Mean PSNR on what is set aside; not a number without.
-    fn look(&self) -> f64 {
-        f64::NAN
+    /// Of each thing that is set aside, the sum of squared errors, and of how many numbers; those that
+    /// this process computes.
+    fn look(&self) -> Vec<[f64; 2]> {
+        Vec::new()
     }
 
     /// What else a checkpoint has to hold, by name.
@@ -97,6 +91,14 @@ pub struct Loss {
     pub value: Tensor,
     /// The mean squared error, often the same.
     pub squared_error: Tensor,
+}
+
+impl Loss {
+    /// Of no points.
+    pub fn none(device: Device) -> Self {
+        let zero = Tensor::zeros([], (Kind::Float, device));
+        Self { value: zero.shallow_clone(), squared_error: zero }
+    }
 }
 
 /// Puts `value` at `section.key`, where `section` may have several parts.

@@ -173,24 +173,24 @@ impl Trainer {
 
     /// Judges the model on the members set aside and stores it if it is the best so far.
     fn look(&mut self) -> Result<f64> {
-        let psnr = if self.ranks.is_first() { self.learner.look() } else { f64::NAN };
-        let psnr = self.ranks.of_first(psnr);
+        let psnr = self.learner.look(&self.ranks);
         let step = self.learner.step;
         let course = self.learner.course.as_mut();
-        if course.is_some_and(|course| course.note(step, psnr)) && self.ranks.is_first() {
+        if course.is_some_and(|course| course.note(step, psnr))
+            && let Some(model) = self.learner.model(&self.ranks)
+        {
             let (state, checkpoints) = (self.state(), self.run.checkpoints());
-            let extra = self.learner.subject.extra();
-            checkpoints.store_best(&state, &self.learner.model(), &extra)?;
+            checkpoints.store_best(&state, &model, &self.learner.subject.extra())?;
         }
         Ok(psnr)
     }
 
     fn save(&self) -> Result<()> {
         self.ranks.align(self.learner.subject.parameters());
-        if !self.ranks.is_first() {
-            return Ok(());
+        match self.learner.tensors(&self.ranks) {
+            Some(tensors) => self.run.checkpoints().store(&self.state(), &tensors),
+            None => Ok(()),
         }
-        self.run.checkpoints().store(&self.state(), &self.learner.tensors())
     }
 
     fn state(&self) -> State {

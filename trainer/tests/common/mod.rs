@@ -4,6 +4,7 @@
 pub mod case;
 pub mod ensemble;
 pub mod models;
+pub mod ranks;
 pub mod scratch;
 
 use std::collections::BTreeMap;

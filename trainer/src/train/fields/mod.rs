@@ -16,7 +16,7 @@ use super::record::DataRecord;
 use super::settings::Settings;
 use super::subject::{Loss, Subject};
 use crate::config::{Config, DatasetConfig};
-use crate::data::{BatchPlan, Ensemble, Importance, LoadOptions, Share};
+use crate::data::{BatchPlan, Ensemble, Importance, LoadOptions, Sharing};
 use crate::eval::metrics::psnr;
 use crate::models::{Network, Parameters};
 use crate::progress::Progress;
@@ -41,14 +41,19 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// Reads the fields that a configuration names.
+    /// Reads the fields that a configuration names; what this process has of them.
     ///
     /// # Errors
     /// For unusable configuration or data.
-    pub fn load(config: &Config, device: Device, max_memory: Option<usize>) -> Result<Self> {
-        let model = config.model.of_ensemble()?;
-        let ensemble = load_ensemble(&config.dataset, &LoadOptions::of(model))?;
-        Self::of(config, ensemble, device, max_memory)
+    pub fn load(
+        config: &Config,
+        device: Device,
+        max_memory: Option<usize>,
+        sharing: &Sharing,
+    ) -> Result<Self> {
+        let options = LoadOptions::of(config.model.of_ensemble()?);
+        let ensemble = load_part(&config.dataset, &options, sharing)?;
+        Self::of(config, ensemble, device, max_memory, sharing)
     }
 
     /// Of fields that are there already.
@@ -60,9 +65,11 @@ impl Fields {
         ensemble: Ensemble,
         device: Device,
         max_memory: Option<usize>,
+        sharing: &Sharing,
     ) -> Result<Self> {
         ensemble.check_parameters(config.model.of_ensemble()?.parameters())?;
-        let settings = FieldSettings::new(config, &ensemble)?;
+        let mut settings = FieldSettings::new(config, &ensemble)?;
+        settings.share = sharing.share;
         let seed = config.train.seed as u64;
         let importance = Importance::load(&config.dataset, &ensemble)?;
         let plan = settings.plan(seed, Arc::new(importance));
@@ -70,7 +77,7 @@ impl Fields {
             config: config.clone(),
             model: None,
             record: DataRecord::new(&ensemble, &config.dataset)?,
-            validation: Validation::new(&ensemble, device)?,
+            validation: Validation::new(&ensemble, sharing.share, device)?,
             ensemble,
             settings,
             plan,
@@ -113,7 +120,10 @@ impl Fields {
 }
 
 impl Subject for Fields {
-    fn build(&mut self, parameters: Parameters, kind: Kind) -> Result<()> {
+    fn build(&mut self, mut parameters: Parameters, kind: Kind) -> Result<()> {
+        if let Some(subdomain) = &self.ensemble.subdomain {
+            parameters = parameters.within(subdomain.bounds());
+        }
         let mut model = Network::build(&self.config.model, parameters)?;
         if self.max_memory.is_some() && model.encoded().is_none() {
             bail!("--max-memory is for models with an encoder: make batches of others smaller");
@@ -138,17 +148,14 @@ impl Subject for Fields {
         if self.ensemble.members.is_empty() { Ok(()) } else { self.check() }
     }
 
-    fn share(&mut self, share: Share) -> Result<()> {
-        self.settings.share = share;
-        self.plan.share = share;
-        Ok(())
-    }
-
     fn backward(&mut self, batch: u64, factor: f64) -> Result<Loss> {
-        // Parts of a batch count by their points.
-        let part = self.plan.share.part(self.plan.points_per_batch);
-        let factor = factor * part;
         let batch = self.plan.batch(batch, &self.ensemble)?;
+        // Parts of a batch count by their points.
+        let part = batch.points.len() as f64 / self.plan.drawn_points(batch.members.len()) as f64;
+        if batch.points.is_empty() {
+            return Ok(Loss::none(self.device));
+        }
+        let factor = factor * part;
         let dims = self.ensemble.places.axes() as i64;
         let members = batch.members.len() as i64;
         let tensor = |values: &[f32], shape: &[i64]| {
@@ -188,8 +195,8 @@ impl Subject for Fields {
         self.validation.is_some()
     }
 
-    fn look(&self) -> f64 {
-        self.validation.as_ref().map_or(f64::NAN, |validation| validation.look(self.model()))
+    fn look(&self) -> Vec<[f64; 2]> {
+        self.validation.as_ref().map_or_else(Vec::new, |found| found.look(self.model()))
     }
 
     fn describe(&self) -> Vec<String> {
@@ -213,6 +220,12 @@ impl Subject for Fields {
                 e.parameters.len(),
             ),
         });
+        lines.extend(e.subdomain.as_ref().map(|own| {
+            format!(
+                "decomposed into {} blocks, one a process; this one's: {own}",
+                self.plan.share.ranks
+            )
+        }));
         lines.extend(e.normalization.describe());
         lines.extend(self.settings.pairs.describe());
         lines.extend(self.plan.importance.describe());
@@ -245,8 +258,13 @@ impl Subject for Fields {
 ///
 /// [`Interrupted`]: crate::progress::Interrupted
 pub fn load_ensemble(config: &DatasetConfig, options: &LoadOptions) -> Result<Ensemble> {
+    load_part(config, options, &Sharing::default())
+}
+
+/// What a process has of it.
+fn load_part(config: &DatasetConfig, options: &LoadOptions, sharing: &Sharing) -> Result<Ensemble> {
     let mut progress = None;
-    let ensemble = Ensemble::load_watched(config, options, &mut |_, all| {
+    let ensemble = Ensemble::load_shared(config, options, sharing, &mut |_, all| {
         let progress =
             progress.get_or_insert_with(|| Progress::new("reading", "fields", all as u64));
         progress.advance(1);

@@ -3,8 +3,7 @@
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
-use crate::data::{Ensemble, sample};
-use crate::eval::metrics::psnr;
+use crate::data::{Ensemble, Share, sample};
 use crate::models::Network;
 
 /// Points of each member that are looked at, if it has more.
@@ -13,12 +12,10 @@ const POINTS: usize = 1 << 16;
 /// Points computed at once.
 const CHUNK: usize = 1 << 13;
 
-/// Members that are set aside, at fixed points.
+/// Members that are set aside, at fixed points; those that are this process' own.
 pub struct Validation {
     chunks: Vec<Chunk>,
     conditions: Tensor,
-    /// Range of the training data, in normalised values.
-    span: f64,
 }
 
 struct Chunk {
@@ -33,12 +30,16 @@ impl Validation {
     ///
     /// # Errors
     /// If a field cannot be read.
-    pub fn new(ensemble: &Ensemble, device: Device) -> Result<Option<Self>> {
+    pub fn new(ensemble: &Ensemble, share: Share, device: Device) -> Result<Option<Self>> {
         let members: Vec<usize> = ensemble.validation().collect();
         if members.is_empty() {
             return Ok(None);
         }
-        let points = sample(ensemble.points(), POINTS);
+        let mut points = sample(ensemble.points(), POINTS);
+        points = match &ensemble.subdomain {
+            Some(subdomain) => points.into_iter().filter(|&point| subdomain.owns(point)).collect(),
+            None => points[share.range(points.len())].to_vec(),
+        };
         let chunks = points
             .chunks(CHUNK)
             .map(|points| Ok(Chunk::new(ensemble, &members, points)?.to_device(device)));
@@ -47,16 +48,15 @@ impl Validation {
         let conditions = Tensor::from_slice(&conditions).view([members.len() as i64, -1]);
         Ok(Some(Self {
             chunks: chunks.collect::<Result<_>>()?,
-            span: ensemble.normalization.span(),
             conditions: conditions.to_device(device),
         }))
     }
 
-    /// Mean PSNR over the members.
-    pub fn look(&self, model: &Network) -> f64 {
+    /// Of each member the sum of squared errors, and of how many values.
+    pub fn look(&self, model: &Network) -> Vec<[f64; 2]> {
         let members = self.conditions.size()[0];
         let errors = Tensor::zeros([members], (Kind::Double, self.conditions.device()));
-        let mut points = 0;
+        let mut count = 0;
         tch::no_grad(|| {
             for chunk in &self.chunks {
                 let at = model.at(&chunk.points);
@@ -65,15 +65,14 @@ impl Validation {
                     let values = at.values(&self.conditions.narrow(0, member, 1));
                     let difference = values - chunk.targets.narrow(0, member, 1);
                     let mut error = errors.narrow(0, member, 1);
-                    error += difference.square().mean_dim(&[1i64, 2][..], false, Kind::Double)
-                        * chunk.points.size()[0];
+                    error +=
+                        difference.square().sum_dim_intlist(&[1i64, 2][..], false, Kind::Double);
                 }
-                points += chunk.points.size()[0];
+                count += chunk.targets.numel() as i64 / members;
             }
         });
-        let errors = Vec::<f64>::try_from(&(errors / points)).unwrap_or_default();
-        errors.iter().map(|&error| psnr(error / self.span.powi(2))).sum::<f64>()
-            / errors.len() as f64
+        let errors = Vec::<f64>::try_from(&errors).unwrap_or_default();
+        errors.into_iter().map(|error| [error, count as f64]).collect()
     }
 }
 

@@ -136,6 +136,7 @@ fn ensemble(data: &Data, config: &Config) -> Result<Ensemble> {
         normalization,
         fields: Fields::of([]),
         cache_gib: None,
+        subdomain: None,
         notes: Vec::new(),
     };
     ensemble.check_parameters(model.parameters())?;

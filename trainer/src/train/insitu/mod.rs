@@ -29,7 +29,8 @@ use super::subject::Subject;
 use crate::config::Config;
 use crate::data::given::{Block, Given, Values};
 use crate::data::{
-    Ensemble, Field, Member, Normalization, Split, Statistics, normalization, scales_are_given,
+    Ensemble, Field, Member, Normalization, Sharing, Split, Statistics, normalization,
+    scales_are_given,
 };
 use crate::device;
 use aside::{aside, asking};
@@ -85,7 +86,8 @@ impl InSitu {
             let kind = if name.contains("cuda") { Kind::NoDevice } else { Kind::InvalidArgument };
             let device =
                 device::parse_quietly(name).map_err(|error| Failure::from(error).of_kind(kind))?;
-            let fields = Box::new(Fields::of(&config, ensemble, device, None)?);
+            let fields =
+                Box::new(Fields::of(&config, ensemble, device, None, &Sharing::default())?);
             let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
             Ok((device, Learner::new(fields, &settings, device)?))
         })?;

@@ -8,11 +8,12 @@ use serde_json::json;
 use super::failure::{Failure, Kind, Outcome};
 use super::{InSitu, aside, rescale};
 use crate::bake::{self, Description, Outcome as Baked, Source};
-use crate::data::Normalization;
+use crate::data::{Normalization, Sharing};
 use crate::models::Parameters;
 use crate::progress::Progress;
 use crate::train::fields::Fields;
 use crate::train::learner::Learner;
+use crate::train::ranks::Ranks;
 use crate::train::record::DataRecord;
 use crate::train::run::Run;
 use crate::train::subject::Subject;
@@ -76,7 +77,10 @@ impl InSitu {
         let falls = !self.has_steps && schedule.begin != u64::MAX;
         state.falling = falls.then_some((schedule.begin, schedule.steps));
         let learner = &mut self.learner;
-        aside(self.threads, move || Ok(run.checkpoints().store(&state, &learner.tensors())?))
+        aside(self.threads, move || {
+            let Some(tensors) = learner.tensors(&Ranks::default()) else { return Ok(()) };
+            Ok(run.checkpoints().store(&state, &tensors)?)
+        })
     }
 
     /// Goes on from the last checkpoint in a run's folder: weights, optimiser, steps, and what values
@@ -104,7 +108,8 @@ impl InSitu {
             .with_context(|| format!("{} was trained on other data", folder.display()))?;
         let Self { config, settings, threads, device, .. } = &*self;
         let learner = aside(*threads, || {
-            let fields = Box::new(Fields::of(config, ensemble, *device, None)?);
+            let fields =
+                Box::new(Fields::of(config, ensemble, *device, None, &Sharing::default())?);
             let learner = Learner::restore(fields, settings, *device, &checkpoint);
             let learner =
                 learner.with_context(|| format!("cannot go on from {}", folder.display()));
@@ -147,8 +152,8 @@ fn source(
     config: &crate::config::Config,
     description: Description,
 ) -> Result<Box<dyn Source>> {
-    let tensors = learner.model().into_iter();
-    let tensors = tensors.map(|(name, tensor)| (name.to_owned(), tensor.detach()));
+    let tensors = learner.model(&Ranks::default()).unwrap_or_default().into_iter();
+    let tensors = tensors.map(|(name, tensor)| (name, tensor.detach()));
     let parameters = Parameters::of_tensors_for_baking(tensors);
     bake::of_fields(config.model.of_ensemble()?, parameters, description)
 }

@@ -6,7 +6,7 @@ use mpi::collective::SystemOperation;
 use mpi::environment::Universe;
 use mpi::request;
 use mpi::topology::SimpleCommunicator;
-use mpi::traits::{Communicator, CommunicatorCollectives, Equivalence, Root};
+use mpi::traits::{Communicator, CommunicatorCollectives, Destination, Equivalence, Root, Source};
 
 /// Numbers of a bucket: messages long enough for the network, and the sum of one is on its way while
 /// the next is sent.
@@ -92,6 +92,57 @@ impl World {
 
     pub fn broadcast_f32(&self, numbers: &mut [f32]) {
         self.send_from_first(numbers);
+    }
+
+    /// What each has: as many numbers as this one.
+    pub fn gather_all(&self, numbers: &[i64]) -> Vec<Vec<i64>> {
+        let Some(Started { world, .. }) = &self.started else { return vec![numbers.to_vec()] };
+        let mut all = vec![0; numbers.len() * self.size()];
+        if numbers.is_empty() {
+            return vec![Vec::new(); self.size()];
+        }
+        world.all_gather_into(numbers, &mut all[..]);
+        all.chunks(numbers.len()).map(<[i64]>::to_vec).collect()
+    }
+
+    /// Sends numbers to some processes, and gets as many from each of them.
+    pub fn exchange(&self, sent: &[(usize, Vec<f32>)]) -> Vec<Vec<f32>> {
+        let Some(Started { world, .. }) = &self.started else { return Vec::new() };
+        let mut received: Vec<Vec<f32>> =
+            sent.iter().map(|(_, numbers)| vec![0.0; numbers.len()]).collect();
+        request::scope(|scope| {
+            let mut requests = Vec::new();
+            for ((rank, from), to) in sent.iter().zip(&mut received) {
+                let other = world.process_at_rank(*rank as i32);
+                for (from, to) in from.chunks(BUCKET).zip(to.chunks_mut(BUCKET)) {
+                    requests.push(other.immediate_receive_into(scope, to));
+                    requests.push(other.immediate_send(scope, from));
+                }
+            }
+            for request in requests {
+                request.wait();
+            }
+        });
+        received
+    }
+
+    /// Calls `see` in the first with what each has, `lengths` numbers of them, one after the other.
+    pub fn collect(&self, numbers: &[f32], lengths: &[usize], mut see: impl FnMut(usize, &[f32])) {
+        let Some(Started { world, .. }) = &self.started else { return see(0, numbers) };
+        if self.rank() > 0 {
+            let first = world.process_at_rank(0);
+            numbers.chunks(BUCKET).for_each(|bucket| first.send(bucket));
+            return;
+        }
+        see(0, numbers);
+        for (rank, &length) in lengths.iter().enumerate().skip(1) {
+            let mut theirs = vec![0.0f32; length];
+            let other = world.process_at_rank(rank as i32);
+            for bucket in theirs.chunks_mut(BUCKET) {
+                other.receive_into(bucket);
+            }
+            see(rank, &theirs);
+        }
     }
 
     pub fn abort(&self) {

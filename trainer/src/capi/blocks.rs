@@ -39,13 +39,15 @@ pub(super) fn memory(given: &drr_train_block) -> Outcome<Memory> {
     }
 }
 
-/// A block of a lattice of so many points `[z, y, x]`, each of `width` values.
+/// A block of a lattice of so many points `[z, y, x]`, each of `width` values, of which this process
+/// gives its `own`.
 ///
 /// # Safety
 /// The struct must say the truth for as long as the block is used.
 pub(super) unsafe fn block(
     given: &drr_train_block,
     lattice: [usize; 3],
+    own: Span,
     width: usize,
 ) -> Outcome<Block> {
     let (is_double, number) = match given.scalar {
@@ -73,25 +75,25 @@ pub(super) unsafe fn block(
     if given.data.is_null() {
         return Err(Failure::argument("block.data is NULL"));
     }
-    let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-    let whole = given.extent == [0; 3];
-    // Of z, y, x.
-    let order = [2, 1, 0];
-    let is_plane = lattice[0] == 1;
-    let span = Span {
-        offset: order.map(|k| size(given.offset[k])),
-        extent: match whole {
-            true => lattice,
-            false => order.map(|k| match (k, given.extent[k]) {
-                (2, 0) if is_plane => 1,
-                (_, n) => size(n),
-            }),
-        },
-    };
+    let span = span(given.offset, given.extent, lattice[0] == 1).unwrap_or(own);
     let (by_value, strides) = strides(given, span.extent, width, number)?;
     let layout = Layout { span, is_double, strides, width, by_value };
     // SAFETY: the caller's promise.
     Ok(unsafe { Block::new(layout, given.data.cast()) })
+}
+
+/// A box that is given x first; `None` if its extent is not.
+pub(super) fn span(offset: [u64; 3], extent: [u64; 3], is_plane: bool) -> Option<Span> {
+    let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    // Of z, y, x.
+    let order = [2, 1, 0];
+    (extent != [0; 3]).then(|| Span {
+        offset: order.map(|k| size(offset[k])),
+        extent: order.map(|k| match (k, extent[k]) {
+            (2, 0) if is_plane => 1,
+            (_, n) => size(n),
+        }),
+    })
 }
 
 /// Bytes from value to value, and from point to point along z, y, x.

@@ -14,7 +14,7 @@ use crate::bake::{Compression, Decoder, Fold, Options};
 use crate::train::insitu::failure::{Failure, Outcome};
 
 /// Bakes the model as it is into a file for libdrr. The file appears under its name only when it is
-/// complete: whatever goes wrong, one that was there before stays.
+/// complete: whatever goes wrong, one that was there before stays. Collective: process 0 writes.
 ///
 /// @param session  a session
 /// @param path     name of the file, NUL-terminated, in the system's encoding
@@ -39,6 +39,7 @@ pub unsafe extern "C" fn drr_train_bake(
 }
 
 /// Bakes the model as it is into memory, for `drr_model_open_memory`; `drr_train_bake_model` does both.
+/// Collective: all processes get it.
 /// Temporary files are made in the system's folder for them (`TMPDIR`) and are gone afterwards.
 ///
 /// @param session  a session
@@ -75,7 +76,7 @@ pub unsafe extern "C" fn drr_train_bake_memory(
 
 /// Stores the training in a folder: weights, optimiser, what the values' range is, not the members. The
 /// folder is made if it is not there; it is a run, as `drr-train train` makes it, that `drr-train
-/// bake` takes. Stored again, it keeps the last two.
+/// bake` takes. Stored again, it keeps the last two. Collective: process 0 writes.
 ///
 /// @param session  a session
 /// @param folder   name of the folder, NUL-terminated, in the system's encoding: new, empty, or what
@@ -97,7 +98,7 @@ pub unsafe extern "C" fn drr_train_save(
 
 /// Goes on from what is stored in a folder: with the members that this session has, the training is
 /// then as it was, bit for bit. Members are not stored: add those again that it shall learn from. On
-/// failure nothing changes.
+/// failure nothing changes. Collective: every process reads.
 ///
 /// @param session  a session with the same model and the same data, perhaps a new one
 /// @param folder   what `drr_train_save` made

@@ -14,6 +14,7 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod blocks;
+mod communicator;
 mod files;
 mod log;
 mod session;
@@ -21,6 +22,7 @@ mod status;
 mod structs;
 mod texts;
 
+pub use communicator::*;
 pub use files::*;
 pub use log::*;
 pub use session::*;

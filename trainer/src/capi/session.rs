@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use drr::capi::sized::{checked_size, read, required, write};
 
+use super::communicator::drr_train_communicator;
 use super::status::{drr_train_status, guard};
 use super::structs::{
     drr_train_block, drr_train_data, drr_train_info, drr_train_options, drr_train_progress,
     drr_train_quality, unknown,
 };
-use super::{blocks, texts};
+use super::{blocks, communicator, texts};
 use crate::train::insitu::failure::{Failure, Kind, Outcome};
 use crate::train::insitu::{InSitu, Keep, Limits, Options, Progress};
 
@@ -90,7 +91,7 @@ unsafe fn numbers(parameters: *const f64, count: u32) -> Outcome<Vec<f64>> {
     Ok((0..count as usize).map(|n| unsafe { parameters.add(n).read() }).collect())
 }
 
-/// Starts a training with a new model and no members.
+/// Starts a training with a new model and no members. Collective.
 ///
 /// The configuration is what `drr-train train` takes; paths of data in it are not looked at. With
 /// `train.steps` the learning rate falls over so many steps and stays low afterwards; without, it
@@ -120,10 +121,13 @@ pub unsafe extern "C" fn drr_train_create(
             session.write(std::ptr::null_mut());
             let config = texts::text(config, "config")?;
             let config = config.ok_or_else(|| Failure::argument("config is NULL"))?;
-            let data = texts::data(&required(data)?)?;
-            let mut understood = training_options(options)?;
+            let given = required(data)?;
+            let data = texts::data(&given)?;
+            let (mut understood, communicator) = training_options(options)?;
             understood.config = config.to_owned();
-            let training = InSitu::new(&data, &understood)?;
+            understood.own = blocks::span(given.own_offset, given.own_extent, given.dims == 2);
+            let training =
+                InSitu::together(&data, &understood, communicator::carrier(communicator)?)?;
             let fresh = Mutex::new(drr_train_session { training, baked: Vec::new() });
             session.write(Box::into_raw(Box::new(Tagged { tag: TAG, session: fresh })).cast());
         }
@@ -131,13 +135,17 @@ pub unsafe extern "C" fn drr_train_create(
     })
 }
 
-/// How to train.
+/// How to train, and with whom.
 ///
 /// # Safety
 /// As for [`read`].
-unsafe fn training_options(options: *const drr_train_options) -> Outcome<Options> {
+unsafe fn training_options(
+    options: *const drr_train_options,
+) -> Outcome<(Options, *const drr_train_communicator)> {
     // SAFETY: the caller's promise.
-    let Some(options) = (unsafe { read(options) })? else { return Ok(Options::default()) };
+    let Some(options) = (unsafe { read(options) })? else {
+        return Ok((Options::default(), std::ptr::null()));
+    };
     let capacity = usize::try_from(options.capacity).unwrap_or(usize::MAX);
     let keep = match (options.keep, capacity) {
         (0, _) => Keep::All,
@@ -152,7 +160,7 @@ unsafe fn training_options(options: *const drr_train_options) -> Outcome<Options
         let message = format!("options.threads is {}, expected 4096 at most", options.threads);
         return Err(Failure::argument(message));
     }
-    Ok(Options {
+    let understood = Options {
         config: String::new(),
         entry: options.entry as usize,
         seed: (options.seed != 0).then_some(options.seed),
@@ -160,7 +168,9 @@ unsafe fn training_options(options: *const drr_train_options) -> Outcome<Options
         // SAFETY: the caller's promise.
         device: unsafe { texts::text(options.device, "options.device")? }.map(str::to_owned),
         keep,
-    })
+        own: None,
+    };
+    Ok((understood, options.communicator))
 }
 
 /// Ends a training. Borrowed memory is given up (see `drr_train_release`). No call with the session
@@ -182,8 +192,8 @@ pub unsafe extern "C" fn drr_train_free(session: *mut drr_train_session) {
     });
 }
 
-/// Takes a block of a member. Blocks with the same parameters belong to the same member until all
-/// its points are there; then it counts, and another one with these parameters may begin. On
+/// Takes a block of a member, of the points that this process gives. Blocks with the same parameters
+/// belong to the same member until all of these are there; then it counts, and another one with these parameters may begin. On
 /// failure nothing is kept, and `release` is not called.
 ///
 /// @param session          a session
@@ -209,7 +219,7 @@ pub unsafe extern "C" fn drr_train_add_block(
             let parameters = numbers(parameters, parameter_count)?;
             let given = required(block)?;
             let (lattice, width) = session.training.shape();
-            let block = blocks::block(&given, lattice, width)?;
+            let block = blocks::block(&given, lattice, session.training.own(), width)?;
             let complete = session.training.add(&parameters, block, blocks::memory(&given)?)?;
             if !is_complete.is_null() {
                 is_complete.write(u32::from(complete));
@@ -248,7 +258,8 @@ pub unsafe extern "C" fn drr_train_forget_members(
     })
 }
 
-/// Makes steps on the members that are kept, in the thread of the call as far as the host can tell: it
+/// Makes steps on the members that are kept; collective: each process has its block of the same ones, in
+/// the same order. In the thread of the call as far as the host can tell: it
 /// returns when they are done.
 ///
 /// @param session    a session
@@ -324,7 +335,8 @@ pub unsafe extern "C" fn drr_train_anneal(
 }
 
 /// Compares the model as it is with the field of a member, or a block of it. The member need not be
-/// one that was added, and is not.
+/// one that was added, and is not. Collective: each process gives a block of its points, all are told of
+/// what all gave.
 ///
 /// @param session          a session
 /// @param parameters       as for `drr_train_add_block`
@@ -348,7 +360,8 @@ pub unsafe extern "C" fn drr_train_evaluate(
             checked_size(quality)?;
             let parameters = numbers(parameters, parameter_count)?;
             let (lattice, width) = session.training.shape();
-            let block = blocks::block(&required(block)?, lattice, width)?;
+            let own = session.training.own();
+            let block = blocks::block(&required(block)?, lattice, own, width)?;
             let found = session.training.evaluate(&parameters, &block)?;
             write(
                 quality,

@@ -38,6 +38,9 @@ pub enum drr_train_status {
     DRR_TRAIN_ERROR_LIBTORCH = 23,
     /// `drr_train_bake_model` only: libdrr refused the model; `drr_last_error` has the reason.
     DRR_TRAIN_ERROR_MODEL = 24,
+    /// The processes that train together do not reach each other, or another one could not do its part
+    /// (its own `drr_train_last_error` says why).
+    DRR_TRAIN_ERROR_COMMUNICATION = 25,
     /// A bug in drr; please report it.
     DRR_TRAIN_ERROR_INTERNAL = 99,
 }
@@ -81,6 +84,7 @@ fn status_of(kind: Kind) -> drr_train_status {
         Kind::Diverged => DRR_TRAIN_ERROR_DIVERGED,
         Kind::Busy => DRR_TRAIN_ERROR_BUSY,
         Kind::Libtorch => DRR_TRAIN_ERROR_LIBTORCH,
+        Kind::Communication => DRR_TRAIN_ERROR_COMMUNICATION,
         Kind::Internal => DRR_TRAIN_ERROR_INTERNAL,
     }
 }
@@ -114,6 +118,7 @@ pub extern "C" fn drr_train_status_name(status: u32) -> *const c_char {
         22 => c"DRR_TRAIN_ERROR_BUSY",
         23 => c"DRR_TRAIN_ERROR_LIBTORCH",
         24 => c"DRR_TRAIN_ERROR_MODEL",
+        25 => c"DRR_TRAIN_ERROR_COMMUNICATION",
         99 => c"DRR_TRAIN_ERROR_INTERNAL",
         _ => c"unknown status",
     };

@@ -6,6 +6,7 @@
 
 use std::ffi::{c_char, c_void};
 
+use super::communicator::drr_train_communicator;
 use crate::train::insitu::failure::{Failure, Kind};
 
 /// Which members are kept to learn from.
@@ -116,6 +117,12 @@ pub struct drr_train_data {
     /// until then. Once fixed, the range stays: later values outside are learned as they are, below 0 or
     /// above 1 (which a model that ends in a sigmoid cannot reach). `drr_train_info` has both ranges.
     pub value_max: f64,
+    /// The first of the lattice points whose values this process gives, x first; with
+    /// `drr_train_options::communicator`.
+    pub own_offset: [u64; 3],
+    /// How many along x, y, z; all 0: all of the lattice. The blocks of all processes make up the lattice and
+    /// do not overlap. In a plane the last is 0 or 1.
+    pub own_extent: [u64; 3],
 }
 
 /// How to train. All zero (but `struct_size`) is the default.
@@ -139,6 +146,10 @@ pub struct drr_train_options {
     /// `cpu`, `cuda`, `cuda:N` or `auto`; NULL: `train.device` of the configuration, else `cpu`. CUDA
     /// needs the environment variable `DRR_TORCH` to name an installed PyTorch.
     pub device: *const c_char,
+    /// Processes that train together, each with a block of the lattice (`own_offset`, `own_extent` in
+    /// `drr_train_data`); NULL: this one alone. Looked at during the call. Functions that are called
+    /// *collective* below are then called by all of them, with the same arguments.
+    pub communicator: *const drr_train_communicator,
 }
 
 /// Called when borrowed memory is not needed any more: `data` and `user_data` are those of its block.
@@ -166,7 +177,7 @@ pub struct drr_train_block {
     pub data: *const c_void,
     /// The box's first point in the lattice, x first.
     pub offset: [u64; 3],
-    /// Its points along x, y, z; all 0: those of the lattice. In a plane the last is 0 or 1.
+    /// Its points along x, y, z; all 0: those that this process gives, whatever `offset` says. In a plane the last is 0 or 1.
     pub extent: [u64; 3],
     /// Bytes from point to point along x, y, z, may be negative; 0 means without gaps.
     pub stride: [i64; 3],
@@ -198,7 +209,7 @@ pub struct drr_train_info {
     pub reserved: u32,
     /// Steps that are done.
     pub steps: u64,
-    /// Members that were complete so far.
+    /// Members that were complete so far: of which this process' part was.
     pub members_seen: u64,
     /// Those of them that are kept.
     pub members_held: u64,
@@ -218,7 +229,8 @@ pub struct drr_train_info {
     pub value_min: f64,
     /// Value that is learned as 1.
     pub value_max: f64,
-    /// Least value of all members that were complete so far; NaN before the first.
+    /// Least value of all members that were complete so far, of this process' part of them; NaN before
+    /// the first.
     pub seen_min: f64,
     /// Greatest value of them.
     pub seen_max: f64,
@@ -268,6 +280,7 @@ drr::sized_structs! {
     drr_train_info: 112,
     drr_train_quality: 40,
     drr_train_bake_options: 32,
+    drr_train_communicator: 48,
 }
 
 /// A number that is none of an enum's.

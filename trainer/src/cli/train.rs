@@ -122,7 +122,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     result
 }
 
-fn train(arguments: Arguments, ranks: &Rc<Ranks>) -> Result<()> {
+fn train(arguments: Arguments, ranks: &Rc<Ranks<'static>>) -> Result<()> {
     let resources = Resources {
         device: arguments.device.clone(),
         torch: arguments.torch.clone(),

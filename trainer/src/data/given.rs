@@ -79,6 +79,14 @@ impl Span {
         })
     }
 
+    /// Whether all points of another are in it.
+    pub fn holds(&self, other: &Self) -> bool {
+        (0..3).all(|k| {
+            other.offset[k] >= self.offset[k]
+                && other.offset[k] + other.extent[k] <= self.offset[k] + self.extent[k]
+        })
+    }
+
     /// Its point `index`, the last axis fastest.
     pub fn place(&self, index: usize) -> [usize; 3] {
         let within = unravel(self.extent, index);
@@ -111,6 +119,13 @@ impl Block {
     /// Calls `release` when nobody looks at the memory any more.
     pub fn with_release(mut self, release: Option<Release>) -> Self {
         self.release = release;
+        self
+    }
+
+    /// The same numbers in a lattice that begins at `origin` of this one, which no point is below.
+    pub fn seen_from(mut self, origin: [usize; 3]) -> Self {
+        let offset = &mut self.layout.span.offset;
+        *offset = std::array::from_fn(|k| offset[k] - origin[k]);
         self
     }
 

@@ -63,6 +63,14 @@ impl Field {
         Self::Part(Box::new(Part { held: self, of: of.clone(), width }))
     }
 
+    /// What a running simulation gave, where that is what it is made of.
+    pub fn given(&self) -> Option<&Given> {
+        match self.there() {
+            Self::Given(given) => Some(given),
+            _ => None,
+        }
+    }
+
     /// Number of values that are there.
     pub fn len(&self) -> usize {
         match self {

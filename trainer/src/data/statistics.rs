@@ -36,11 +36,29 @@ impl Statistics {
         }
         let (mean, mut squares) = (sum / count, 0.0);
         field.each(|value, times| squares += times * (f64::from(value) - mean).powi(2));
-        // Two sets of values put together (Chan, Golub and LeVeque 1979).
-        let (all, apart) = (self.count + count, mean - self.mean);
-        self.mean += apart * count / all;
-        self.squares += squares + apart * apart * self.count * count / all;
-        self.count = all;
+        self.join(&Self { mean, count, squares, ..Self::NONE });
+    }
+
+    /// With the values of others, too (Chan, Golub and LeVeque 1979).
+    pub fn join(&mut self, other: &Self) {
+        self.low = self.low.min(other.low);
+        self.high = self.high.max(other.high);
+        let (all, apart) = (self.count + other.count, other.mean - self.mean);
+        if all > 0.0 {
+            self.mean += apart * other.count / all;
+            self.squares += other.squares + apart * apart * self.count * other.count / all;
+            self.count = all;
+        }
+    }
+
+    /// As numbers, to be sent.
+    pub fn numbers(&self) -> [f64; 5] {
+        [self.low, self.high, self.mean, self.count, self.squares]
+    }
+
+    /// From [`numbers`](Self::numbers).
+    pub fn of_numbers([low, high, mean, count, squares]: [f64; 5]) -> Self {
+        Self { low, high, mean, count, squares }
     }
 
     /// Standard deviation, of the values as they are, not as a sample of others.

@@ -58,7 +58,7 @@ pub struct Resources {
     /// Bytes for what a step keeps on its way; all of it if `None`.
     pub max_memory: Option<usize>,
     /// The processes that train together.
-    pub ranks: Rc<Ranks>,
+    pub ranks: Rc<Ranks<'static>>,
     /// How they cut fields up, if they do.
     pub cuts: Option<Cuts>,
 }

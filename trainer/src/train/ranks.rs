@@ -6,14 +6,15 @@
 //!
 //! Calls that are for *all* wait for each other: every process has to make them, in the same order.
 
-#[cfg_attr(not(feature = "mpi"), path = "ranks/alone.rs")]
-#[cfg_attr(feature = "mpi", path = "ranks/world.rs")]
-mod world;
-
 mod cut;
+pub mod link;
+#[cfg(feature = "mpi")]
+mod mpi;
 
 use std::cell::OnceCell;
 
+#[cfg(not(feature = "mpi"))]
+use anyhow::bail;
 use anyhow::{Result, ensure};
 use tch::{Device, Kind, Tensor};
 
@@ -23,7 +24,7 @@ use crate::data::Share;
 use crate::models::Parameters;
 use crate::models::window::Window;
 use cut::Halo;
-use world::World;
+use link::{Link, Message};
 
 /// What starters of MPI programs tell each process, how many there are: Open MPI's, MPICH's and Intel's,
 /// MVAPICH's, Slurm's `srun`.
@@ -37,41 +38,63 @@ const LARGE: usize = 1 << 18;
 const SPARSE: f64 = 0.5;
 
 /// The processes, seen from one of them.
-#[derive(Debug, Default)]
-pub struct Ranks {
-    world: World,
+#[derive(Default)]
+pub struct Ranks<'a> {
+    /// `None` if there is one alone.
+    link: Option<Box<dyn Link + 'a>>,
     /// Of tensors that are cut up, since the first gradients.
     halo: OnceCell<Halo>,
 }
 
-impl Ranks {
+impl Ranks<'static> {
     /// As `mpirun`, or whatever started this process, has it.
     ///
     /// # Errors
     /// If it started several, and this program cannot use MPI.
     pub fn start() -> Result<Self> {
         let said = SIZES.iter().find_map(|name| std::env::var(name).ok()?.parse::<usize>().ok());
-        let ranks = Self { world: World::start(said.unwrap_or(1))?, halo: OnceCell::new() };
+        let Some(said) = said.filter(|&said| said > 1) else { return Ok(Self::default()) };
+        let ranks = Self::of(start(said)?);
         if !ranks.is_first() {
             crate::progress::silence();
         }
         ranks.share_threads();
         Ok(ranks)
     }
+}
+
+#[cfg(feature = "mpi")]
+fn start(said: usize) -> Result<Box<dyn Link>> {
+    Ok(Box::new(mpi::World::start(said)?))
+}
+
+#[cfg(not(feature = "mpi"))]
+fn start(said: usize) -> Result<Box<dyn Link>> {
+    bail!(
+        "{said} processes were started together, and this drr-train was built without MPI: build it \
+         with `cargo build --release -p drr-train --features mpi`, or start one process"
+    )
+}
+
+impl<'a> Ranks<'a> {
+    /// Those that reach each other in this way.
+    pub fn of(link: Box<dyn Link + 'a>) -> Self {
+        Self { link: Some(link), halo: OnceCell::new() }
+    }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.world.size()
+        self.link.as_ref().map_or(1, |link| link.size())
     }
 
     /// Whether this is the one that speaks and writes.
     pub fn is_first(&self) -> bool {
-        self.world.rank() == 0
+        self.share().rank == 0
     }
 
     /// What of each batch this one computes.
     pub fn share(&self) -> Share {
-        Share { rank: self.world.rank(), ranks: self.world.size() }
+        Share { rank: self.link.as_ref().map_or(0, |link| link.rank()), ranks: self.count() }
     }
 
     /// Which one it is, for messages; `None` if it is alone.
@@ -82,8 +105,8 @@ impl Ranks {
 
     /// Ends all of them, when one cannot go on; does nothing if it is alone.
     pub fn abort(&self) {
-        if self.count() > 1 {
-            self.world.abort();
+        if let Some(link) = &self.link {
+            link.abort();
         }
     }
 
@@ -92,7 +115,7 @@ impl Ranks {
         match device {
             Device::Cuda(0) if self.count() > 1 && !name.contains(':') => {
                 let gpus = tch::Cuda::device_count().max(1) as usize;
-                Device::Cuda(self.world.local().0 % gpus)
+                Device::Cuda(self.local().0 % gpus)
             }
             device => device,
         }
@@ -100,25 +123,45 @@ impl Ranks {
 
     /// For all: whether it is so for any of them.
     pub fn any(&self, mine: bool) -> bool {
-        let mut count = [f64::from(u8::from(mine))];
-        self.world.sum(&mut count);
-        count[0] > 0.0
+        self.sums([f64::from(u8::from(mine))])[0] > 0.0
     }
 
     /// For all: what it is for the first.
-    pub fn of_first(&self, mut number: f64) -> f64 {
-        self.world.broadcast(std::slice::from_mut(&mut number));
-        number
+    pub fn of_first(&self, number: f64) -> f64 {
+        let bytes = self.bytes_of_first(number.to_ne_bytes().to_vec());
+        bytes.try_into().map_or(f64::NAN, f64::from_ne_bytes)
+    }
+
+    /// For all: the bytes of the first; each has as many.
+    pub fn bytes_of_first(&self, bytes: Vec<u8>) -> Vec<u8> {
+        match &self.link {
+            Some(link) => link.broadcast(bytes),
+            None => bytes,
+        }
     }
 
     /// For all: the sums of what each has, as many numbers in each.
     pub fn sum(&self, numbers: &mut [f64]) {
-        self.world.sum(numbers);
+        if let Some(link) = &self.link {
+            numbers.copy_from_slice(&link.sum(numbers.to_vec()));
+        }
+    }
+
+    /// For all: what each has, as many numbers in each.
+    pub fn all(&self, numbers: &[f64]) -> Vec<Vec<f64>> {
+        let Share { rank, ranks } = self.share();
+        if numbers.is_empty() {
+            return vec![Vec::new(); ranks];
+        }
+        let mut all = vec![0.0; numbers.len() * ranks];
+        all[rank * numbers.len()..][..numbers.len()].copy_from_slice(numbers);
+        self.sum(&mut all);
+        all.chunks(numbers.len()).map(<[f64]>::to_vec).collect()
     }
 
     /// For all: the sums of what each has.
     pub fn sums<const N: usize>(&self, mut numbers: [f64; N]) -> [f64; N] {
-        self.world.sum(&mut numbers);
+        self.sum(&mut numbers);
         numbers
     }
 
@@ -139,9 +182,7 @@ impl Ranks {
 
     /// For all: the weights of the first, where they are others.
     pub fn align(&self, parameters: &Parameters) {
-        if self.count() == 1 {
-            return;
-        }
+        let Some(link) = &self.link else { return };
         let shared = parameters.all().filter(|(name, _)| parameters.window(name).is_none());
         let tensors: Vec<&Tensor> = shared.map(|(_, tensor)| tensor).collect();
         let sum: f64 =
@@ -153,50 +194,50 @@ impl Ranks {
             for tensor in tensors {
                 let mut numbers = Vec::new();
                 append(tensor, &mut numbers);
-                self.world.broadcast_f32(&mut numbers);
-                put(tensor, &numbers);
+                let bytes = link.broadcast(numbers.iter().flat_map(|x| x.to_ne_bytes()).collect());
+                let numbers =
+                    bytes.chunks_exact(4).map(|x| f32::from_ne_bytes([x[0], x[1], x[2], x[3]]));
+                put(tensor, &numbers.collect::<Vec<_>>());
             }
         });
     }
 
     /// For all: tensors by name, those whole that are cut up as `window` says; `None` but for the first.
-    pub fn whole<'a>(
+    pub fn whole<'w>(
         &self,
         tensors: Named,
-        window: impl Fn(&str) -> Option<&'a Window>,
+        window: impl Fn(&str) -> Option<&'w Window>,
     ) -> Option<Named> {
-        cut::whole(&self.world, tensors, window)
+        cut::whole(self, tensors, window)
     }
 
     /// For all: makes the gradients of each those of the whole batch.
     pub fn sum_gradients(&self, adam: &Adam) {
-        if self.count() == 1 {
-            return;
-        }
+        let Some(link) = &self.link else { return };
         let (parameters, windows): (Vec<&Tensor>, Vec<_>) = adam.parameters().unzip();
         let gradients = self.moving(&parameters).into_iter().zip(&windows);
         let (cut, shared): (Vec<_>, Vec<_>) = gradients.partition(|(_, window)| window.is_some());
         tch::no_grad(|| {
             let shared: Vec<Tensor> =
                 shared.into_iter().filter_map(|(gradient, _)| gradient).collect();
-            self.sum_shared(&shared);
+            self.sum_shared(&**link, &shared);
             if !cut.is_empty() {
                 let windows: Vec<&Window> = windows.iter().copied().flatten().collect();
-                let halo = self.halo.get_or_init(|| Halo::new(&self.world, &windows));
+                let halo = self.halo.get_or_init(|| Halo::new(self, &windows));
                 let cut: Vec<_> = cut.into_iter().map(|(gradient, _)| gradient).collect();
-                halo.sum(&self.world, &cut);
+                halo.sum(self, &cut);
             }
         });
     }
 
     /// For all: adds up tensors that all of them have.
-    fn sum_shared(&self, gradients: &[Tensor]) {
-        let parts = self.parts(gradients);
+    fn sum_shared(&self, link: &dyn Link, gradients: &[Tensor]) {
+        let parts = self.parts(link, gradients);
         let mut numbers = Vec::new();
         let lengths: Vec<usize> = (gradients.iter().zip(&parts))
             .map(|(gradient, part)| part.append(gradient, &mut numbers))
             .collect();
-        self.world.sum_f32(&mut numbers);
+        let numbers = link.sum_f32(numbers);
         let mut rest = &numbers[..];
         for ((gradient, part), length) in gradients.iter().zip(&parts).zip(lengths) {
             let (own, others) = rest.split_at(length);
@@ -210,7 +251,7 @@ impl Ranks {
         let is_moving = |parameter: &&Tensor| parameter.grad().defined();
         let mut counts: Vec<f64> =
             parameters.iter().map(|parameter| f64::from(u8::from(is_moving(parameter)))).collect();
-        self.world.sum(&mut counts);
+        self.sum(&mut counts);
         let gradient = |(parameter, count): (&&Tensor, f64)| {
             if count > 0.0 && !is_moving(parameter) {
                 // A gradient of zeros.
@@ -222,7 +263,7 @@ impl Ranks {
     }
 
     /// What of each gradient is sent: of large ones, the cells that any process touched.
-    fn parts(&self, gradients: &[Tensor]) -> Vec<Part> {
+    fn parts(&self, link: &dyn Link, gradients: &[Tensor]) -> Vec<Part> {
         let cells: Vec<Option<Cells>> = gradients.iter().map(Cells::of).collect();
         let mut touched = Vec::new();
         for (gradient, cells) in gradients.iter().zip(&cells) {
@@ -230,7 +271,7 @@ impl Ranks {
                 touched.extend(cells.touched(gradient));
             }
         }
-        self.world.any_bytes(&mut touched);
+        let touched = link.max(touched);
         let mut rest = &touched[..];
         let mut part = |cells: Option<Cells>| {
             let Some(cells) = cells else { return Part::All };
@@ -246,10 +287,20 @@ impl Ranks {
         cells.into_iter().map(&mut part).collect()
     }
 
+    /// As [`Link::exchange`].
+    fn exchange(&self, sent: &[Message], received: &[(usize, usize)]) -> Vec<Vec<f32>> {
+        self.link.as_ref().map_or_else(Vec::new, |link| link.exchange(sent, received))
+    }
+
+    /// Which of the processes of its machine it is, and how many these are.
+    fn local(&self) -> (usize, usize) {
+        self.link.as_ref().map_or((0, 1), |link| link.local())
+    }
+
     /// Processes of a machine share its cores, unless they were given cores of their own, or
     /// OMP_NUM_THREADS says how many threads each has.
     fn share_threads(&self) {
-        let here = self.world.local().1;
+        let here = self.local().1;
         if here == 1 || std::env::var_os("OMP_NUM_THREADS").is_some() {
             return;
         }
@@ -259,6 +310,12 @@ impl Ranks {
         if own >= all {
             tch::set_num_threads((all / here).max(1) as i32);
         }
+    }
+}
+
+impl std::fmt::Debug for Ranks<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "rank {} of {}", self.share().rank, self.count())
     }
 }
 

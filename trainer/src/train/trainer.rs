@@ -28,7 +28,7 @@ pub struct Trainer {
     learner: Learner,
     /// What the first process writes.
     curves: Option<Curves>,
-    ranks: Rc<Ranks>,
+    ranks: Rc<Ranks<'static>>,
     /// Start of this session.
     began: Instant,
 }
@@ -49,7 +49,7 @@ impl Trainer {
         device: Device,
         learner: Learner,
         curves: Option<Curves>,
-        ranks: Rc<Ranks>,
+        ranks: Rc<Ranks<'static>>,
     ) -> Self {
         Self { run, settings, device, learner, curves, ranks, began: Instant::now() }
     }

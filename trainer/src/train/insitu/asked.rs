@@ -1,12 +1,16 @@
 //! What a training in situ is asked for: the configuration, and the data as the host describes them.
 
+use std::sync::Arc;
+
 use anyhow::{Result, bail, ensure};
 use drr::model::spec::{Axis, Value as ValueSpec, check_ranges};
 use serde_json::{Value as Json, json};
 
-use super::members::Keep;
-use crate::config::{Config, DatasetKind, Decay, parse_entry};
-use crate::data::{Ensemble, Fields, Normalization, Parameter, Places, Value};
+use super::judge::padded;
+use super::members::{Keep, check_inside};
+use crate::config::{Config, DatasetKind, Decay, PairsChoice, parse_entry};
+use crate::data::given::Span;
+use crate::data::{Ensemble, Fields, Normalization, Parameter, Places, Subdomain, Value};
 use crate::train::settings::Settings;
 use crate::train::subject::put;
 
@@ -40,6 +44,8 @@ pub struct Options {
     pub device: Option<String>,
     /// Which members are kept.
     pub keep: Keep,
+    /// The lattice points whose values this process gives; all of them if `None`.
+    pub own: Option<Span>,
 }
 
 /// Both, understood.
@@ -50,6 +56,8 @@ pub struct Asked {
     pub settings: Settings,
     /// Without members, and not normalised yet.
     pub ensemble: Ensemble,
+    /// The lattice points whose values this process gives.
+    pub own: Span,
     /// Whether learning rates fall by `train.steps`.
     pub has_steps: bool,
 }
@@ -81,14 +89,34 @@ impl Asked {
         }
         let config = Config::from_value(&entry)?;
         check_supported(&config)?;
-        let ensemble = ensemble(data, &config)?;
+        let mut ensemble = ensemble(data, &config)?;
+        let lattice = padded(ensemble.places.lattice().unwrap_or(&[]));
+        let own = options.own.unwrap_or(Span { offset: [0; 3], extent: lattice });
+        check_inside(&own, lattice)?;
+        if own.extent != lattice {
+            ensemble.subdomain = Some(Arc::new(subdomain(&own, &ensemble.places)));
+            let is_moving = config.dataset.x_noise_std.is_some()
+                || matches!(config.dataset.pairs, Some(PairsChoice::Space | PairsChoice::Both));
+            ensure!(
+                !is_moving,
+                "Variational Pairs in space need values of neighbours, and each process has its own \
+                 block alone: choose pairs `parameters` or `none` (dataset.param.pairs)"
+            );
+        }
         let mut settings = Settings::new(&config, None)?;
         let has_steps = config.train.steps.is_some();
         if !has_steps {
             settings.schedule.begin = u64::MAX;
         }
-        Ok(Self { entry, config, settings, ensemble, has_steps })
+        Ok(Self { entry, config, settings, ensemble, own, has_steps })
     }
+}
+
+/// A block of the lattice, of which nothing else is there.
+fn subdomain(own: &Span, places: &Places) -> Subdomain {
+    let dims = places.lattice().unwrap_or(&[]);
+    let ranges = (0..3).map(|k| own.offset[k]..own.offset[k] + own.extent[k]);
+    Subdomain::new(dims, ranges.skip(3 - dims.len()).collect()).without_halo()
 }
 
 /// The fields, none of which has come yet.

@@ -31,6 +31,8 @@ pub enum Kind {
     Busy,
     /// libtorch failed.
     Libtorch,
+    /// The host's processes do not reach each other, or one of them could not do its part.
+    Communication,
     /// A bug.
     Internal,
 }
@@ -60,6 +62,9 @@ impl Failure {
 
     /// Of a panic: libtorch's failures are panics in its wrapper.
     pub fn of_panic(panic: &(dyn Any + Send)) -> Self {
+        if let Some(failure) = panic.downcast_ref::<Self>() {
+            return Self::new(failure.kind, failure.message.clone());
+        }
         if let Some(said) = libtorch::said(panic) {
             let lacks = ["allocate memory", "out of memory"].iter().any(|text| said.contains(text));
             let kind = if lacks { Kind::OutOfMemory } else { Kind::Libtorch };

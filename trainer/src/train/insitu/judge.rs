@@ -7,6 +7,7 @@ use crate::data::Ensemble;
 use crate::data::given::Block;
 use crate::eval::metrics::psnr;
 use crate::models::Network;
+use crate::train::ranks::Ranks;
 
 /// Points computed at once.
 const CHUNK: usize = 1 << 13;
@@ -27,10 +28,11 @@ pub struct Quality {
 
 /// Sums over what was compared.
 #[derive(Default)]
-struct Sums {
+pub struct Sums {
     normalized: f64,
     physical: f64,
     max: f64,
+    points: f64,
 }
 
 /// Compares `model` at `parameters`, in [0, 1], with a block inside the lattice.
@@ -39,7 +41,7 @@ pub fn judge(
     ensemble: &Ensemble,
     parameters: &[f32],
     block: &Block,
-) -> Outcome<Quality> {
+) -> Outcome<Sums> {
     let (axes, width) = (ensemble.places.axes(), ensemble.values.len());
     let lattice = ensemble.places.lattice().unwrap_or(&[]);
     let [_, h, w] = padded(lattice);
@@ -47,7 +49,7 @@ pub fn judge(
     let device = device.unwrap_or(tch::Device::Cpu);
     let condition = Tensor::from_slice(parameters).view([1, -1]).to_device(device);
     let (span, total) = (block.span(), block.span().points());
-    let mut sums = Sums::default();
+    let mut sums = Sums { points: total as f64, ..Sums::default() };
     for start in (0..total).step_by(CHUNK) {
         let chunk: Vec<_> =
             (start..total.min(start + CHUNK)).map(|index| span.place(index)).collect();
@@ -62,17 +64,26 @@ pub fn judge(
             sums.add(ensemble, value, truth);
         }
     }
-    let count = (total * width) as f64;
-    let span = ensemble.normalization.span();
-    Ok(Quality {
-        psnr: psnr(sums.normalized / count / span.powi(2)),
-        rms_error: (sums.physical / count).sqrt(),
-        max_error: sums.max,
-        points: total as u64,
-    })
+    Ok(sums)
 }
 
 impl Sums {
+    /// For all: of what all of them compared, values of `ensemble`.
+    pub fn quality(self, ranks: &Ranks, ensemble: &Ensemble) -> Quality {
+        let Self { normalized, physical, max, points } = self;
+        let largest = ranks.all(&[max]).concat().into_iter();
+        // A difference that is no number stays.
+        let max_error = largest.fold(0.0, |a: f64, b| if b > a || b.is_nan() { b } else { a });
+        let [normalized, physical, points] = ranks.sums([normalized, physical, points]);
+        let count = points * ensemble.values.len() as f64;
+        Quality {
+            psnr: psnr(normalized / count / ensemble.normalization.span().powi(2)),
+            rms_error: (physical / count).sqrt(),
+            max_error,
+            points: points as u64,
+        }
+    }
+
     fn add(&mut self, ensemble: &Ensemble, value: f32, truth: f32) {
         let scaled = ensemble.normalization.scaled(truth);
         self.normalized += (f64::from(value) - f64::from(scaled)).powi(2);

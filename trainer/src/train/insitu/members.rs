@@ -194,7 +194,7 @@ pub fn check_inside(span: &Span, dims: [usize; 3]) -> Result<()> {
 }
 
 /// For people, x first.
-fn shown(span: &Span) -> String {
+pub fn shown(span: &Span) -> String {
     let reversed = |[z, y, x]: [usize; 3]| [x, y, z];
     format!("of {:?} points from {:?} (x first)", reversed(span.extent), reversed(span.offset))
 }

@@ -3,10 +3,15 @@
 //!
 //! Prints nothing, changes nothing of the host's threads, writes no files but those it is asked for.
 //!
+//! Processes of the host may train together: what is called *collective* below, all of them call, with
+//! the same arguments.
+//!
 //! - `asked`: configuration and data; `members`: blocks on their way, and which members stay
-//! - `aside`: where libtorch computes; `judge`: how good the model is; `store`: files
+//! - `aside`: where libtorch computes; `together`: with other processes, which `agree`
+//! - `judge`: how good the model is; `store`: files
 //! - `report`: how far it is, and is to go; `failure`: what went wrong
 
+mod agree;
 mod aside;
 mod asked;
 pub mod failure;
@@ -14,6 +19,7 @@ mod judge;
 mod members;
 mod report;
 mod store;
+mod together;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,25 +29,27 @@ use tch::Device;
 
 use super::fields::Fields;
 use super::learner::Learner;
-use super::ranks::Ranks;
 use super::settings::Settings;
 use super::subject::Subject;
 use crate::config::Config;
-use crate::data::given::{Block, Given, Values};
+use crate::data::given::{Block, Given, Span, Values};
 use crate::data::{
-    Ensemble, Field, Member, Normalization, Sharing, Split, Statistics, normalization,
+    Ensemble, Field, Member, Normalization, Share, Sharing, Split, Statistics, normalization,
     scales_are_given,
 };
 use crate::device;
-use aside::{aside, asking};
+use agree::{agree, check_same};
+use aside::aside;
 use asked::Asked;
 pub use asked::{Data, Options};
 use failure::{Failure, Kind, Outcome};
 pub use judge::Quality;
 use judge::padded;
 pub use members::{Keep, Memory, Place};
-use members::{Members, check_inside};
+use members::{Members, check_inside, shown};
 pub use report::{Info, Limits, Progress, Trained};
+use together::together;
+pub use together::{Carrier, Numbers};
 
 /// A training in situ.
 pub struct InSitu {
@@ -52,6 +60,10 @@ pub struct InSitu {
     device: Device,
     threads: u32,
     learner: Learner<Fields>,
+    /// Reaches the other processes, if there are any.
+    carrier: Option<Box<dyn Carrier>>,
+    /// The lattice points whose values this process gives.
+    own: Span,
     members: Members,
     /// Of all members that were complete, as they were given (their logarithms, where these are
     /// learned).
@@ -73,24 +85,40 @@ impl InSitu {
     /// For a configuration that cannot be trained in situ, data that do not fit it, or a device
     /// that is not there.
     pub fn new(data: &Data, options: &Options) -> Outcome<Self> {
-        let Asked { entry, config, settings, mut ensemble, has_steps } = Asked::new(data, options)?;
+        Self::together(data, options, None)
+    }
+
+    /// As [`new`](Self::new), for processes that train together; collective.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and if they were not given the same, or their blocks do not make up the
+    /// lattice.
+    pub fn together(
+        data: &Data,
+        options: &Options,
+        carrier: Option<Box<dyn Carrier>>,
+    ) -> Outcome<Self> {
+        let asked = Asked::new(data, options).map_err(Failure::from);
+        let asked = agree(options.threads, carrier.as_deref(), asked)?;
+        check_same(options, carrier.as_deref(), &asked)?;
+        let Asked { entry, config, settings, mut ensemble, own, has_steps } = asked;
+        let sharing = sharing(carrier.as_deref());
         let is_scaled = scales_are_given(&config.dataset);
         if is_scaled {
             let scale = normalization(&config.dataset, &Statistics::NONE, &mut Vec::new())?;
             ensemble.normalization = scale;
         }
-        let dims = padded(ensemble.places.lattice().unwrap_or(&[]));
-        let members = Members::new(options.keep, settings.seed, dims, ensemble.values.len());
-        let (device, learner) = aside(options.threads, || {
+        let members = Members::new(options.keep, settings.seed, own.extent, ensemble.values.len());
+        let made = aside(options.threads, || {
             let name = &config.train.device;
             let kind = if name.contains("cuda") { Kind::NoDevice } else { Kind::InvalidArgument };
             let device =
                 device::parse_quietly(name).map_err(|error| Failure::from(error).of_kind(kind))?;
-            let fields =
-                Box::new(Fields::of(&config, ensemble, device, None, &Sharing::default())?);
+            let fields = Box::new(Fields::of(&config, ensemble, device, None, &sharing)?);
             let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
             Ok((device, Learner::new(fields, &settings, device)?))
-        })?;
+        });
+        let (device, learner) = agree(options.threads, carrier.as_deref(), made)?;
         config.notes.iter().for_each(|note| log::info!("{note}"));
         let trainable = learner.subject.parameters().count();
         log::info!("a model of {trainable} trainable numbers on {}", config.train.device);
@@ -101,6 +129,8 @@ impl InSitu {
             device,
             threads: options.threads,
             learner,
+            carrier,
+            own,
             members,
             statistics: Statistics::NONE,
             is_scaled,
@@ -109,17 +139,16 @@ impl InSitu {
         })
     }
 
-    /// Takes a block of the member with these parameters, in physical units; whether the member is
-    /// complete now. Members that give way are dropped, and so is the memory that they borrowed.
+    /// Takes a block of the member with these parameters, in physical units; whether this process'
+    /// part of the member is complete now. Members that give way are dropped, and so is the memory
+    /// that they borrowed.
     ///
     /// # Errors
     /// If parameters or values are not finite or outside their ranges, or the block does not fit.
     pub fn add(&mut self, parameters: &[f64], block: Block, memory: Memory) -> Outcome<bool> {
         let normalized = self.unit_parameters(parameters)?;
-        let ensemble = self.learner.subject.ensemble();
-        let log = ensemble.normalization.log;
-        check_inside(block.span(), padded(ensemble.places.lattice().unwrap_or(&[])))?;
-        block.check(log)?;
+        self.check_block(&block)?;
+        let block = block.seen_from(self.own.offset);
         let Some(values) = self.members.add(parameters, block, memory)? else { return Ok(false) };
         self.keep(Arc::new(values), parameters, normalized)?;
         Ok(true)
@@ -142,47 +171,45 @@ impl InSitu {
         })?)
     }
 
-    /// Makes steps on the members that are kept. `watch` is told after each step, in the caller's
-    /// thread, and ends the call by `true`.
+    /// Makes steps on the members that are kept; collective. `watch` is told after each step, in the
+    /// caller's thread, and ends the call by `true`, of any process.
     ///
     /// # Errors
-    /// [`Kind::NotReady`] without members, [`Kind::Diverged`] if the loss is not finite.
+    /// [`Kind::NotReady`] without members, or if processes have others, [`Kind::Diverged`] if the loss
+    /// is not finite.
     pub fn train(
         &mut self,
         limits: Limits,
         watch: Option<&mut dyn FnMut(Progress) -> bool>,
     ) -> Outcome<Trained> {
         self.get_ready()?;
-        let Self { learner, settings, threads, loss, .. } = self;
+        let Self { learner, settings, threads, loss, carrier, .. } = self;
         let is_watched = watch.is_some();
-        let mut watch = watch;
-        asking(
-            *threads,
-            move |ask| {
-                let (began, before) = (Instant::now(), learner.seconds);
-                let mut trained = Trained { steps: 0, is_stopped: false };
-                let mut longest = Duration::ZERO;
-                while trained.steps < limits.steps && !trained.is_stopped {
-                    let so_far = began.elapsed();
-                    if trained.steps > 0 && limits.time.is_some_and(|time| so_far + longest > time)
-                    {
+        together(*threads, carrier.as_deref(), watch, move |ranks, tell| {
+            let (began, before) = (Instant::now(), learner.seconds);
+            let mut trained = Trained { steps: 0, is_stopped: false };
+            let mut longest = Duration::ZERO;
+            while trained.steps < limits.steps && !trained.is_stopped {
+                let so_far = began.elapsed();
+                if let Some(time) = limits.time.filter(|_| trained.steps > 0) {
+                    // The first process' clock counts.
+                    let is_late = f64::from(u8::from(so_far + longest > time));
+                    if ranks.of_first(is_late) > 0.0 {
                         break;
                     }
-                    *loss = learner.one_step(settings, &Ranks::default())?.value.double_value(&[]);
-                    longest = longest.max(began.elapsed() - so_far);
-                    trained.steps += 1;
-                    learner.seconds = before + began.elapsed().as_secs_f64();
-                    check_loss(*loss, learner.step)?;
-                    if is_watched {
-                        let (step, seconds) = (learner.step, learner.seconds);
-                        let progress = Progress { step, loss: *loss, seconds };
-                        trained.is_stopped = ask(progress).unwrap_or(true);
-                    }
                 }
-                Ok(trained)
-            },
-            |progress| watch.as_mut().is_some_and(|watch| watch(progress)),
-        )
+                let part = learner.one_step(settings, ranks)?.value.double_value(&[]);
+                [*loss] = ranks.sums([part]);
+                longest = longest.max(began.elapsed() - so_far);
+                trained.steps += 1;
+                learner.seconds = before + began.elapsed().as_secs_f64();
+                check_loss(*loss, learner.step)?;
+                let (step, seconds) = (learner.step, learner.seconds);
+                let wishes = is_watched && tell(Progress { step, loss: *loss, seconds });
+                trained.is_stopped = ranks.any(wishes);
+            }
+            Ok(trained)
+        })
     }
 
     /// From the next step on learning rates fall to their last value within `steps` steps and stay
@@ -210,33 +237,55 @@ impl InSitu {
         Ok(())
     }
 
-    /// Compares the model with the field of a member, or a block of it, that need not be kept.
+    /// Compares the model with the field of a member, or a block of it, that need not be kept;
+    /// collective: of what all processes give.
     ///
     /// # Errors
     /// As [`add`](Self::add), and [`Kind::NotReady`] while it is not known what values are learned.
     pub fn evaluate(&mut self, parameters: &[f64], block: &Block) -> Outcome<Quality> {
-        self.check_scaled()?;
-        let normalized = self.unit_parameters(parameters)?;
-        let ensemble = self.learner.subject.ensemble();
-        let log = ensemble.normalization.log;
-        check_inside(block.span(), padded(ensemble.places.lattice().unwrap_or(&[])))?;
-        block.check(log)?;
-        let learner = &mut self.learner;
-        aside(self.threads, || {
+        let normalized = self.agree(self.judged(parameters, block))?;
+        let Self { learner, threads, carrier, .. } = self;
+        together(*threads, carrier.as_deref(), None, move |ranks, _| {
             let Learner { subject, average, .. } = learner;
             let judge = || judge::judge(subject.model(), subject.ensemble(), &normalized, block);
-            match average {
+            let sums = match average {
                 Some(average) => average.swapped(judge),
                 None => judge(),
-            }
+            };
+            Ok(sums?.quality(ranks, subject.ensemble()))
         })
+    }
+
+    /// Parameters in [0, 1], if a field can be compared.
+    fn judged(&self, parameters: &[f64], block: &Block) -> Outcome<Vec<f32>> {
+        self.check_scaled()?;
+        self.check_block(block)?;
+        self.unit_parameters(parameters)
+    }
+
+    /// Checks where a block is, and its values.
+    fn check_block(&self, block: &Block) -> Outcome<()> {
+        let ensemble = self.learner.subject.ensemble();
+        check_inside(block.span(), padded(ensemble.places.lattice().unwrap_or(&[])))?;
+        if !self.own.holds(block.span()) {
+            return Err(Failure::argument(format!(
+                "the block {} is not inside that of this process, {}",
+                shown(block.span()),
+                shown(&self.own)
+            )));
+        }
+        Ok(block.check(ensemble.normalization.log)?)
     }
 
     /// Where it stands.
     pub fn info(&self) -> Info {
         let fields = &self.learner.subject;
         let ensemble = fields.ensemble();
-        let held = |n: usize| ensemble.field(n).map_or(0, |field| copied_bytes(&field));
+        let held = |n: usize| {
+            let field = ensemble.field(n).ok();
+            let copied = field.as_ref().and_then(|field| field.given());
+            copied.map_or(0, |given| given.values().copied_bytes())
+        };
         let copied: usize = (0..ensemble.members.len()).map(held).sum();
         let known = |is_known: bool, pair: (f64, f64)| match is_known {
             true if ensemble.normalization.log => (pair.0.exp(), pair.1.exp()),
@@ -258,6 +307,11 @@ impl InSitu {
             scale: known(self.is_scaled, (min, max)),
             range: known(low <= high, (low, high)),
         }
+    }
+
+    /// The points whose values this process gives.
+    pub fn own(&self) -> Span {
+        self.own
     }
 
     /// Points of the lattice `[z, y, x]`, and values of each.
@@ -311,12 +365,30 @@ impl InSitu {
             parameters: parameters.to_vec(),
             normalized,
         };
-        let field = Arc::new(Field::Given(Given::new(values, scale)));
-        Ok(self.learner.subject.change(|ensemble| put(ensemble, place, member, field))?)
+        Ok(self.learner.subject.change(|ensemble| {
+            let field = field(Given::new(values, scale), ensemble);
+            put(ensemble, place, member, field);
+        })?)
     }
 
-    /// Finds out what becomes 0 and 1, if that is not known, and checks that there are members.
+    /// Collective: finds out what becomes 0 and 1, if that is not known, and checks that there are
+    /// members, the same everywhere.
     fn get_ready(&mut self) -> Outcome<()> {
+        self.agree(self.check_members())?;
+        self.check_same_members()?;
+        if !self.is_scaled {
+            let statistics = self.joined_statistics()?;
+            let found = normalization(&self.config.dataset, &statistics, &mut Vec::new())?;
+            self.learner.subject.change(|ensemble| rescale(ensemble, found))?;
+            self.is_scaled = true;
+            let (low, high) = found.range;
+            log::info!("values from {low} to {high} are learned as 0 to 1 from now on");
+        }
+        Ok(self.learner.subject.check()?)
+    }
+
+    /// Checks that there is something to learn from.
+    fn check_members(&self) -> Outcome<()> {
         if self.learner.subject.ensemble().members.is_empty() {
             return Err(Failure::new(
                 Kind::NotReady,
@@ -326,14 +398,7 @@ impl InSitu {
                 ),
             ));
         }
-        if !self.is_scaled {
-            let found = normalization(&self.config.dataset, &self.statistics, &mut Vec::new())?;
-            self.learner.subject.change(|ensemble| rescale(ensemble, found))?;
-            self.is_scaled = true;
-            let (low, high) = found.range;
-            log::info!("values from {low} to {high} are learned as 0 to 1 from now on");
-        }
-        Ok(self.learner.subject.check()?)
+        Ok(())
     }
 
     /// Says that values leave the range that is learned further than those `before` did.
@@ -384,19 +449,29 @@ fn put(ensemble: &mut Ensemble, place: Place, member: Member, field: Arc<Field>)
 /// Normalises by `scale`; no values change in memory.
 fn rescale(ensemble: &mut Ensemble, scale: Normalization) {
     ensemble.normalization = scale;
-    let crate::data::Fields::Memory(fields) = &mut ensemble.fields else { return };
-    for field in fields {
-        if let Field::Given(given) = &**field {
-            *field = Arc::new(Field::Given(Given::new(given.values().clone(), scale)));
+    for n in 0..ensemble.members.len() {
+        let crate::data::Fields::Memory(fields) = &ensemble.fields else { return };
+        let Some(given) = fields[n].given() else { continue };
+        let rescaled = field(Given::new(given.values().clone(), scale), ensemble);
+        if let crate::data::Fields::Memory(fields) = &mut ensemble.fields {
+            fields[n] = rescaled;
         }
     }
 }
 
-fn copied_bytes(field: &Field) -> usize {
-    match field {
-        Field::Given(given) => given.values().copied_bytes(),
-        _ => 0,
-    }
+/// The values of a member of `ensemble`, perhaps of a block of it.
+fn field(given: Given, ensemble: &Ensemble) -> Arc<Field> {
+    let field = Field::Given(given);
+    Arc::new(match &ensemble.subdomain {
+        Some(own) => field.part(own, ensemble.values.len()),
+        None => field,
+    })
+}
+
+/// Which of the processes this is. Each computes the points of its block.
+fn sharing(carrier: Option<&dyn Carrier>) -> Sharing {
+    let share = carrier.map(|carrier| Share { rank: carrier.rank(), ranks: carrier.size() });
+    Sharing { share: share.unwrap_or_default(), cuts: None }
 }
 
 fn check_loss(loss: f64, step: u64) -> Outcome<()> {

@@ -6,14 +6,14 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 use super::failure::{Failure, Kind, Outcome};
-use super::{InSitu, aside, rescale};
-use crate::bake::{self, Description, Outcome as Baked, Source};
-use crate::data::{Normalization, Sharing};
+use super::{InSitu, aside, rescale, sharing, together};
+use crate::bake::{self, Description, Source};
+use crate::data::Normalization;
 use crate::models::Parameters;
 use crate::progress::Progress;
+use crate::train::checkpoints::{Named, State};
 use crate::train::fields::Fields;
 use crate::train::learner::Learner;
-use crate::train::ranks::Ranks;
 use crate::train::record::DataRecord;
 use crate::train::run::Run;
 use crate::train::subject::Subject;
@@ -22,47 +22,95 @@ use crate::train::subject::Subject;
 const NAME: &str = "in situ";
 
 impl InSitu {
-    /// Bakes the model as it is; what was at `path` before stays if that fails.
+    /// Bakes the model as it is; what was at `path` before stays if that fails. Collective: the first
+    /// process writes.
     ///
     /// # Errors
     /// [`Kind::NotReady`] while it is not known what values are learned; if the model cannot be
     /// baked in this way, or the file not be written.
-    pub fn bake(&mut self, path: &Path, options: &bake::Options) -> Outcome<Baked> {
-        self.check_scaled()?;
-        let record = self.record()?;
-        let Self { learner, config, threads, .. } = self;
+    pub fn bake(&mut self, path: &Path, options: &bake::Options) -> Outcome<()> {
+        let baked = self.bake_own(path, options);
+        self.agree(baked)
+    }
+
+    /// As [`bake`](Self::bake), and whoever does not write does not know whether it was done.
+    fn bake_own(&mut self, path: &Path, options: &bake::Options) -> Outcome<()> {
+        let record = self.agree(self.check_scaled().and_then(|()| self.record()))?;
+        let Self { learner, config, threads, carrier, .. } = self;
         let mut description = record.description;
         description.provenance.insert("steps".into(), json!(learner.step));
         let tool = format!("drr-train {}", drr::VERSION);
         description.provenance.insert("tool".into(), json!(tool));
-        aside(*threads, move || {
-            let source = source(learner, config, description)?;
-            Ok(bake::bake(&*source, options, None, path, &|_, _| Progress::hidden())?)
+        together(*threads, carrier.as_deref(), None, move |ranks, _| {
+            let Some(model) = learner.model(ranks) else { return Ok(()) };
+            let source = source(model, config, description)?;
+            bake::bake(&*source, options, None, path, &|_, _| Progress::hidden())?;
+            Ok(())
         })
     }
 
-    /// As [`bake`](Self::bake), to memory, by way of a folder in the system's folder for temporary
-    /// files (`TMPDIR`), which is gone afterwards.
+    /// As [`bake`](Self::bake), to the memory of every process, by way of a folder in the first one's
+    /// folder for temporary files (`TMPDIR`), which is gone afterwards.
     ///
     /// # Errors
     /// As [`bake`](Self::bake).
     pub fn bake_to_memory(&mut self, options: &bake::Options) -> Outcome<Vec<u8>> {
-        self.check_scaled()?;
+        let baked = self.bake_through_file(options);
+        let mut bytes = self.agree(baked)?;
+        if self.carrier.is_none() {
+            return Ok(bytes);
+        }
+        together(self.threads, self.carrier.as_deref(), None, move |ranks, _| {
+            bytes.resize(ranks.of_first(bytes.len() as f64) as usize, 0);
+            Ok(ranks.bytes_of_first(bytes))
+        })
+    }
+
+    /// The bytes of the baked file in the first process, none in others.
+    fn bake_through_file(&mut self, options: &bake::Options) -> Outcome<Vec<u8>> {
         let folder = tempfile::Builder::new().prefix("drr-train-").tempdir();
-        let folder = folder.context("cannot make a folder for temporary files (TMPDIR)")?;
+        let folder = folder.context("cannot make a folder for temporary files (TMPDIR)");
+        let folder = self.agree(folder.map_err(Failure::from))?;
         let path = folder.path().join("model");
-        self.bake(&path, options)?;
+        self.bake_own(&path, options)?;
+        if !self.is_first() {
+            return Ok(Vec::new());
+        }
         Ok(std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?)
     }
 
+    fn is_first(&self) -> bool {
+        self.carrier.as_ref().is_none_or(|carrier| carrier.rank() == 0)
+    }
+
     /// Stores a checkpoint in a run's folder, which is made if it is not there: `drr-train bake`
-    /// and others take it. Its last two checkpoints are kept.
+    /// and others take it. Its last two checkpoints are kept. Collective: the first process writes.
     ///
     /// # Errors
     /// As [`bake`](Self::bake), and for a folder that holds something else.
     pub fn save(&mut self, folder: &Path) -> Outcome<()> {
-        self.check_scaled()?;
-        let record = self.record()?;
+        let record = self.agree(self.check_scaled().and_then(|()| self.record()))?;
+        let run = match self.is_first() {
+            true => self.stored_run(folder, &record).map(Some),
+            false => Ok(None),
+        };
+        let run = self.agree(run)?;
+        let mut state = self.learner.state(self.learner.seconds);
+        let schedule = &self.settings.schedule;
+        let falls = !self.has_steps && schedule.begin != u64::MAX;
+        state.falling = falls.then_some((schedule.begin, schedule.steps));
+        let Self { learner, threads, carrier, .. } = &mut *self;
+        let stored = together(*threads, carrier.as_deref(), None, move |ranks, _| {
+            match (learner.tensors(ranks), run) {
+                (Some(tensors), Some(run)) => Ok(run.checkpoints().store(&state, &tensors)?),
+                _ => Ok(()),
+            }
+        });
+        self.agree(stored)
+    }
+
+    /// A run's folder with everything but checkpoints.
+    fn stored_run(&self, folder: &Path, record: &DataRecord) -> Outcome<Run> {
         let run = self.run(folder)?;
         let mut entry = self.entry.clone();
         self.settings.resolve(&mut entry);
@@ -71,24 +119,30 @@ impl InSitu {
             entry["train"]["steps"] = serde_json::Value::Null;
         }
         run.write_config(&entry)?;
-        run.write_data(&record)?;
-        let mut state = self.learner.state(self.learner.seconds);
-        let schedule = &self.settings.schedule;
-        let falls = !self.has_steps && schedule.begin != u64::MAX;
-        state.falling = falls.then_some((schedule.begin, schedule.steps));
-        let learner = &mut self.learner;
-        aside(self.threads, move || {
-            let Some(tensors) = learner.tensors(&Ranks::default()) else { return Ok(()) };
-            Ok(run.checkpoints().store(&state, &tensors)?)
-        })
+        run.write_data(record)?;
+        Ok(run)
     }
 
     /// Goes on from the last checkpoint in a run's folder: weights, optimiser, steps, and what values
-    /// become 0 and 1. Members stay those that are here. If this fails, everything stays.
+    /// become 0 and 1. Members stay those that are here. If this fails, everything stays. Collective:
+    /// every process reads.
     ///
     /// # Errors
     /// If the folder is no run, damaged, or of another model or other data.
     pub fn restore(&mut self, folder: &Path) -> Outcome<()> {
+        let stored = self.stored(folder);
+        let (learner, state) = self.agree(stored)?;
+        self.learner = learner;
+        self.is_scaled = true;
+        if !self.has_steps {
+            let schedule = &mut self.settings.schedule;
+            (schedule.begin, schedule.steps) = state.falling.unwrap_or((u64::MAX, 1));
+        }
+        Ok(())
+    }
+
+    /// The training that is stored in a run's folder, with the members that are here.
+    fn stored(&self, folder: &Path) -> Outcome<(Learner<Fields>, State)> {
         let run = Run::open(folder)?;
         let (config, record) = (run.config().map_err(damaged)?, run.data().map_err(damaged)?);
         let same = config.model == self.config.model;
@@ -106,22 +160,16 @@ impl InSitu {
             .description
             .check_scales(&Description::of(&ensemble))
             .with_context(|| format!("{} was trained on other data", folder.display()))?;
-        let Self { config, settings, threads, device, .. } = &*self;
+        let Self { config, settings, threads, device, carrier, .. } = self;
+        let sharing = sharing(carrier.as_deref());
         let learner = aside(*threads, || {
-            let fields =
-                Box::new(Fields::of(config, ensemble, *device, None, &Sharing::default())?);
+            let fields = Box::new(Fields::of(config, ensemble, *device, None, &sharing)?);
             let learner = Learner::restore(fields, settings, *device, &checkpoint);
             let learner =
                 learner.with_context(|| format!("cannot go on from {}", folder.display()));
             learner.map_err(damaged)
         })?;
-        self.learner = learner;
-        self.is_scaled = true;
-        if !self.has_steps {
-            let schedule = &mut self.settings.schedule;
-            (schedule.begin, schedule.steps) = state.falling.unwrap_or((u64::MAX, 1));
-        }
-        Ok(())
+        Ok((learner, state))
     }
 
     /// What runs and files say of the data.
@@ -146,14 +194,13 @@ impl InSitu {
     }
 }
 
-/// The model that is used, for baking.
+/// A model, for baking.
 fn source(
-    learner: &Learner<Fields>,
+    model: Named,
     config: &crate::config::Config,
     description: Description,
 ) -> Result<Box<dyn Source>> {
-    let tensors = learner.model(&Ranks::default()).unwrap_or_default().into_iter();
-    let tensors = tensors.map(|(name, tensor)| (name, tensor.detach()));
+    let tensors = model.into_iter().map(|(name, tensor)| (name, tensor.detach()));
     let parameters = Parameters::of_tensors_for_baking(tensors);
     bake::of_fields(config.model.of_ensemble()?, parameters, description)
 }

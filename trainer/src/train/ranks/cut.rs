@@ -3,8 +3,7 @@
 
 use tch::Tensor;
 
-use super::world::World;
-use super::{append, put};
+use super::{Ranks, append, put};
 use crate::models::window::Window;
 use crate::train::checkpoints::Named;
 
@@ -25,9 +24,9 @@ struct Neighbour {
 
 impl Halo {
     /// For all: of tensors of which each holds what its `windows` say.
-    pub fn new(world: &World, windows: &[&Window]) -> Self {
-        let rank = world.rank();
-        let all = windows_of_all(world, windows);
+    pub fn new(ranks: &Ranks, windows: &[&Window]) -> Self {
+        let rank = ranks.share().rank;
+        let all = windows_of_all(ranks, windows);
         let neighbour = |(rank, theirs): (usize, Vec<Window>)| {
             let shared = (0..).zip(windows.iter().zip(theirs));
             let shared: Vec<_> =
@@ -40,7 +39,7 @@ impl Halo {
 
     /// For all: adds up what each has, bit for bit the same in all; of tensors that are `None`, which
     /// are so in all processes, nothing.
-    pub fn sum(&self, world: &World, tensors: &[Option<Tensor>]) {
+    pub fn sum(&self, ranks: &Ranks, tensors: &[Option<Tensor>]) {
         let boxes = |neighbour: &Neighbour| -> Vec<(Tensor, Window)> {
             let there = neighbour.shared.iter().filter_map(|(n, window)| {
                 Some((tensors[*n].as_ref()?.shallow_clone(), window.clone()))
@@ -55,7 +54,9 @@ impl Halo {
             }
             (neighbour.rank, numbers)
         });
-        let received = world.exchange(&sent.collect::<Vec<_>>());
+        let sent: Vec<_> = sent.collect();
+        let counts: Vec<_> = sent.iter().map(|(rank, numbers)| (*rank, numbers.len())).collect();
+        let received = ranks.exchange(&sent, &counts);
         let own: Vec<Tensor> = tensors.iter().flatten().map(Tensor::copy).collect();
         for tensor in tensors.iter().flatten() {
             let _ = tensor.shallow_clone().zero_();
@@ -90,13 +91,13 @@ impl Halo {
 
 /// For all: tensors by name, those whole that are cut up; `None` but for the first process.
 pub fn whole<'a>(
-    world: &World,
+    ranks: &Ranks,
     tensors: Named,
     window: impl Fn(&str) -> Option<&'a Window>,
 ) -> Option<Named> {
     let windows: Vec<&Window> = tensors.iter().filter_map(|(name, _)| window(name)).collect();
-    let all = windows_of_all(world, &windows);
-    let is_first = world.rank() == 0;
+    let all = windows_of_all(ranks, &windows);
+    let is_first = ranks.is_first();
     let mut cut = 0;
     let mut made = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
@@ -106,30 +107,33 @@ pub fn whole<'a>(
         };
         let mut numbers = Vec::new();
         append(&tensor, &mut numbers);
-        let theirs = || all.iter().map(|windows| &windows[cut]);
-        let lengths: Vec<usize> =
-            theirs().map(|window| window.shape().iter().product::<i64>() as usize).collect();
-        let whole = if is_first {
-            Tensor::zeros(&own.whole()[..], (tensor.kind(), tch::Device::Cpu))
+        if is_first {
+            let whole = Tensor::zeros(&own.whole()[..], (tensor.kind(), tch::Device::Cpu));
+            // One after the other: no more than one part is in memory beside the whole.
+            for (rank, windows) in all.iter().enumerate() {
+                let shape = windows[cut].shape();
+                let count = shape.iter().product::<i64>() as usize;
+                if rank > 0 {
+                    numbers = ranks.exchange(&[], &[(rank, count)]).concat();
+                }
+                let part = Tensor::zeros(&shape[..], (tensor.kind(), tch::Device::Cpu));
+                put(&part, &numbers);
+                windows[cut].put(&part, &whole);
+            }
+            made.push((name, whole));
         } else {
-            tensor.shallow_clone()
-        };
-        world.collect(&numbers, &lengths, |rank, numbers| {
-            let window = &all[rank][cut];
-            let part = tensor.new_empty(&window.shape()[..], (tensor.kind(), tch::Device::Cpu));
-            put(&part, numbers);
-            window.put(&part, &whole);
-        });
+            ranks.exchange(&[(0, numbers)], &[]);
+        }
         cut += 1;
-        made.push((name, whole));
     }
     is_first.then_some(made)
 }
 
-/// What each process holds of the tensors that have these windows here.
-fn windows_of_all(world: &World, windows: &[&Window]) -> Vec<Vec<Window>> {
-    let ends: Vec<i64> = windows.iter().flat_map(|window| window.ends()).collect();
-    let of_one = |ends: Vec<i64>| {
+/// For all: what each process holds of the tensors that have these windows here.
+fn windows_of_all(ranks: &Ranks, windows: &[&Window]) -> Vec<Vec<Window>> {
+    let ends = windows.iter().flat_map(|window| window.ends().map(|end| end as f64));
+    let of_one = |ends: Vec<f64>| {
+        let ends: Vec<i64> = ends.into_iter().map(|end| end as i64).collect();
         let mut rest = &ends[..];
         let window = |mine: &&Window| {
             let (own, others) = rest.split_at(mine.ends().count());
@@ -138,5 +142,5 @@ fn windows_of_all(world: &World, windows: &[&Window]) -> Vec<Vec<Window>> {
         };
         windows.iter().map(window).collect()
     };
-    world.gather_all(&ends).into_iter().map(of_one).collect()
+    ranks.all(&ends.collect::<Vec<_>>()).into_iter().map(of_one).collect()
 }

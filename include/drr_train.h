@@ -56,6 +56,9 @@ enum drr_train_status
     DRR_TRAIN_ERROR_LIBTORCH = 23,
     /// `drr_train_bake_model` only: libdrr refused the model; `drr_last_error` has the reason.
     DRR_TRAIN_ERROR_MODEL = 24,
+    /// The processes that train together do not reach each other, or another one could not do its part
+    /// (its own `drr_train_last_error` says why).
+    DRR_TRAIN_ERROR_COMMUNICATION = 25,
     /// A bug in drr; please report it.
     DRR_TRAIN_ERROR_INTERNAL = 99,
 };
@@ -64,6 +67,27 @@ enum drr_train_status
 typedef enum drr_train_status drr_train_status;
 #else
 typedef uint32_t drr_train_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/// What becomes of numbers that all processes have.
+enum drr_train_reduction
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /// Sums, of `double`.
+    DRR_TRAIN_SUM_F64 = 0,
+    /// Sums, of `float`.
+    DRR_TRAIN_SUM_F32 = 1,
+    /// The largest, of `unsigned char`.
+    DRR_TRAIN_MAX_U8 = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum drr_train_reduction drr_train_reduction;
+#else
+typedef uint32_t drr_train_reduction;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -235,7 +259,57 @@ typedef struct drr_train_data {
     /// until then. Once fixed, the range stays: later values outside are learned as they are, below 0 or
     /// above 1 (which a model that ends in a sigmoid cannot reach). `drr_train_info` has both ranges.
     double value_max;
+    /// The first of the lattice points whose values this process gives, x first; with
+    /// `drr_train_options::communicator`.
+    uint64_t own_offset[3];
+    /// How many along x, y, z; all 0: all of the lattice. The blocks of all processes make up the
+    /// lattice and do not overlap. In a plane the last is 0 or 1.
+    uint64_t own_extent[3];
 } drr_train_data;
+
+/// Numbers for a process, or from it.
+typedef struct drr_train_message {
+    /// `count` numbers; of received ones, room for them.
+    float *numbers;
+    /// How many.
+    uint64_t count;
+    /// The other process.
+    uint32_t rank;
+    /// Unused, 0.
+    uint32_t reserved;
+} drr_train_message;
+
+/// How the processes that train together reach each other. `drr_train_mpi.h` fills this in from an MPI
+/// communicator, `drr_train_mpi.f90` from Fortran's handle of one; a program without MPI can write the
+/// functions itself.
+///
+/// They run in the threads of the library's calls, within them. All processes call them in the same
+/// order, with as many numbers; each returns when its own part is done, 0 if that went well. They
+/// must return, not throw or jump, and must not call functions with the same session.
+typedef struct drr_train_communicator {
+    /// `sizeof(drr_train_communicator)`
+    uint32_t struct_size;
+    /// Which process this is, from 0.
+    uint32_t rank;
+    /// How many there are.
+    uint32_t size;
+    /// Unused, 0.
+    uint32_t reserved;
+    /// Handed to the functions; valid until the session is freed; may be NULL.
+    void *user_data;
+    /// Puts what a `drr_train_reduction` makes of the numbers of all processes in the place of this one's.
+    /// The result must be the same in all of them, bit for bit.
+    uint32_t (*reduce)(void *numbers, uint64_t count, uint32_t reduction, void *user_data);
+    /// Puts the bytes of process 0 in the place of those of this one.
+    uint32_t (*broadcast)(void *bytes, uint64_t count, void *user_data);
+    /// Sends numbers to some processes and receives from some: those that a message is sent to make
+    /// the call that receives it. Ordered by nothing but that, so that all are best on their way at once.
+    uint32_t (*exchange)(const struct drr_train_message *sent,
+                         uint32_t sent_count,
+                         const struct drr_train_message *received,
+                         uint32_t received_count,
+                         void *user_data);
+} drr_train_communicator;
 
 /// How to train. All zero (but `struct_size`) is the default.
 typedef struct drr_train_options {
@@ -256,6 +330,10 @@ typedef struct drr_train_options {
     /// `cpu`, `cuda`, `cuda:N` or `auto`; NULL: `train.device` of the configuration, else `cpu`. CUDA
     /// needs the environment variable `DRR_TORCH` to name an installed PyTorch.
     const char *device;
+    /// Processes that train together, each with a block of the lattice (`own_offset`, `own_extent` in
+    /// `drr_train_data`); NULL: this one alone. Looked at during the call. Functions that are called
+    /// *collective* below are then called by all of them, with the same arguments.
+    const struct drr_train_communicator *communicator;
 } drr_train_options;
 
 /// Called when borrowed memory is not needed any more: `data` and `user_data` are those of its block.
@@ -280,7 +358,8 @@ typedef struct drr_train_block {
     const void *data;
     /// The box's first point in the lattice, x first.
     uint64_t offset[3];
-    /// Its points along x, y, z; all 0: those of the lattice. In a plane the last is 0 or 1.
+    /// Its points along x, y, z; all 0: those that this process gives, whatever `offset` says. In a
+    /// plane the last is 0 or 1.
     uint64_t extent[3];
     /// Bytes from point to point along x, y, z, may be negative; 0 means without gaps.
     int64_t stride[3];
@@ -326,7 +405,7 @@ typedef struct drr_train_info {
     uint32_t reserved;
     /// Steps that are done.
     uint64_t steps;
-    /// Members that were complete so far.
+    /// Members that were complete so far: of which this process' part was.
     uint64_t members_seen;
     /// Those of them that are kept.
     uint64_t members_held;
@@ -346,7 +425,8 @@ typedef struct drr_train_info {
     double value_min;
     /// Value that is learned as 1.
     double value_max;
-    /// Least value of all members that were complete so far; NaN before the first.
+    /// Least value of all members that were complete so far, of this process' part of them; NaN before
+    /// the first.
     double seen_min;
     /// Greatest value of them.
     double seen_max;
@@ -395,7 +475,7 @@ const char *drr_train_version(void);
 /// @return the number
 uint32_t drr_train_abi_version(void);
 
-/// Starts a training with a new model and no members.
+/// Starts a training with a new model and no members. Collective.
 ///
 /// The configuration is what `drr-train train` takes; paths of data in it are not looked at. With
 /// `train.steps` the learning rate falls over so many steps and stays low afterwards; without, it
@@ -420,8 +500,8 @@ drr_train_status drr_train_create(const char *config,
 /// @param session  NULL is fine
 void drr_train_free(struct drr_train_session *session);
 
-/// Takes a block of a member. Blocks with the same parameters belong to the same member until all
-/// its points are there; then it counts, and another one with these parameters may begin. On
+/// Takes a block of a member, of the points that this process gives. Blocks with the same parameters
+/// belong to the same member until all of these are there; then it counts, and another one with these parameters may begin. On
 /// failure nothing is kept, and `release` is not called.
 ///
 /// @param session          a session
@@ -450,7 +530,8 @@ drr_train_status drr_train_forget_pending(struct drr_train_session *session);
 /// @return `DRR_TRAIN_OK`, `DRR_TRAIN_ERROR_INVALID_ARGUMENT` or `_BUSY`
 drr_train_status drr_train_forget_members(struct drr_train_session *session);
 
-/// Makes steps on the members that are kept, in the thread of the call as far as the host can tell: it
+/// Makes steps on the members that are kept; collective: each process has its block of the same ones, in
+/// the same order. In the thread of the call as far as the host can tell: it
 /// returns when they are done.
 ///
 /// @param session    a session
@@ -481,7 +562,8 @@ drr_train_status drr_train_anneal(struct drr_train_session *session,
                                   uint64_t steps);
 
 /// Compares the model as it is with the field of a member, or a block of it. The member need not be
-/// one that was added, and is not.
+/// one that was added, and is not. Collective: each process gives a block of its points, all are told of
+/// what all gave.
 ///
 /// @param session          a session
 /// @param parameters       as for `drr_train_add_block`
@@ -504,7 +586,7 @@ drr_train_status drr_train_evaluate(struct drr_train_session *session,
 drr_train_status drr_train_get_info(struct drr_train_session *session, struct drr_train_info *info);
 
 /// Bakes the model as it is into a file for libdrr. The file appears under its name only when it is
-/// complete: whatever goes wrong, one that was there before stays.
+/// complete: whatever goes wrong, one that was there before stays. Collective: process 0 writes.
 ///
 /// @param session  a session
 /// @param path     name of the file, NUL-terminated, in the system's encoding
@@ -516,6 +598,7 @@ drr_train_status drr_train_bake(struct drr_train_session *session,
                                 const struct drr_train_bake_options *options);
 
 /// Bakes the model as it is into memory, for `drr_model_open_memory`; `drr_train_bake_model` does both.
+/// Collective: all processes get it.
 /// Temporary files are made in the system's folder for them (`TMPDIR`) and are gone afterwards.
 ///
 /// @param session  a session
@@ -531,7 +614,7 @@ drr_train_status drr_train_bake_memory(struct drr_train_session *session,
 
 /// Stores the training in a folder: weights, optimiser, what the values' range is, not the members. The
 /// folder is made if it is not there; it is a run, as `drr-train train` makes it, that `drr-train
-/// bake` takes. Stored again, it keeps the last two.
+/// bake` takes. Stored again, it keeps the last two. Collective: process 0 writes.
 ///
 /// @param session  a session
 /// @param folder   name of the folder, NUL-terminated, in the system's encoding: new, empty, or what
@@ -542,7 +625,7 @@ drr_train_status drr_train_save(struct drr_train_session *session,
 
 /// Goes on from what is stored in a folder: with the members that this session has, the training is
 /// then as it was, bit for bit. Members are not stored: add those again that it shall learn from. On
-/// failure nothing changes.
+/// failure nothing changes. Collective: every process reads.
 ///
 /// @param session  a session with the same model and the same data, perhaps a new one
 /// @param folder   what `drr_train_save` made

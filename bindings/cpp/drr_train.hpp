@@ -67,6 +67,10 @@ struct Data {
     /// Both 0: from the configuration, or found by the first step.
     double value_min = 0.0;
     double value_max = 0.0;
+    /// The lattice points that this process gives, x first, with `Options::communicator`.
+    std::array<std::uint64_t, 3> own_offset = {0, 0, 0};
+    /// All 0: all of them.
+    std::array<std::uint64_t, 3> own_extent = {0, 0, 0};
 };
 
 /// How to train, see `drr_train_options`.
@@ -78,6 +82,8 @@ struct Options {
     std::uint32_t entry = 0;
     /// Empty: as the configuration says.
     std::string device = {};
+    /// Processes that train together; null: this one alone. `drr_train_mpi.h` makes one.
+    const drr_train_communicator *communicator = nullptr;
 };
 
 /// How a model is baked, see `drr_train_bake_options`.
@@ -168,6 +174,10 @@ class Session {
         raw.value_count = static_cast<std::uint32_t>(values.size());
         raw.value_min = data.value_min;
         raw.value_max = data.value_max;
+        for (std::size_t k = 0; k < 3; k++) {
+            raw.own_offset[k] = data.own_offset[k];
+            raw.own_extent[k] = data.own_extent[k];
+        }
         if (!data.axes.empty() && data.axes.size() != data.points.size())
             throw Error(DRR_TRAIN_ERROR_INVALID_ARGUMENT, std::to_string(data.axes.size()) +
                                                               " axes are given for a lattice of " +
@@ -180,6 +190,7 @@ class Session {
         how.keep = options.keep;
         how.entry = options.entry;
         how.device = options.device.empty() ? nullptr : options.device.c_str();
+        how.communicator = options.communicator;
         drr_train_session *session = nullptr;
         check(drr_train_create(config.c_str(), &raw, &how, &session));
         handle_.reset(session);

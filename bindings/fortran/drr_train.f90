@@ -11,18 +11,27 @@ module drr_train_c
   end type
 
   type, bind(c) :: c_train_data
-    integer(c_int32_t) :: struct_size = 80, dims = 0
+    integer(c_int32_t) :: struct_size = 128, dims = 0
     integer(c_int64_t) :: points(3) = 0
     type(c_ptr) :: axes = c_null_ptr, parameters = c_null_ptr, values = c_null_ptr
     integer(c_int32_t) :: parameter_count = 0, value_count = 0
     real(c_double) :: value_min = 0, value_max = 0
+    integer(c_int64_t) :: own_offset(3) = 0, own_extent(3) = 0
+  end type
+
+  !> See `drr_train_communicator` in drr_train.h; module drr_train_mpi makes one.
+  type, bind(c) :: drr_train_communicator
+    integer(c_int32_t) :: struct_size = 48, rank = 0, size = 1, reserved = 0
+    type(c_ptr) :: user_data = c_null_ptr
+    type(c_funptr) :: reduce = c_null_funptr, broadcast = c_null_funptr, exchange = c_null_funptr
   end type
 
   type, bind(c) :: c_train_options
-    integer(c_int32_t) :: struct_size = 40, threads = 0
+    integer(c_int32_t) :: struct_size = 48, threads = 0
     integer(c_int64_t) :: seed = 0, capacity = 0
     integer(c_int32_t) :: keep = 0, entry = 0
     type(c_ptr) :: device = c_null_ptr
+    type(c_ptr) :: communicator = c_null_ptr
   end type
 
   type, bind(c) :: c_train_block
@@ -234,17 +243,19 @@ module drr_train
     c_train_bake_options, c_train_block, c_train_create, c_train_data, c_train_evaluate, &
     c_train_forget_members, c_train_forget_pending, c_train_free, c_train_get_info, &
     c_train_options, c_train_range, c_train_restore, c_train_save, c_train_step, &
-    drr_train_info, drr_train_quality, finish
+    drr_train_communicator, drr_train_info, drr_train_quality, finish
   implicit none
   private
-  public :: drr_train_session, drr_train_range, drr_train_block, drr_train_info, drr_train_quality
+  public :: drr_train_session, drr_train_range, drr_train_block, drr_train_info, &
+    drr_train_quality, drr_train_communicator
 
   !> Results of calls, see `drr_train_status` in drr_train.h.
   integer, parameter, public :: DRR_TRAIN_OK = 0, DRR_TRAIN_ERROR_INVALID_ARGUMENT = 1, &
     DRR_TRAIN_ERROR_IO = 2, DRR_TRAIN_ERROR_FORMAT = 3, DRR_TRAIN_ERROR_UNSUPPORTED = 6, &
     DRR_TRAIN_ERROR_OUT_OF_MEMORY = 7, DRR_TRAIN_ERROR_NO_DEVICE = 8, &
     DRR_TRAIN_ERROR_NOT_READY = 20, DRR_TRAIN_ERROR_DIVERGED = 21, DRR_TRAIN_ERROR_BUSY = 22, &
-    DRR_TRAIN_ERROR_LIBTORCH = 23, DRR_TRAIN_ERROR_INTERNAL = 99
+    DRR_TRAIN_ERROR_LIBTORCH = 23, DRR_TRAIN_ERROR_COMMUNICATION = 25, &
+    DRR_TRAIN_ERROR_INTERNAL = 99
 
   !> Which members are kept, see `drr_train_keep`.
   integer, parameter, public :: DRR_TRAIN_KEEP_ALL = 0, DRR_TRAIN_KEEP_RESERVOIR = 1, &
@@ -298,9 +309,11 @@ module drr_train
 
 contains
 
-  !> Starts a training; `points` are those of the lattice along x, y (, z).
+  !> Starts a training; `points` are those of the lattice along x, y (, z). With a `communicator`,
+  !> processes train together: each says from which point of the lattice on (from 1), and how many along
+  !> each axis, are its own, and gives blocks of these.
   subroutine session_create(self, config, points, axes, parameters, values, value_range, threads, &
-      seed, keep, capacity, device, status, message)
+      seed, keep, capacity, device, own_first, own_extent, communicator, status, message)
     class(drr_train_session), intent(inout) :: self
     character(len=*), intent(in) :: config
     integer, intent(in) :: points(:)
@@ -308,6 +321,8 @@ contains
     real(c_double), intent(in), optional :: value_range(2)
     integer, intent(in), optional :: threads, seed, keep, capacity
     character(len=*), intent(in), optional :: device
+    integer, intent(in), optional :: own_first(:), own_extent(:)
+    type(drr_train_communicator), intent(in), optional, target :: communicator
     integer, intent(out), optional :: status
     character(len=*), intent(inout), optional :: message
     type(c_train_data) :: data
@@ -346,6 +361,9 @@ contains
       device_name = letters(trim(device))
       options%device = c_loc(device_name)
     end if
+    if (present(own_first)) data%own_offset(:size(own_first)) = int(own_first, c_int64_t) - 1
+    if (present(own_extent)) data%own_extent(:size(own_extent)) = int(own_extent, c_int64_t)
+    if (present(communicator)) options%communicator = c_loc(communicator)
     call finish(c_train_create(letters(config), data, options, self%handle), status, message)
 
   contains

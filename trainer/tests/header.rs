@@ -24,7 +24,7 @@ fn list() -> String {
 fn header_is_fresh() {
     let config = cbindgen::Config::from_file(trainer().join("cbindgen.toml"));
     let mut builder = cbindgen::Builder::new().with_config(config.expect("cbindgen.toml"));
-    for name in ["status", "structs", "session", "files", "log"] {
+    for name in ["status", "communicator", "structs", "session", "files", "log"] {
         builder = builder.with_src(trainer().join(format!("src/capi/{name}.rs")));
     }
     let mut generated = Vec::new();

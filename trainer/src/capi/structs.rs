@@ -120,8 +120,8 @@ pub struct drr_train_data {
     /// The first of the lattice points whose values this process gives, x first; with
     /// `drr_train_options::communicator`.
     pub own_offset: [u64; 3],
-    /// How many along x, y, z; all 0: all of the lattice. The blocks of all processes make up the lattice and
-    /// do not overlap. In a plane the last is 0 or 1.
+    /// How many along x, y, z; all 0: all of the lattice. The blocks of all processes make up the
+    /// lattice and do not overlap. In a plane the last is 0 or 1.
     pub own_extent: [u64; 3],
 }
 
@@ -177,7 +177,8 @@ pub struct drr_train_block {
     pub data: *const c_void,
     /// The box's first point in the lattice, x first.
     pub offset: [u64; 3],
-    /// Its points along x, y, z; all 0: those that this process gives, whatever `offset` says. In a plane the last is 0 or 1.
+    /// Its points along x, y, z; all 0: those that this process gives, whatever `offset` says. In a
+    /// plane the last is 0 or 1.
     pub extent: [u64; 3],
     /// Bytes from point to point along x, y, z, may be negative; 0 means without gaps.
     pub stride: [i64; 3],

@@ -16,6 +16,50 @@ static drr_train_status created(const char *config, const drr_train_data *data,
     return status;
 }
 
+static uint32_t reduce(void *numbers, uint64_t count, uint32_t reduction, void *user_data) {
+    (void)numbers, (void)count, (void)reduction, (void)user_data;
+    return 7;
+}
+
+static uint32_t broadcast(void *bytes, uint64_t count, void *user_data) {
+    (void)bytes, (void)count, (void)user_data;
+    return 0;
+}
+
+static uint32_t exchange(const drr_train_message *sent, uint32_t sent_count,
+                         const drr_train_message *received, uint32_t received_count,
+                         void *user_data) {
+    (void)sent, (void)sent_count, (void)received, (void)received_count, (void)user_data;
+    return 0;
+}
+
+static void communicators(void) {
+    drr_train_data data = field();
+    drr_train_communicator others = {.struct_size = sizeof others, .rank = 2, .size = 2};
+    drr_train_options options = {.struct_size = sizeof options, .communicator = &others};
+    INVALID("communicator.rank is 2 of a size of 2", created(MODEL, &data, &options));
+    others.rank = 1;
+    INVALID("communicator.reduce is NULL", created(MODEL, &data, &options));
+    others.reduce = reduce;
+    INVALID("communicator.broadcast is NULL", created(MODEL, &data, &options));
+    others.broadcast = broadcast;
+    INVALID("communicator.exchange is NULL", created(MODEL, &data, &options));
+    others.exchange = exchange;
+    REFUSED(DRR_TRAIN_ERROR_COMMUNICATION, "communicator.reduce returned 7",
+            created(MODEL, &data, &options));
+    others.struct_size = 3;
+    INVALID("drr_train_communicator.struct_size is 3", created(MODEL, &data, &options));
+    /* One alone needs no functions, but all of the lattice. */
+    others = (drr_train_communicator){.struct_size = sizeof others, .size = 1};
+    drr_train_session *session = NULL;
+    OK(drr_train_create(MODEL, &data, &options, &session));
+    drr_train_free(session);
+    data.own_extent[0] = data.own_extent[1] = data.own_extent[2] = 2;
+    INVALID("is not all of the lattice", created(MODEL, &data, &options));
+    data.own_offset[1] = UINT64_MAX;
+    INVALID("does not fit", created(MODEL, &data, &options));
+}
+
 static void sessions(void) {
     const drr_train_data good = field();
     drr_train_data data = good;
@@ -28,7 +72,7 @@ static void sessions(void) {
     INVALID("did you mean `steps`", created(MODEL "train: {stepz: 3}\n", &data, NULL));
     INVALID("train.minutes", created(MODEL "train: {minutes: 3}\n", &data, NULL));
     data.struct_size = 8;
-    INVALID("drr_train_data.struct_size is 8, expected sizeof(drr_train_data) = 80",
+    INVALID("drr_train_data.struct_size is 8, expected sizeof(drr_train_data) = 128",
             created(MODEL, &data, NULL));
     data = good;
     data.dims = 4;
@@ -74,6 +118,16 @@ static void sessions(void) {
     drr_train_session *session = NULL;
     OK(drr_train_create(MODEL, &data, &newer.options, &session));
     drr_train_free(session);
+    /* Of programs that know nothing of processes that train together. */
+    data.struct_size = 80;
+    data.own_extent[0] = 1;
+    newer.options.struct_size = 40;
+    newer.options.communicator = (const drr_train_communicator *)&data;
+    OK(drr_train_create(MODEL, &data, &newer.options, &session));
+    drr_train_free(session);
+    newer.options.communicator = NULL;
+    newer.options.struct_size = sizeof newer;
+    data = good;
     newer.more = 1;
     INVALID("does not know", created(MODEL, &data, &newer.options));
     drr_train_free(NULL);
@@ -243,7 +297,8 @@ static void no_session(drr_train_session *none, const char *reason) {
 
 int main(int count, char **arguments) {
     /* These grow at their ends only; the Fortran module counts on the numbers, too. */
-    CHECK(sizeof(drr_train_data) == 80 && sizeof(drr_train_options) == 40);
+    CHECK(sizeof(drr_train_data) == 128 && sizeof(drr_train_options) == 48);
+    CHECK(sizeof(drr_train_communicator) == 48 && sizeof(drr_train_message) == 24);
     CHECK(sizeof(drr_train_block) == 120 && sizeof(drr_train_info) == 112);
     CHECK(sizeof(drr_train_quality) == 40 && sizeof(drr_train_bake_options) == 32);
     CHECK(sizeof(drr_train_range) == 32);
@@ -254,6 +309,7 @@ int main(int count, char **arguments) {
     no_session(NULL, "session is NULL");
     no_session((drr_train_session *)values, "not a live session");
     sessions();
+    communicators();
     messages();
     drr_train_session *session = started((drr_train_options){0});
     blocks(session);

@@ -4,9 +4,9 @@
 !     mpirun -n 2 ./learn CONFIG OUTPUT [SECONDS: 0.2] [FRAMES: 0] [CELLS: 2]
 !
 ! CONFIG is model.yaml, OUTPUT the baked file. Training takes SECONDS after each step of the solver, and
-! fifty times as much at the end, while the learning rate falls. The first rank trains; the others wait
-! for it. For comparison, FRAMES states are written to OUTPUT.raw, and their times to OUTPUT.times.
-! There are CELLS cells per metre.
+! fifty times as much at the end, while the learning rate falls. The ranks train together, each on its
+! block of the box: no state is gathered. For comparison, FRAMES states are written to OUTPUT.raw, and
+! their times to OUTPUT.times. There are CELLS cells per metre.
 program learn
   use, intrinsic :: iso_fortran_env, only: real32, real64
   use mpi_f08
@@ -14,6 +14,7 @@ program learn
   use euler
   use explosion
   use drr_train
+  use drr_train_mpi
   implicit none
 
   real(real64), parameter :: STRENGTH = 2.5d0
@@ -22,8 +23,8 @@ program learn
   type(open_air) :: beyond
   type(drr_train_session) :: session
   type(drr_train_info) :: info
-  real(real64) :: budget, simulating = 0, gathering = 0, training = 0, began, next_frame
-  real(real32), allocatable :: state(:, :, :, :)
+  real(real64) :: budget, simulating = 0, training = 0, began, next_frame
+  real(real32), allocatable :: state(:, :, :, :) ! of this rank's block
   integer :: total(3), frames, written = 0, steps = 0, cells, raw, times, file_bytes
 
   call MPI_Init()
@@ -33,8 +34,8 @@ program learn
   cells = nint(number(5, 2d0, 1d0))
   total = nint(WHOLE(:, 2)*cells)
   call prepare(gas, WHOLE, cells, STRENGTH, .true.)
-  allocate (state(total(1), total(2), total(3), VARIABLES))
-  if (gas%rank == 0) call begin()
+  allocate (state(gas%cells(1), gas%cells(2), gas%cells(3), VARIABLES))
+  call begin()
 
   next_frame = 0
   call take()
@@ -45,8 +46,8 @@ program learn
     steps = steps + 1
     call take()
   end do
-  if (gas%rank == 0) call finish()
-  call MPI_Barrier(MPI_COMM_WORLD)
+  call finish()
+  call session%close()
   call MPI_Finalize()
 
 contains
@@ -65,8 +66,9 @@ contains
         'pressure']
     call session%create(text_of(argument(1)), total, axes, &
         [drr_train_range('time', 'ms', 0d0, END_TIME)], values, threads=1, seed=1, &
-        keep=DRR_TRAIN_KEEP_RESERVOIR, capacity=CAPACITY)
-    if (frames == 0) return
+        keep=DRR_TRAIN_KEEP_RESERVOIR, capacity=CAPACITY, own_first=gas%first + 1, &
+        own_extent=gas%cells, communicator=drr_train_mpi_communicator(gas%comm%mpi_val))
+    if (frames == 0 .or. gas%rank > 0) return
     open (newunit=raw, file=argument(2)//'.raw', status='replace', action='write', &
         access='stream', form='unformatted')
     open (newunit=times, file=argument(2)//'.times', status='replace', action='write')
@@ -77,56 +79,62 @@ contains
   ! make them alike.
   subroutine take()
     integer :: m, made
+    if (frames > 0 .and. gas%time >= next_frame) call write_frame()
     began = MPI_Wtime()
     do m = 1, VARIABLES
-      state(:, :, :, m) = &
-          real((gas%gather(m, [0, 0, 0], total) - AIR(m))/UNITS(m), real32)
+      associate (n => gas%cells)
+        state(:, :, :, m) = disturbance(gas%state(1:n(1), 1:n(2), 1:n(3), m), m)
+      end associate
     end do
-    gathering = gathering + MPI_Wtime() - began
-    if (gas%rank == 0) then
-      if (frames > 0 .and. gas%time >= next_frame) call write_frame()
-      began = MPI_Wtime()
-      call session%add([gas%time], drr_train_block(state))
-      call session%step(huge(made), budget, made)
-      training = training + MPI_Wtime() - began
-    end if
-    call MPI_Barrier(MPI_COMM_WORLD)
+    call session%add([gas%time], drr_train_block(state, gas%first + 1))
+    call session%step(huge(made), budget, made)
+    training = training + MPI_Wtime() - began
   end subroutine
+
+  elemental real(real32) function disturbance(value, variable)
+    real(real64), intent(in) :: value
+    integer, intent(in) :: variable
+    disturbance = real((value - AIR(variable))/UNITS(variable), real32)
+  end function
 
   ! What is learned, for whoever wants to compare.
   subroutine write_frame()
+    real(real32) :: whole_state(total(1), total(2), total(3))
     integer :: m
     do m = 1, VARIABLES
-      write (raw) state(:, :, :, m)
+      whole_state = disturbance(gas%gather(m, [0, 0, 0], total), m)
+      if (gas%rank == 0) write (raw) whole_state
     end do
-    write (times, '(f12.6)') gas%time
+    if (gas%rank == 0) write (times, '(f12.6)') gas%time
     written = written + 1
     next_frame = written*END_TIME/max(1, frames - 1) - 1d-9
   end subroutine
 
   subroutine finish()
-    real(real64) :: rate
+    real(real64) :: annealing, baking
     integer :: more
     call session%get_info(info)
-    rate = info%steps/max(info%seconds, 1d-3)
-    more = max(1, int(rate*budget*LAST))
+    more = max(1, int(info%steps/max(info%seconds, 1d-3)*budget*LAST))
     began = MPI_Wtime()
     call session%anneal(more)
     call session%step(more)
-    call session%get_info(info)
-    print '(a, i0, a, f0.1, a, i0, a)', 'simulated ', steps, ' steps in ', simulating, ' s with ', &
-        ranks(), ' ranks'
-    print '(a, f0.3, a, f0.3, a, f0.3, a)', 'each took ', simulating/steps, ' s, gathering ', &
-        gathering/(steps + 1), ' s, training ', training/(steps + 1), ' s'
-    print '(3(a, i0), a, f0.1, a)', 'trained ', info%steps, ' steps on ', info%members_held, ' of ', &
-        info%members_seen, ' states, the last ones in ', MPI_Wtime() - began, ' s'
+    annealing = MPI_Wtime() - began
     began = MPI_Wtime()
     call session%bake(argument(2), grid=DRR_TRAIN_GRID_I8, &
         decoder=DRR_TRAIN_DECODER_BF16, rank=16)
+    baking = MPI_Wtime() - began
+    if (gas%rank > 0) return
+    call session%get_info(info)
+    print '(a, i0, a, f0.1, a, i0, a)', 'simulated ', steps, ' steps in ', simulating, ' s with ', &
+        ranks(), ' ranks'
+    print '(a, f0.3, a, f0.3, a)', 'each took ', simulating/steps, ' s, training ', &
+        training/(steps + 1), ' s'
+    print '(3(a, i0), a, f0.1, a)', 'trained ', info%steps, ' steps on ', info%members_held, ' of ', &
+        info%members_seen, ' states, the last ones in ', annealing, ' s'
     inquire (file=argument(2), size=file_bytes)
     print '(3a, i0, a, f0.1, a, f0.1, a)', 'baked ', argument(2), ' of ', file_bytes/1000, ' kB in ', &
-        MPI_Wtime() - began, ' s; the states that the solver went through are ', &
-        4d-6*size(state)*(steps + 1), ' MB'
+        baking, ' s; the states that the solver went through are ', &
+        4d-6*product(total)*VARIABLES*(steps + 1), ' MB'
   end subroutine
 
   integer function ranks()

@@ -13,6 +13,7 @@ mkdir -p "$folder/modules"
 compile=("${MPIFORT:-mpifort}" -std=f2008 -O3 -J "$folder/modules")
 link=(-L "$libraries" "-Wl,-rpath,$libraries")
 "${compile[@]}" -o "$folder/learn" bindings/fortran/drr_train.f90 \
+    bindings/fortran/drr_train_mpi.f90 \
     examples/euler/{arguments,fluxes,block,euler,explosion}.f90 examples/learn/learn.f90 \
     "${link[@]}" -ldrr_train
 "${compile[@]}" -o "$folder/replay" bindings/fortran/drr.f90 examples/learn/replay.f90 \

@@ -172,7 +172,7 @@ fn a_solver_teaches_a_surrogate() {
     };
     let solver = ["arguments", "fluxes", "block", "euler", "explosion"]
         .map(|n| format!("examples/euler/{n}.f90"));
-    let mut sources = vec!["bindings/fortran/drr_train.f90"];
+    let mut sources = vec!["bindings/fortran/drr_train.f90", "bindings/fortran/drr_train_mpi.f90"];
     sources.extend(solver.iter().map(String::as_str));
     sources.push("examples/learn/learn.f90");
     compile("learn", &sources, "-ldrr_train");

@@ -347,6 +347,11 @@ fn what_one_cannot_do_none_does() {
         if is_first {
             add(&mut training, 1, span).expect("a block");
         }
+        failed(
+            training.train(limits(2 + u64::from(is_first)), None),
+            Kind::InvalidArgument,
+            "at most",
+        );
         training.train(limits(2), None).expect("steps");
         // A block that one refuses is compared by none.
         let span = if is_first { other } else { span };

@@ -1,14 +1,15 @@
 //! What processes that train together have to agree on: whether each did its part, that they were
 //! given the same, that their blocks make up the lattice, that they learn from the same members.
 
-use super::InSitu;
 use super::asked::{Asked, Options};
 use super::failure::{Failure, Kind, Outcome};
 use super::members::shown;
 use super::together::{Carrier, together};
+use super::{InSitu, Limits};
 use crate::bake::Description;
 use crate::data::Statistics;
 use crate::data::given::Span;
+use crate::train::schedule::Schedule;
 
 /// Collective: what this process did, if all of them did theirs.
 pub fn agree<T>(threads: u32, carrier: Option<&dyn Carrier>, mine: Outcome<T>) -> Outcome<T> {
@@ -84,28 +85,37 @@ impl InSitu {
         agree(self.threads, self.carrier.as_deref(), mine)
     }
 
-    /// Collective: checks that all processes learn from the same members.
-    pub(super) fn check_same_members(&self) -> Outcome<()> {
+    /// Collective: checks that all processes learn from the same members, and are to make the same steps.
+    pub(super) fn check_same_steps(&self, limits: Limits) -> Outcome<()> {
         let Some(carrier) = self.carrier.as_deref() else { return Ok(()) };
         let mut checksum = crc32fast::Hasher::new();
         for member in &self.learner.subject.ensemble().members {
             checksum.update(member.name.as_bytes());
             member.parameters.iter().for_each(|x| checksum.update(&x.to_le_bytes()));
         }
-        let mine = [self.members.seen() as f64, f64::from(checksum.finalize())];
+        let members = [self.members.seen() as f64, f64::from(checksum.finalize())];
+        let Schedule { begin, steps, .. } = self.settings.schedule;
+        let time = limits.time.map_or(0.0, |time| time.as_secs_f64());
+        let asked = [limits.steps as f64, time, begin as f64, steps as f64];
+        let mine = [&members[..], &asked].concat();
         let all =
             together(self.threads, Some(carrier), None, move |ranks, _| Ok(ranks.all(&mine)))?;
-        match all.iter().find(|theirs| theirs[..] != all[0][..]) {
-            None => Ok(()),
-            Some(other) => Err(Failure::new(
-                Kind::NotReady,
-                format!(
-                    "the processes that train together have different members ({} were complete in one, \
-                     {} in another): each gives its block of the same ones, in the same order",
-                    all[0][0], other[0]
-                ),
-            )),
+        let Some(other) = all.iter().find(|theirs| theirs[..] != all[0][..]) else { return Ok(()) };
+        if other[..2] == all[0][..2] {
+            return Err(Failure::argument(format!(
+                "the processes that train together were asked for different steps (at most {} in one, {} \
+                 in another), seconds ({}, {}), or annealing",
+                all[0][2], other[2], all[0][3], other[3]
+            )));
         }
+        Err(Failure::new(
+            Kind::NotReady,
+            format!(
+                "the processes that train together have different members ({} were complete in one, {} \
+                 in another): each gives its block of the same ones, in the same order",
+                all[0][0], other[0]
+            ),
+        ))
     }
 
     /// Collective: of the values that all processes have seen.

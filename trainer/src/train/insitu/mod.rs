@@ -182,7 +182,7 @@ impl InSitu {
         limits: Limits,
         watch: Option<&mut dyn FnMut(Progress) -> bool>,
     ) -> Outcome<Trained> {
-        self.get_ready()?;
+        self.get_ready(limits)?;
         let Self { learner, settings, threads, loss, carrier, .. } = self;
         let is_watched = watch.is_some();
         together(*threads, carrier.as_deref(), watch, move |ranks, tell| {
@@ -208,6 +208,7 @@ impl InSitu {
                 let wishes = is_watched && tell(Progress { step, loss: *loss, seconds });
                 trained.is_stopped = ranks.any(wishes);
             }
+            learner.seconds = ranks.of_first(learner.seconds);
             Ok(trained)
         })
     }
@@ -373,9 +374,9 @@ impl InSitu {
 
     /// Collective: finds out what becomes 0 and 1, if that is not known, and checks that there are
     /// members, the same everywhere.
-    fn get_ready(&mut self) -> Outcome<()> {
+    fn get_ready(&mut self, limits: Limits) -> Outcome<()> {
         self.agree(self.check_members())?;
-        self.check_same_members()?;
+        self.check_same_steps(limits)?;
         if !self.is_scaled {
             let statistics = self.joined_statistics()?;
             let found = normalization(&self.config.dataset, &statistics, &mut Vec::new())?;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use common::{Golden, SMALL_MODEL};
 use drr_train::config::{Config, HdinrConfig, ModelConfig, OptimConfig, parse_yaml};
-use drr_train::models::checkpoint::{read_safetensors, write_safetensors};
+use drr_train::models::checkpoint::{here, read_safetensors, write_safetensors};
 use drr_train::models::network::Encoded;
 use drr_train::models::{Hdinr, Parameters};
 use drr_train::train::adam::Adam;
@@ -33,7 +33,8 @@ fn in_double(config: &HdinrConfig) -> Hdinr {
             (name.to_owned(), if is_table { tensor * 300.0 } else { tensor.shallow_clone() })
         })
         .collect();
-    write_safetensors(&path, scaled.iter().map(|(n, t)| (n.as_str(), t))).expect("weights");
+    let scaled = here(scaled.iter().map(|(n, t)| (n.as_str(), t)));
+    write_safetensors(&path, &scaled).expect("weights");
     let parameters = Parameters::from_checkpoint(&path, Device::Cpu, Kind::Double).expect("load");
     Hdinr::build(config, parameters).expect("model")
 }
@@ -194,7 +195,7 @@ fn weights_have_exactly_the_reference_names_and_shapes() {
     for golden in Golden::all("hdinr_") {
         let model = Hdinr::new(golden.hdinr(), Device::Cpu, 0).expect("model");
         let path = folder.path().join("weights.safetensors");
-        write_safetensors(&path, model.parameters.all()).expect("weights");
+        write_safetensors(&path, &here(model.parameters.all())).expect("weights");
         let shapes = |path: &std::path::Path| -> BTreeMap<String, Vec<i64>> {
             let tensors = read_safetensors(path).expect("weights");
             tensors.into_iter().map(|(name, tensor)| (name, tensor.size())).collect()

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use memmap2::Mmap;
 use safetensors::tensor::TensorInfo;
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, SafeTensors};
+use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
-use crate::files::write_atomically;
+use crate::files::atomically;
 
 /// Bytes read at once.
 const PIECE: usize = 1 << 22;
@@ -110,30 +112,83 @@ pub fn read_safetensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     Ok(tensors.into_iter().flatten().collect())
 }
 
-/// Writes tensors under their names as a safetensors file of 32-bit numbers, atomically.
+/// A tensor that is stored: here, or made when it is written.
+pub enum Lazy<'a> {
+    /// One that is here.
+    Here(Tensor),
+    /// One of this shape that is made of what several processes have.
+    Made(Vec<i64>, Box<dyn Fn() -> Tensor + 'a>),
+}
+
+/// Tensors that are here, by name.
+pub fn here<'t>(
+    tensors: impl IntoIterator<Item = (&'t str, &'t Tensor)>,
+) -> Vec<(String, Lazy<'static>)> {
+    let here =
+        |(name, tensor): (&str, &Tensor)| (name.to_owned(), Lazy::Here(tensor.shallow_clone()));
+    tensors.into_iter().map(here).collect()
+}
+
+impl Lazy<'_> {
+    /// The tensor.
+    pub fn get(&self) -> Tensor {
+        match self {
+            Self::Here(tensor) => tensor.shallow_clone(),
+            Self::Made(_, make) => make(),
+        }
+    }
+
+    fn size(&self) -> Vec<i64> {
+        match self {
+            Self::Here(tensor) => tensor.size(),
+            Self::Made(shape, _) => shape.clone(),
+        }
+    }
+}
+
+/// Writes tensors under their names as a safetensors file of 32-bit numbers, atomically, one after the
+/// other: none but the one that is being written is in memory twice.
 ///
 /// # Errors
-/// As [`write_atomically`].
-pub fn write_safetensors<'a>(
-    path: &Path,
-    tensors: impl Iterator<Item = (&'a str, &'a Tensor)>,
-) -> Result<()> {
-    let mut data = Vec::new();
+/// As [`atomically`].
+pub fn write_safetensors(path: &Path, tensors: &[(String, Lazy<'_>)]) -> Result<()> {
+    let mut ordered: Vec<_> = tensors.iter().collect();
+    ordered.sort_by_key(|(name, _)| name);
+    let header = header(&ordered);
+    atomically(path, |file| {
+        let mut write = |bytes: &[u8]| {
+            file.write_all(bytes).with_context(|| format!("cannot write {}", path.display()))
+        };
+        write(&(header.len() as u64).to_le_bytes())?;
+        write(header.as_bytes())?;
+        for (_, tensor) in ordered {
+            let tensor = tensor.get().detach().to_device(Device::Cpu);
+            let flat = tensor.to_kind(Kind::Float).contiguous();
+            let mut numbers = vec![0f32; flat.numel()];
+            flat.copy_data(&mut numbers, flat.numel());
+            for piece in numbers.chunks(PIECE) {
+                write(&piece.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>())?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// What a safetensors file begins with, behind its length.
+fn header(tensors: &[&(String, Lazy<'_>)]) -> String {
+    let mut entries = serde_json::Map::new();
+    entries.insert("__metadata__".to_owned(), json!({"format": "pt"}));
+    let mut end = 0;
     for (name, tensor) in tensors {
-        let shape: Vec<usize> = tensor.size().iter().map(|&n| n as usize).collect();
-        let flat = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
-        let numbers = Vec::<f32>::try_from(&flat.view(-1))?;
-        let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
-        data.push((name, shape, bytes));
+        let (shape, begin) = (tensor.size(), end);
+        end += shape.iter().product::<i64>() * size_of::<f32>() as i64;
+        let entry = json!({"dtype": "F32", "shape": shape, "data_offsets": [begin, end]});
+        entries.insert(name.clone(), entry);
     }
-    let view = |(name, shape, bytes)| -> Result<(&str, TensorView<'_>)> {
-        let (shape, bytes): (&Vec<usize>, &Vec<u8>) = (shape, bytes);
-        Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?))
-    };
-    let views: Vec<_> = data
-        .iter()
-        .map(|(name, shape, bytes)| view((*name, shape, bytes)))
-        .collect::<Result<_>>()?;
-    let metadata = Some([("format".to_owned(), "pt".to_owned())].into());
-    write_atomically(path, &safetensors::serialize(views, metadata)?)
+    let mut header = Value::Object(entries).to_string();
+    // Numbers are aligned.
+    while header.len() % 8 > 0 {
+        header.push(' ');
+    }
+    header
 }

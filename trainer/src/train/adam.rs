@@ -1,12 +1,11 @@
 //! Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019) with their state in the open, so that a resumed run goes on exactly.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, Result, bail, ensure};
 use tch::{Kind, Tensor};
 
 use crate::config::{OptimConfig, hint};
 use crate::models::Parameters;
+use crate::models::checkpoint::Checkpoint;
 use crate::models::window::Window;
 
 /// The optimiser and its moments.
@@ -148,15 +147,16 @@ impl Adam {
     ///
     /// # Errors
     /// If a moment is missing or of another shape.
-    pub fn restore(&mut self, steps: u64, state: &BTreeMap<String, Tensor>) -> Result<()> {
+    pub fn restore(&mut self, steps: u64, mut state: Checkpoint) -> Result<()> {
         let device = |slot: &Slot| slot.parameter.device();
-        let find = |what: &str, slot: &Slot| -> Result<Tensor> {
+        let mut find = |what: &str, slot: &Slot| -> Result<Tensor> {
             let name = format!("{what}.{}", slot.name);
             let tensor =
-                state.get(&name).with_context(|| format!("optimiser state lacks {name}"))?;
+                state.take(&name)?.with_context(|| format!("optimiser state lacks {name}"))?;
             let expected = slot.window.as_ref().map_or(slot.parameter.size(), Window::whole);
             ensure!(tensor.size() == expected, "optimiser state: {name} does not fit");
-            let tensor = slot.window.as_ref().map_or(tensor.shallow_clone(), |own| own.cut(tensor));
+            let tensor =
+                slot.window.as_ref().map_or(tensor.shallow_clone(), |own| own.cut(&tensor));
             Ok(tensor.to_device(device(slot)))
         };
         for slot in &mut self.slots {

@@ -1,11 +1,10 @@
 //! The average of a model's weights over the steps, which is often better than the last of them.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, Result, ensure};
 use tch::Tensor;
 
 use crate::models::Parameters;
+use crate::models::checkpoint::Checkpoint;
 use crate::models::window::Window;
 
 /// Exponential moving average of all tensors (Polyak and Juditsky 1992), over fewer steps while
@@ -76,13 +75,13 @@ impl Average {
     ///
     /// # Errors
     /// If an average is missing or of another shape.
-    pub fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+    pub fn restore(&mut self, mut state: Checkpoint) -> Result<()> {
         for Averaged { name, tensor, average, window } in &mut self.tensors {
             let stored =
-                state.get(name).with_context(|| format!("the averaged weights lack {name}"))?;
+                state.take(name)?.with_context(|| format!("the averaged weights lack {name}"))?;
             let expected = window.as_ref().map_or(tensor.size(), Window::whole);
             ensure!(stored.size() == expected, "averaged weights: {name} does not fit");
-            average.copy_(&window.as_ref().map_or(stored.shallow_clone(), |own| own.cut(stored)));
+            average.copy_(&window.as_ref().map_or(stored.shallow_clone(), |own| own.cut(&stored)));
         }
         Ok(())
     }
@@ -110,10 +109,11 @@ mod tests {
         let inside = average.swapped(|| x.double_value(&[0]));
         assert!((inside - expected).abs() < 1e-4 * expected, "{inside}, expected {expected}");
         assert_eq!(x.double_value(&[0]), 400.0);
-        let state = average.all().map(|(name, tensor)| (name.to_owned(), tensor.copy())).collect();
+        let state = average.all().map(|(name, tensor)| (name.to_owned(), tensor.copy()));
+        let state = Checkpoint::of(state);
         let mut other = Average::new(&parameters, 0.5);
-        other.restore(&state).unwrap();
+        other.restore(state).unwrap();
         assert_eq!(other.swapped(|| x.double_value(&[0])), inside);
-        assert!(other.restore(&BTreeMap::new()).is_err());
+        assert!(other.restore(Checkpoint::of([])).is_err());
     }
 }

@@ -1,6 +1,5 @@
 //! The checkpoints of a run: the last ones, to go on from, and the best by validation.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +9,7 @@ use tch::Tensor;
 
 use super::course::Course;
 use crate::files::write_atomically;
-use crate::models::checkpoint::{read_safetensors, write_safetensors};
+use crate::models::checkpoint::{self, Lazy, here, read_safetensors, write_safetensors};
 
 /// Checkpoints that are kept: one to go on from if the last is damaged.
 const KEEP: usize = 2;
@@ -55,14 +54,17 @@ pub struct State {
 /// Tensors by name.
 pub type Named = Vec<(String, Tensor)>;
 
+/// Tensors by name, some of which are made when they are asked for.
+pub type Stored<'a> = Vec<(String, Lazy<'a>)>;
+
 /// The tensors of a checkpoint by name.
-pub struct Tensors {
+pub struct Tensors<'a> {
     /// The model's weights.
-    pub weights: Named,
+    pub weights: Stored<'a>,
     /// Their averages, if they are averaged.
-    pub averaged: Option<Named>,
+    pub averaged: Option<Stored<'a>>,
     /// The optimiser's moments.
-    pub optimizer: Named,
+    pub optimizer: Stored<'a>,
     /// What else the model needs; there may be nothing.
     pub extra: Named,
 }
@@ -79,12 +81,12 @@ impl Checkpoints {
     /// If the disk is full, for instance; earlier checkpoints stay.
     pub fn store(&self, state: &State, tensors: &Tensors) -> Result<()> {
         self.complete(&format!("step-{:08}", state.steps), state, |folder| {
-            write_safetensors(&folder.join(WEIGHTS), named(&tensors.weights))?;
+            write_safetensors(&folder.join(WEIGHTS), &tensors.weights)?;
             if let Some(averaged) = &tensors.averaged {
-                write_safetensors(&folder.join(AVERAGED), named(averaged))?;
+                write_safetensors(&folder.join(AVERAGED), averaged)?;
             }
             write_extra(folder, &tensors.extra)?;
-            write_safetensors(&folder.join(OPTIMIZER), named(&tensors.optimizer))
+            write_safetensors(&folder.join(OPTIMIZER), &tensors.optimizer)
         })?;
         for old in self.all()?.iter().rev().skip(KEEP) {
             // An old checkpoint that cannot be removed does no harm.
@@ -100,12 +102,12 @@ impl Checkpoints {
     pub fn store_best(
         &self,
         state: &State,
-        weights: &[(String, Tensor)],
+        weights: &Stored<'_>,
         extra: &[(String, Tensor)],
     ) -> Result<()> {
         self.complete(BEST, state, |folder| {
             write_extra(folder, extra)?;
-            write_safetensors(&folder.join(WEIGHTS), named(weights))
+            write_safetensors(&folder.join(WEIGHTS), weights)
         })
     }
 
@@ -206,16 +208,16 @@ impl Checkpoint {
     ///
     /// # Errors
     /// If they are not there or damaged.
-    pub fn averaged(&self) -> Result<BTreeMap<String, Tensor>> {
-        read_safetensors(&self.folder.join(AVERAGED))
+    pub fn averaged(&self) -> Result<checkpoint::Checkpoint> {
+        checkpoint::Checkpoint::open(&self.folder.join(AVERAGED))
     }
 
     /// The optimiser's moments by name.
     ///
     /// # Errors
     /// If they are not there or damaged.
-    pub fn optimizer(&self) -> Result<BTreeMap<String, Tensor>> {
-        read_safetensors(&self.folder.join(OPTIMIZER))
+    pub fn optimizer(&self) -> Result<checkpoint::Checkpoint> {
+        checkpoint::Checkpoint::open(&self.folder.join(OPTIMIZER))
     }
 
     /// What else the model needs, by name; nothing if there is nothing.
@@ -236,13 +238,12 @@ pub fn extra_beside(weights: &Path) -> PathBuf {
     weights.with_file_name(EXTRA)
 }
 
-fn named(tensors: &[(String, Tensor)]) -> impl Iterator<Item = (&str, &Tensor)> {
-    tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
-}
-
 fn write_extra(folder: &Path, extra: &[(String, Tensor)]) -> Result<()> {
     match extra.is_empty() {
         true => Ok(()),
-        false => write_safetensors(&folder.join(EXTRA), named(extra)),
+        false => {
+            let extra = extra.iter().map(|(name, tensor)| (name.as_str(), tensor));
+            write_safetensors(&folder.join(EXTRA), &here(extra))
+        }
     }
 }

@@ -7,10 +7,11 @@ use tch::{Device, Kind, Tensor};
 
 use super::adam::Adam;
 use super::average::Average;
-use super::checkpoints::{Checkpoint, Named, State, Tensors};
+use super::checkpoints::{Checkpoint, State, Stored, Tensors};
 use super::course::Course;
 use super::precision::LossScale;
 use super::ranks::Ranks;
+use super::ranks::cut::{Collector, Held};
 use super::settings::Settings;
 use super::subject::{Loss, Subject};
 use crate::config::Precision;
@@ -69,9 +70,9 @@ impl<S: Subject + ?Sized> Learner<S> {
         let mut learner = Self::of(subject, settings, kind)?;
         let state = checkpoint.state()?;
         let optimizer_steps = state.optimizer_steps.unwrap_or(state.steps);
-        learner.adam.restore(optimizer_steps, &checkpoint.optimizer()?)?;
+        learner.adam.restore(optimizer_steps, checkpoint.optimizer()?)?;
         if let Some(average) = &mut learner.average {
-            average.restore(&checkpoint.averaged()?)?;
+            average.restore(checkpoint.averaged()?)?;
         }
         if let (Some(scale), Some(stored)) = (&mut learner.loss_scale, state.loss_scale) {
             scale.restore(stored);
@@ -173,29 +174,64 @@ impl<S: Subject + ?Sized> Learner<S> {
         }
     }
 
-    /// For all: everything that [`restore`](Self::restore) takes; `None` but for the first process.
-    pub fn tensors(&self, ranks: &Ranks) -> Option<Tensors> {
+    /// For all: hands everything that [`restore`](Self::restore) takes to `write` in the first process.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    pub fn store(
+        &self,
+        ranks: &Ranks<'_>,
+        write: impl FnOnce(&Tensors<'_>) -> Result<()>,
+    ) -> Result<()> {
         let Self { subject, adam, average, .. } = self;
-        let parameters = subject.parameters();
-        let whole = |tensors| ranks.whole(tensors, |name| parameters.window(name));
-        let weights = whole(named(parameters.all()));
-        let averaged = average.as_ref().map(|average| whole(named(average.all())));
-        // Moments are called `mean.` and `square.` of what they belong to.
-        let of_moment = |name: &str| parameters.window(name.split_once('.')?.1);
-        let optimizer = ranks.whole(adam.state(), of_moment);
-        let averaged = averaged.map(Option::unwrap_or_default);
-        Some(Tensors { weights: weights?, averaged, optimizer: optimizer?, extra: subject.extra() })
+        let weights = self.held(subject.parameters().all());
+        let averaged = average.as_ref().map(|average| self.held(average.all()));
+        let moments = adam.state();
+        let optimizer = self.held(moments.iter().map(|(name, tensor)| (name.as_str(), tensor)));
+        let all = weights.iter().chain(averaged.iter().flatten()).chain(&optimizer);
+        let collector = Collector::new(ranks, all);
+        let tensors = Tensors {
+            weights: collector.stored(&weights),
+            averaged: averaged.as_ref().map(|averaged| collector.stored(averaged)),
+            optimizer: collector.stored(&optimizer),
+            extra: subject.extra(),
+        };
+        collector.serve(|| write(&tensors)).map(|_| ())
     }
 
-    /// For all: the model that is used, by name, averaged weights where there are any; `None` but for
-    /// the first process.
-    pub fn model(&self, ranks: &Ranks) -> Option<Named> {
-        let parameters = self.subject.parameters();
-        let own = match &self.average {
-            Some(average) => named(average.all()),
-            None => named(parameters.all()),
+    /// For all: what `work` makes in the first process of the model that is used, by name, averaged
+    /// weights where there are any; `None` in others.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub fn model<T>(
+        &self,
+        ranks: &Ranks<'_>,
+        work: impl FnOnce(&Stored<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let held = match &self.average {
+            Some(average) => self.held(average.all()),
+            None => self.held(self.subject.parameters().all()),
         };
-        ranks.whole(own, |name| parameters.window(name))
+        let collector = Collector::new(ranks, held.iter());
+        let stored = collector.stored(&held);
+        collector.serve(|| work(&stored))
+    }
+
+    /// Tensors with what they are of whole ones. Moments are called `mean.` and `square.` of what they
+    /// belong to.
+    fn held<'t>(&self, tensors: impl Iterator<Item = (&'t str, &'t Tensor)>) -> Vec<Held> {
+        let parameters = self.subject.parameters();
+        let window = |name: &str| {
+            let of = name.split_once('.').map(|(_, of)| of);
+            parameters.window(name).or_else(|| parameters.window(of?)).cloned()
+        };
+        let held = |(name, tensor): (&str, &Tensor)| Held {
+            name: name.to_owned(),
+            tensor: tensor.shallow_clone(),
+            window: window(name),
+        };
+        tensors.map(held).collect()
     }
 
     /// How many steps fit into some time, this one's included: a few are made, and the model is of
@@ -228,10 +264,6 @@ impl<S: Subject + ?Sized> Learner<S> {
         let left = time.saturating_sub(began.elapsed()).as_secs_f64();
         Ok((ranks.of_first((left / each).max(1.0).floor()) as u64, self.subject))
     }
-}
-
-fn named<'a>(tensors: impl Iterator<Item = (&'a str, &'a Tensor)>) -> Named {
-    tensors.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).collect()
 }
 
 /// Kind of the matrix products.

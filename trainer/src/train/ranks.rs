@@ -6,7 +6,7 @@
 //!
 //! Calls that are for *all* wait for each other: every process has to make them, in the same order.
 
-mod cut;
+pub mod cut;
 pub mod link;
 #[cfg(feature = "mpi")]
 mod mpi;
@@ -19,7 +19,6 @@ use anyhow::{Result, ensure};
 use tch::{Device, Kind, Tensor};
 
 use super::adam::Adam;
-use super::checkpoints::Named;
 use crate::data::Share;
 use crate::models::Parameters;
 use crate::models::window::Window;
@@ -200,15 +199,6 @@ impl<'a> Ranks<'a> {
                 put(tensor, &numbers.collect::<Vec<_>>());
             }
         });
-    }
-
-    /// For all: tensors by name, those whole that are cut up as `window` says; `None` but for the first.
-    pub fn whole<'w>(
-        &self,
-        tensors: Named,
-        window: impl Fn(&str) -> Option<&'w Window>,
-    ) -> Option<Named> {
-        cut::whole(self, tensors, window)
     }
 
     /// For all: makes the gradients of each those of the whole batch.

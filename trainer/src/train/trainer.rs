@@ -176,21 +176,19 @@ impl Trainer {
         let psnr = self.learner.look(&self.ranks);
         let step = self.learner.step;
         let course = self.learner.course.as_mut();
-        if course.is_some_and(|course| course.note(step, psnr))
-            && let Some(model) = self.learner.model(&self.ranks)
-        {
+        if course.is_some_and(|course| course.note(step, psnr)) {
             let (state, checkpoints) = (self.state(), self.run.checkpoints());
-            checkpoints.store_best(&state, &model, &self.learner.subject.extra())?;
+            let extra = self.learner.subject.extra();
+            self.learner
+                .model(&self.ranks, |model| checkpoints.store_best(&state, model, &extra))?;
         }
         Ok(psnr)
     }
 
     fn save(&self) -> Result<()> {
         self.ranks.align(self.learner.subject.parameters());
-        match self.learner.tensors(&self.ranks) {
-            Some(tensors) => self.run.checkpoints().store(&self.state(), &tensors),
-            None => Ok(()),
-        }
+        let (state, checkpoints) = (self.state(), self.run.checkpoints());
+        self.learner.store(&self.ranks, |tensors| checkpoints.store(&state, tensors))
     }
 
     fn state(&self) -> State {

@@ -11,7 +11,7 @@ use crate::bake::{self, Description, Source};
 use crate::data::Normalization;
 use crate::models::Parameters;
 use crate::progress::Progress;
-use crate::train::checkpoints::{Named, State};
+use crate::train::checkpoints::{Named, State, Tensors};
 use crate::train::fields::Fields;
 use crate::train::learner::Learner;
 use crate::train::record::DataRecord;
@@ -42,7 +42,10 @@ impl InSitu {
         let tool = format!("drr-train {}", drr::VERSION);
         description.provenance.insert("tool".into(), json!(tool));
         together(*threads, carrier.as_deref(), None, move |ranks, _| {
-            let Some(model) = learner.model(ranks) else { return Ok(()) };
+            let model = learner.model(ranks, |model| {
+                Ok(model.iter().map(|(name, tensor)| (name.clone(), tensor.get())).collect())
+            })?;
+            let Some(model) = model else { return Ok(()) };
             let source = source(model, config, description)?;
             bake::bake(&*source, options, None, path, &|_, _| Progress::hidden())?;
             Ok(())
@@ -101,10 +104,11 @@ impl InSitu {
         state.falling = falls.then_some((schedule.begin, schedule.steps));
         let Self { learner, threads, carrier, .. } = &mut *self;
         let stored = together(*threads, carrier.as_deref(), None, move |ranks, _| {
-            match (learner.tensors(ranks), run) {
-                (Some(tensors), Some(run)) => Ok(run.checkpoints().store(&state, &tensors)?),
-                _ => Ok(()),
-            }
+            let store = |tensors: &Tensors<'_>| match &run {
+                Some(run) => run.checkpoints().store(&state, tensors),
+                None => Ok(()),
+            };
+            Ok(learner.store(ranks, store)?)
         });
         self.agree(stored)
     }

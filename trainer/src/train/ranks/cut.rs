@@ -1,11 +1,15 @@
 //! Tensors that processes have cut up. What several hold of one is the same in all of them: its
 //! gradients are added up between neighbours. The first process gets them whole, for checkpoints.
 
+use std::cell::Cell;
+
+use anyhow::Result;
 use tch::Tensor;
 
-use super::{Ranks, append, put};
+use super::{Ranks, append};
+use crate::models::checkpoint::Lazy;
 use crate::models::window::Window;
-use crate::train::checkpoints::Named;
+use crate::train::checkpoints::Stored;
 
 /// What this process holds together with others.
 #[derive(Debug)]
@@ -89,44 +93,100 @@ impl Halo {
     }
 }
 
-/// For all: tensors by name, those whole that are cut up; `None` but for the first process.
-pub fn whole<'a>(
-    ranks: &Ranks,
-    tensors: Named,
-    window: impl Fn(&str) -> Option<&'a Window>,
-) -> Option<Named> {
-    let windows: Vec<&Window> = tensors.iter().filter_map(|(name, _)| window(name)).collect();
-    let all = windows_of_all(ranks, &windows);
-    let is_first = ranks.is_first();
-    let mut cut = 0;
-    let mut made = Vec::with_capacity(tensors.len());
-    for (name, tensor) in tensors {
-        let Some(own) = window(&name) else {
-            made.push((name, tensor));
-            continue;
-        };
-        let mut numbers = Vec::new();
-        append(&tensor, &mut numbers);
-        if is_first {
-            let whole = Tensor::zeros(&own.whole()[..], (tensor.kind(), tch::Device::Cpu));
-            // One after the other: no more than one part is in memory beside the whole.
-            for (rank, windows) in all.iter().enumerate() {
-                let shape = windows[cut].shape();
-                let count = shape.iter().product::<i64>() as usize;
-                if rank > 0 {
-                    numbers = ranks.exchange(&[], &[(rank, count)]).concat();
-                }
-                let part = Tensor::zeros(&shape[..], (tensor.kind(), tch::Device::Cpu));
-                put(&part, &numbers);
-                windows[cut].put(&part, &whole);
-            }
-            made.push((name, whole));
-        } else {
-            ranks.exchange(&[(0, numbers)], &[]);
-        }
-        cut += 1;
+/// Tensors that are put together, one after the other, as the first process asks for them. The others
+/// wait for its wishes meanwhile.
+pub struct Collector<'a> {
+    ranks: &'a Ranks<'a>,
+    /// How many were handed out.
+    given: Cell<usize>,
+    /// What this process holds.
+    own: Vec<Tensor>,
+    /// What each process holds, of each tensor.
+    windows: Vec<Vec<Window>>,
+}
+
+/// What a process holds of a tensor; all of it without a window.
+pub struct Held {
+    /// What it is called.
+    pub name: String,
+    /// What is held.
+    pub tensor: Tensor,
+    /// Of which tensor.
+    pub window: Option<Window>,
+}
+
+/// The wish that ends it.
+const NO_MORE: f64 = -1.0;
+
+impl<'a> Collector<'a> {
+    /// For all: of these tensors.
+    pub fn new<'h>(ranks: &'a Ranks<'a>, held: impl Iterator<Item = &'h Held>) -> Self {
+        let cut =
+            held.filter_map(|held| Some((held.tensor.shallow_clone(), held.window.as_ref()?)));
+        let (own, windows): (Vec<_>, Vec<_>) = cut.unzip();
+        Self { ranks, given: Cell::new(0), own, windows: windows_of_all(ranks, &windows) }
     }
-    is_first.then_some(made)
+
+    /// Some of them, in their order, as the first process can ask for them.
+    pub fn stored(&self, held: &[Held]) -> Stored<'_> {
+        let stored = |held: &Held| {
+            let tensor = match &held.window {
+                Some(window) => {
+                    let number = self.given.replace(self.given.get() + 1);
+                    Lazy::Made(window.whole(), Box::new(move || self.get(number)))
+                }
+                None => Lazy::Here(held.tensor.shallow_clone()),
+            };
+            (held.name.clone(), tensor)
+        };
+        held.iter().map(stored).collect()
+    }
+
+    /// For all: what `work` makes of them in the first process; nothing in others.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub fn serve<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+        if self.ranks.is_first() {
+            let made = work();
+            if !self.own.is_empty() {
+                self.ranks.of_first(NO_MORE);
+            }
+            return made.map(Some);
+        }
+        while !self.own.is_empty() {
+            let wish = self.ranks.of_first(NO_MORE);
+            if wish == NO_MORE {
+                break;
+            }
+            let mut numbers = Vec::new();
+            append(&self.own[wish as usize], &mut numbers);
+            self.ranks.exchange(&[(0, numbers)], &[]);
+        }
+        Ok(None)
+    }
+
+    /// In `work`: a tensor, whole.
+    fn get(&self, number: usize) -> Tensor {
+        self.ranks.of_first(number as f64);
+        let own = &self.own[number];
+        let options = (own.kind(), tch::Device::Cpu);
+        let whole = Tensor::zeros(&self.windows[0][number].whole()[..], options);
+        // One after the other: no more than one part is in memory beside the whole.
+        for (rank, windows) in self.windows.iter().enumerate() {
+            let window = &windows[number];
+            let shape = window.shape();
+            if rank == 0 {
+                window.put(&own.detach().to_device(tch::Device::Cpu), &whole);
+                continue;
+            }
+            let count = shape.iter().product::<i64>() as usize;
+            let numbers = self.ranks.exchange(&[], &[(rank, count)]).concat();
+            let part = Tensor::from_slice(&numbers).view(&shape[..]).to_kind(own.kind());
+            window.put(&part, &whole);
+        }
+        whole
+    }
 }
 
 /// For all: what each process holds of the tensors that have these windows here.

@@ -30,9 +30,9 @@ setup: ## check the build tools and fetch a CPU-only libtorch, once
 build: ## build the query library, target/release/libdrr.so (needs no libtorch)
 	$(CARGO) build --release
 
-install: ## build and install the query library: PREFIX=/usr/local LIBDIR=lib DESTDIR=
+install: ## build and install the query library: PREFIX=/usr/local LIBDIR=lib DESTDIR= (TRAIN=1: libdrr_train too)
 	@CARGO=$(CARGO) $(PYTHON) tools/install.py --prefix "$(PREFIX)" --libdir "$(LIBDIR)" \
-		--destdir "$(DESTDIR)"
+		--destdir "$(DESTDIR)" $(if $(TRAIN),--train)
 
 demo: setup ## train, bake and query the example ensemble, some minutes
 	$(CARGO) build --release --workspace

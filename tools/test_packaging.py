@@ -3,6 +3,7 @@
 import re
 import runpy
 import sys
+import tempfile
 import types
 import unittest
 from pathlib import Path
@@ -38,6 +39,19 @@ class Versions(unittest.TestCase):
         names = install.Names(install.read_abi())
         self.assertIn(library, names.file)
         self.assertEqual(library.split(".")[0], install.read_abi())
+
+
+class Training(unittest.TestCase):
+    def test_names(self):
+        names = install.Names(install.read_abi("drr_train.h"), "libdrr_train")
+        self.assertRegex(names.own, r"^libdrr_train\.(so\.1|1\.dylib)$")
+        self.assertIn(names.own, names.argument)
+
+    def test_no_libtorch(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with mock.patch.dict("os.environ", {"LIBTORCH": folder}):
+                with self.assertRaisesRegex(install.Problem, f"in {folder}: run `make setup`"):
+                    install.find_libtorch()
 
 
 class Recipes(unittest.TestCase):

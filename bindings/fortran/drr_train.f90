@@ -49,6 +49,33 @@ module drr_train_c
     real(c_double) :: max_error = 0
   end type
 
+  abstract interface
+    !> Told after each step: `step` counts all steps of the session, `seconds` is all time of
+    !> training. .true. ends the call of `step`. It must not call procedures of the same session.
+    logical function drr_train_progress(step, loss, seconds)
+      import :: c_double, c_int64_t
+      integer(c_int64_t), intent(in) :: step
+      real(c_double), intent(in) :: loss, seconds
+    end function
+
+    !> Told when a borrowed array is not looked at any more; `tag` is what `add` was given with it.
+    !> It must not call procedures of the same session.
+    subroutine drr_train_release(tag)
+      integer, intent(in) :: tag
+    end subroutine
+  end interface
+
+  ! What C hands back to `told`.
+  type :: listener
+    procedure(drr_train_progress), pointer, nopass :: tell => null()
+  end type
+
+  ! What C hands back to `released`.
+  type :: owner
+    procedure(drr_train_release), pointer, nopass :: tell => null()
+    integer :: tag = 0
+  end type
+
   !> See `drr_train_info` in drr_train.h.
   type, bind(c) :: drr_train_info
     integer(c_int32_t) :: struct_size = 112, reserved = 0
@@ -216,6 +243,25 @@ contains
     end do
   end function
 
+  ! Tells a listener, in the thread of the call. Without a name in C, which could be another's.
+  integer(c_int32_t) function told(step, loss, seconds, user_data) bind(c, name='') result(answer)
+    integer(c_int64_t), value :: step
+    real(c_double), value :: loss, seconds
+    type(c_ptr), value :: user_data
+    type(listener), pointer :: by
+    call c_f_pointer(user_data, by)
+    answer = merge(1_c_int32_t, 0_c_int32_t, by%tell(step, loss, seconds))
+  end function
+
+  ! Tells an owner, once.
+  subroutine released(data, user_data) bind(c, name='')
+    type(c_ptr), value :: data, user_data
+    type(owner), pointer :: by
+    call c_f_pointer(user_data, by)
+    if (c_associated(data)) call by%tell(by%tag)
+    deallocate (by)
+  end subroutine
+
   ! Bytes from one address to another.
   pure integer(c_int64_t) function apart(from, to)
     type(c_ptr), intent(in) :: from, to
@@ -228,7 +274,7 @@ end module drr_train_c
 !>     type(drr_train_session) :: session
 !>     call session%create(config, [nx, ny, nz], parameters=[drr_train_range('time', 's', 0d0, 2d0)])
 !>     call session%add([time], drr_train_block(temperature(1:nx, 1:ny, 1:nz)))
-!>     call session%step(100)
+!>     call session%step(100)                        ! or (100, progress=watch)
 !>     call session%bake('field.drr.safetensors')
 !>
 !> Compile it with the program and link with libdrr_train. What drr_train.h says of the functions
@@ -243,11 +289,13 @@ module drr_train
     c_train_bake_options, c_train_block, c_train_create, c_train_data, c_train_evaluate, &
     c_train_forget_members, c_train_forget_pending, c_train_free, c_train_get_info, &
     c_train_options, c_train_range, c_train_restore, c_train_save, c_train_step, &
-    drr_train_communicator, drr_train_info, drr_train_quality, finish
+    drr_train_communicator, drr_train_info, drr_train_progress, drr_train_quality, &
+    drr_train_release, finish, listener, owner, released, told
   implicit none
   private
   public :: drr_train_session, drr_train_range, drr_train_block, drr_train_info, &
     drr_train_quality, drr_train_communicator
+  public :: drr_train_progress, drr_train_release
 
   !> Results of calls, see `drr_train_status` in drr_train.h.
   integer, parameter, public :: DRR_TRAIN_OK = 0, DRR_TRAIN_ERROR_INVALID_ARGUMENT = 1, &
@@ -281,7 +329,8 @@ module drr_train
   !>
   !> `first` is where the block begins in the lattice, from 1; [1, 1, 1] if absent. With `borrow`
   !> .true. the array is looked at until its member leaves: it must be a target, and exist until
-  !> then (see `drr_train_block` in drr_train.h); else it is copied by `add`.
+  !> then (see `drr_train_block` in drr_train.h; `add` takes what is told of it); else it is copied
+  !> by `add`.
   !> Expressions are no arrays that last: give variables, or parts of them.
   interface drr_train_block
     module procedure block_2_f32, block_2_f64, block_3_f32, block_3_f64, block_4_f32, block_4_f64
@@ -405,17 +454,36 @@ contains
   end function
 
   !> Takes a block of the member with these parameters; `is_complete` tells whether it was the last.
-  subroutine session_add(self, parameters, block, is_complete, status, message)
+  !> When a borrowed block is given up, `release` is told once, with `tag`: within the call that does
+  !> it, which is `close` or the end of the session at last. It is called later, and so must be a
+  !> procedure of a module or an external one: an internal one may be gone by then. It is not called
+  !> if this fails, nor for a block that is copied.
+  subroutine session_add(self, parameters, block, is_complete, release, tag, status, message)
     class(drr_train_session), intent(inout) :: self
     real(c_double), intent(in) :: parameters(:)
     type(c_train_block), intent(in) :: block
     logical, intent(out), optional :: is_complete
+    procedure(drr_train_release), optional :: release
+    integer, intent(in), optional :: tag
     integer, intent(out), optional :: status
     character(len=*), intent(inout), optional :: message
+    type(c_train_block) :: given
+    type(owner), pointer :: by
     integer(c_int32_t) :: complete, code
+    given = block
+    nullify (by)
+    if (present(release) .and. block%memory == 1) then
+      allocate (by)
+      by%tell => release
+      if (present(tag)) by%tag = tag
+      given%release = c_funloc(released)
+      given%user_data = c_loc(by)
+    end if
     complete = 0
-    code = c_train_add_block(self%handle, parameters, int(size(parameters), c_int32_t), block, &
+    code = c_train_add_block(self%handle, parameters, int(size(parameters), c_int32_t), given, &
       complete)
+    ! From success on it is the library's, until it tells.
+    if (code /= 0 .and. associated(by)) deallocate (by)
     if (present(is_complete)) is_complete = complete == 1
     call finish(code, status, message)
   end subroutine
@@ -436,21 +504,29 @@ contains
     call finish(c_train_forget_members(self%handle), status, message)
   end subroutine
 
-  !> Makes `steps` steps, fewer if `seconds` are over before; `done` receives how many.
-  subroutine session_step(self, steps, seconds, done, status, message)
+  !> Makes `steps` steps, fewer if `seconds` are over before, or if `progress`, told after each, says
+  !> .true.; `done` receives how many. Any procedure will do, an internal one too.
+  subroutine session_step(self, steps, seconds, done, progress, status, message)
     class(drr_train_session), intent(inout) :: self
     integer, intent(in) :: steps
     real(c_double), intent(in), optional :: seconds
     integer, intent(out), optional :: done
+    procedure(drr_train_progress), optional :: progress
     integer, intent(out), optional :: status
     character(len=*), intent(inout), optional :: message
+    type(listener), target :: by
+    type(c_funptr) :: callback
     integer(c_int64_t) :: made
     integer(c_int32_t) :: code
     real(c_double) :: time
     time = 0
     if (present(seconds)) time = seconds
-    code = c_train_step(self%handle, int(max(steps, 0), c_int64_t), time, c_null_funptr, &
-      c_null_ptr, made)
+    callback = c_null_funptr
+    if (present(progress)) then
+      by%tell => progress
+      callback = c_funloc(told)
+    end if
+    code = c_train_step(self%handle, int(max(steps, 0), c_int64_t), time, callback, c_loc(by), made)
     if (present(done)) done = int(made)
     call finish(code, status, message)
   end subroutine

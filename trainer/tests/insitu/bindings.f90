@@ -1,8 +1,36 @@
+! What a run tells, counted.
+module listening
+  use, intrinsic :: iso_c_binding, only: c_double, c_int64_t
+  implicit none
+
+  ! The call of `step` ends after this one.
+  integer(c_int64_t) :: last = -1
+  integer(c_int64_t) :: told = 0
+  ! How often each block was given up.
+  integer :: released(10) = 0
+
+contains
+
+  logical function listen(step, loss, seconds) result(ends)
+    integer(c_int64_t), intent(in) :: step
+    real(c_double), intent(in) :: loss, seconds
+    told = told + 1
+    if (step /= told .or. .not. loss > 0 .or. seconds < 0) error stop 'told something else'
+    ends = step == last
+  end function
+
+  subroutine take_back(tag)
+    integer, intent(in) :: tag
+    released(tag) = released(tag) + 1
+  end subroutine
+end module listening
+
 ! The Fortran module trains in situ: sections of arrays, borrowed or copied, are the same members.
 program bindings
   use, intrinsic :: iso_c_binding, only: c_double, c_float
   use drr
   use drr_train
+  use listening
   implicit none
 
   integer, parameter :: nx = 12, ny = 10, nz = 8, times = 5
@@ -39,15 +67,26 @@ program bindings
   call start(other)
   do n = 1, times
     call session%add([time_of(n)], drr_train_block(fields(1:6, 1:ny, 1:nz, n), borrow=.true.), &
-      complete)
+      complete, take_back, 2 * n - 1)
     call check(.not. complete)
     call session%add([time_of(n)], &
-      drr_train_block(fields(7:nx, 1:ny, 1:nz, n), [7, 1, 1], borrow=.true.), complete)
+      drr_train_block(fields(7:nx, 1:ny, 1:nz, n), [7, 1, 1], borrow=.true.), complete, &
+      take_back, tag=2 * n)
     call check(complete)
     single = real(fields(1:nx, 1:ny, 1:nz, n), c_float)
-    call other%add([time_of(n)], drr_train_block(single))
+    ! What is copied is not given back.
+    call other%add([time_of(n)], drr_train_block(single), release=take_back, tag=1)
   end do
-  call session%step(200)
+  ! Nor what was refused.
+  call session%add([9d0], drr_train_block(fields(1:nx, 1:ny, 1:nz, 1), borrow=.true.), &
+    release=take_back, tag=1, status=status)
+  call check(status == DRR_TRAIN_ERROR_INVALID_ARGUMENT)
+  last = 50
+  call session%step(200, done=done, progress=listen)
+  call check(done == 50 .and. told == 50)
+  last = -1
+  call session%step(150, progress=listen)
+  call check(told == 200 .and. all(released == 0))
   call session%step(100, seconds=1d9, done=done)
   call check(done == 100)
   call other%step(300)
@@ -89,9 +128,11 @@ program bindings
   call check(quality%psnr > 20 .and. quality%points == nx * ny * nz)
   call other%evaluate([0d0], drr_train_block(pair(3:4, 2:2, 1:nz, :), [3, 2, 1]), part)
   call check(part%points == 2 * nz .and. part%max_error <= quality%max_error)
+  call check(all(released == 0))
   call session%close()
-  call session%step(1, status=status)
-  call check(status == DRR_TRAIN_ERROR_INVALID_ARGUMENT)
+  call check(all(released == 1))
+  call session%step(1, progress=listen, status=status)
+  call check(status == DRR_TRAIN_ERROR_INVALID_ARGUMENT .and. told == 200)
 
 contains
 

@@ -14,6 +14,7 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod blocks;
+mod device;
 mod files;
 mod log;
 mod session;

@@ -140,7 +140,12 @@ enum drr_train_location
  {
     /// Memory of the host.
     DRR_TRAIN_HOST = 0,
-    /// Memory of a GPU: not supported yet.
+    /// Memory of a GPU, by its address there: of `cudaMalloc`, `cuMemAlloc`, OpenACC, ... It is copied
+    /// (`DRR_TRAIN_COPY`) by NVIDIA's driver during the call, in the context that it belongs to; the
+    /// current context stays. The copy comes after what was queued in the legacy default stream and in
+    /// streams that wait for that one; work in others (non-blocking streams, per-thread default ones)
+    /// has to be waited for before the call. It may be written again when the call returns. All that
+    /// the block's strides reach must be in one allocation, which is checked where the driver tells.
     DRR_TRAIN_DEVICE = 1,
 };
 #ifndef __cplusplus
@@ -341,9 +346,9 @@ typedef struct drr_train_options {
 /// jump, and must not call functions with the same session.
 typedef void (*drr_train_release)(const void *data, void *user_data);
 
-/// Values of a member in the host's memory: a box of lattice points, perhaps all of them. Value `k` of
-/// the box's point `(i, j, l)` along x, y, z is at `(const char *)data + i * stride[0] + j * stride[1] +
-/// l * stride[2] + k * value_stride`, of any alignment.
+/// Values of a member, in the host's memory or a GPU's: a box of lattice points, perhaps all of them.
+/// Value `k` of the box's point `(i, j, l)` along x, y, z is at `(const char *)data + i * stride[0] +
+/// j * stride[1] + l * stride[2] + k * value_stride`, of any alignment.
 ///
 /// Borrowed memory must stay valid until the block is given up, which is when its member leaves (see
 /// `drr_train_keep`), when it is forgotten, or when the session is freed; `release` tells. It is read in
@@ -354,7 +359,7 @@ typedef struct drr_train_block {
     uint32_t struct_size;
     /// A `drr_scalar` of `drr.h`: `DRR_F32` or `DRR_F64`.
     uint32_t scalar;
-    /// Address of the first value of the box's first point.
+    /// Address of the first value of the box's first point, where `location` says.
     const void *data;
     /// The box's first point in the lattice, x first.
     uint64_t offset[3];
@@ -511,7 +516,8 @@ void drr_train_free(struct drr_train_session *session);
 /// @param is_complete      receives 1 if the member is complete now, else 0; may be NULL
 /// @return `DRR_TRAIN_OK`, or `DRR_TRAIN_ERROR_INVALID_ARGUMENT` (a value or parameter that is not
 ///         finite or out of its range; a block that leaves the lattice or overlaps another one of
-///         the member), `_UNSUPPORTED` (memory of a GPU), `_OUT_OF_MEMORY`, `_BUSY`
+///         the member; an address that is not what `location` says), `_NO_DEVICE` (memory of a GPU
+///         without a driver, or that the driver could not copy), `_OUT_OF_MEMORY`, `_BUSY`
 drr_train_status drr_train_add_block(struct drr_train_session *session,
                                      const double *parameters,
                                      uint32_t parameter_count,

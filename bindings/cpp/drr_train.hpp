@@ -102,7 +102,8 @@ struct Progress {
     double seconds;
 };
 
-/// Values of a member in the host's memory, `float` or `double`; does not own them.
+/// Values of a member, `float` or `double`; does not own them. They are in the host's memory,
+/// unless `on_device` says otherwise.
 class Block {
   public:
     /// The whole lattice without gaps, x fastest, the values of a point side by side.
@@ -139,6 +140,13 @@ class Block {
         raw_.memory = DRR_TRAIN_BORROW;
         raw_.release = release;
         raw_.user_data = user_data;
+        return *this;
+    }
+
+    /// The address is one of a GPU's memory: copied from there by `add`, never borrowed. See
+    /// `DRR_TRAIN_DEVICE` for what has to be done before.
+    Block &on_device() noexcept {
+        raw_.location = DRR_TRAIN_DEVICE;
         return *this;
     }
 

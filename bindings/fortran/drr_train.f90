@@ -295,7 +295,7 @@ module drr_train
   private
   public :: drr_train_session, drr_train_range, drr_train_block, drr_train_info, &
     drr_train_quality, drr_train_communicator
-  public :: drr_train_progress, drr_train_release
+  public :: drr_train_device_block, drr_train_progress, drr_train_release
 
   !> Results of calls, see `drr_train_status` in drr_train.h.
   integer, parameter, public :: DRR_TRAIN_OK = 0, DRR_TRAIN_ERROR_INVALID_ARGUMENT = 1, &
@@ -631,6 +631,34 @@ contains
     end if
     if (present(first)) block%offset(:size(first)) = int(first, c_int64_t) - 1
     if (present(borrow)) block%memory = merge(1_c_int32_t, 0_c_int32_t, borrow)
+  end function
+
+  !> A block in the memory of a GPU, by the address of its first number there: c_loc within OpenACC's
+  !> host_data or OpenMP's target data use_device_addr, or what cudaMalloc gave. `real_kind` is
+  !> c_float or c_double. It begins at `first` in the lattice, from 1, and has `extent` points; without
+  !> these it is all of it. `stride` has the bytes from point to point along each axis, `value_stride`
+  !> those from value to value of a point; 0, or without them: no gaps, the values of a point side by
+  !> side. `add` copies it; see DRR_TRAIN_DEVICE in drr_train.h for what has to be done before.
+  type(c_train_block) function drr_train_device_block(data, real_kind, extent, first, stride, &
+      value_stride) result(block)
+    type(c_ptr), intent(in) :: data
+    integer, intent(in) :: real_kind
+    integer, intent(in), optional :: extent(:), first(:)
+    integer(c_int64_t), intent(in), optional :: stride(:), value_stride
+    ! Any other kind is refused by `add`.
+    block%scalar = -1
+    if (real_kind == c_float) block%scalar = 0
+    if (real_kind == c_double) block%scalar = 1
+    block%data = data
+    block%location = 1
+    if (present(extent)) then
+      block%extent(:min(3, size(extent))) = int(extent(:min(3, size(extent))), c_int64_t)
+    end if
+    if (present(first)) then
+      block%offset(:min(3, size(first))) = int(first(:min(3, size(first))), c_int64_t) - 1
+    end if
+    if (present(stride)) block%stride(:min(3, size(stride))) = stride(:min(3, size(stride)))
+    if (present(value_stride)) block%value_stride = value_stride
   end function
 
   type(c_train_block) function block_2_f32(values, first, borrow) result(block)

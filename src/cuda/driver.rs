@@ -113,6 +113,15 @@ impl Context {
         Ok(given)
     }
 
+    /// The context that memory is in; NULL (memory of pools is in none): the device's primary one.
+    pub(super) fn of_memory(ordinal: u32, context: sys::CUcontext) -> Result<Self> {
+        if context.is_null() {
+            return Self::primary(ordinal);
+        }
+        let device = caught("cuDeviceGet", || result::device::get(ordinal as i32))?;
+        Ok(Self { device, ordinal, context, is_primary: false })
+    }
+
     pub(super) fn name(&self) -> String {
         let name = caught("cuDeviceGetName", || result::device::get_name(self.device));
         format!("cuda:{} ({})", self.ordinal, name.unwrap_or_else(|_| "unknown".into()))

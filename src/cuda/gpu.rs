@@ -9,6 +9,7 @@ use cudarc::driver::sys::{self, CUdevice_attribute, CUfunction_attribute};
 use super::arguments::{Bind, Gradient, Query, Radiance, Render};
 pub use super::driver::count;
 use super::driver::{Context, TOO_OLD, caught, driver, no_device};
+pub use super::foreign::Foreign;
 use super::{Kernel, Limits, Machine, Shape, Stream};
 use crate::{Error, ErrorKind, Result};
 

@@ -9,6 +9,8 @@ pub mod arguments;
 #[cfg(feature = "cuda")]
 mod driver;
 #[cfg(feature = "cuda")]
+mod foreign;
+#[cfg(feature = "cuda")]
 pub mod gpu;
 #[cfg(not(feature = "cuda"))]
 #[path = "no_gpu.rs"]

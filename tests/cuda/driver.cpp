@@ -4,9 +4,11 @@
 //     FAKE_CUDA_FAIL=cuMemAlloc:2:2   call number 2 of cuMemAlloc gives error 2
 //     FAKE_CUDA_DEVICES=0             no GPU
 //     FAKE_CUDA_CAPABILITY=52         an old one
+//     FAKE_CUDA_POOL=1                memory is in no context, as that of pools
 #include "host.cpp"
 
 #include <map>
+#include <set>
 #include <string>
 
 typedef int Result;
@@ -41,6 +43,10 @@ Result fault(const char *function) {
 std::vector<ContextHandle> contexts;
 int retained = 0, modules = 0, streams = 0;
 std::map<unsigned long long, std::unique_ptr<char[]>> memory;
+std::map<unsigned long long, size_t> sizes;
+std::set<unsigned long long> pinned;
+// The context of the last allocation.
+ContextHandle owner = nullptr;
 
 ContextHandle primary() { return reinterpret_cast<ContextHandle>(&retained); }
 
@@ -170,10 +176,13 @@ Result cuMemAlloc_v2(unsigned long long *address, size_t bytes) {
     std::memset(block.get(), 0xff, bytes);
     *address = reinterpret_cast<unsigned long long>(block.get());
     memory[*address] = std::move(block);
+    sizes[*address] = bytes;
+    owner = contexts.back();
     return OK;
 }
 Result cuMemFree_v2(unsigned long long address) {
     NEEDS_CONTEXT;
+    pinned.erase(address);
     return memory.erase(address) == 1 ? OK : INVALID_VALUE;
 }
 Result cuMemcpyHtoD_v2(unsigned long long to, const void *from, size_t bytes) {
@@ -186,10 +195,45 @@ Result cuMemcpyDtoH_v2(void *to, unsigned long long from, size_t bytes) {
     std::memcpy(to, reinterpret_cast<const void *>(from), bytes);
     return OK;
 }
+// Memory of the last allocation that begins at or before an address.
+static std::pair<unsigned long long, size_t> allocation(unsigned long long address) {
+    auto found = memory.upper_bound(address);
+    if (found == memory.begin())
+        return {0, 0};
+    --found;
+    const size_t bytes = sizes[found->first];
+    return address < found->first + bytes ? std::make_pair(found->first, bytes)
+                                          : std::make_pair(0ull, size_t(0));
+}
+Result cuPointerGetAttribute(void *value, int attribute, unsigned long long address) {
+    CALL;
+    const auto found = allocation(address);
+    if (found.second == 0)
+        return INVALID_VALUE;
+    if (attribute == 1) // The context; that of pools is none.
+        *static_cast<ContextHandle *>(value) = number("FAKE_CUDA_POOL", 0) ? nullptr : owner;
+    else if (attribute == 2) // The kind of memory: the host's, or a device's.
+        *static_cast<unsigned *>(value) = pinned.count(found.first) ? 1 : 2;
+    else if (attribute == 9) // The device's number.
+        *static_cast<int *>(value) = 0;
+    else
+        return INVALID_VALUE;
+    return OK;
+}
+Result cuMemGetAddressRange_v2(unsigned long long *start, size_t *bytes,
+                               unsigned long long address) {
+    NEEDS_CONTEXT;
+    const auto found = allocation(address);
+    *start = found.first;
+    *bytes = found.second;
+    return found.second ? OK : NOT_FOUND;
+}
 Result cuMemHostAlloc(void **start, size_t bytes, unsigned) {
     unsigned long long address = 0;
     NEEDS_CONTEXT;
     const Result result = cuMemAlloc_v2(&address, bytes);
+    if (result == OK)
+        pinned.insert(address);
     *start = reinterpret_cast<void *>(address);
     return result;
 }

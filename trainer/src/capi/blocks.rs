@@ -1,12 +1,13 @@
 //! Blocks of values in the caller's memory. Whatever can be found out without following an address is
-//! checked here.
+//! checked here; what is on a GPU is copied.
 
 use std::ffi::c_void;
 
+use super::device;
 use super::structs::{drr_train_block, unknown};
 use crate::data::given::{Block, Layout, Release, Span};
 use crate::train::insitu::Memory;
-use crate::train::insitu::failure::{Failure, Kind, Outcome};
+use crate::train::insitu::failure::{Failure, Outcome};
 
 /// What a caller wants to hear of when memory is given up.
 struct Host {
@@ -34,6 +35,10 @@ pub(super) fn memory(given: &drr_train_block) -> Outcome<Memory> {
     let release = host.map(|host| -> Release { Box::new(move || host.tell()) });
     match (given.memory, release) {
         (0, _) => Ok(Memory::Copied),
+        (1, _) if given.location == 1 => Err(Failure::argument(
+            "block.memory is DRR_TRAIN_BORROW and block.location is DRR_TRAIN_DEVICE: memory of a GPU is not \
+             borrowed, expected DRR_TRAIN_COPY",
+        )),
         (1, release) => Ok(Memory::Borrowed(release)),
         (other, _) => Err(unknown("block.memory", other, "drr_train_memory")),
     }
@@ -43,7 +48,7 @@ pub(super) fn memory(given: &drr_train_block) -> Outcome<Memory> {
 /// gives its `own`.
 ///
 /// # Safety
-/// The struct must say the truth for as long as the block is used.
+/// The struct must say the truth for as long as the block is used; of memory of a GPU, during the call.
 pub(super) unsafe fn block(
     given: &drr_train_block,
     lattice: [usize; 3],
@@ -61,25 +66,48 @@ pub(super) unsafe fn block(
             ));
         }
     };
-    match given.location {
-        0 => {}
-        1 => {
-            return Err(Failure::new(
-                Kind::Unsupported,
-                "block.location is DRR_TRAIN_DEVICE: memory of a GPU is not supported, copy the block to \
-                 the host",
-            ));
-        }
+    let is_on_device = match given.location {
+        0 => false,
+        1 => true,
         other => return Err(unknown("block.location", other, "drr_train_location")),
-    }
+    };
     if given.data.is_null() {
         return Err(Failure::argument("block.data is NULL"));
     }
     let span = span(given.offset, given.extent, lattice[0] == 1).unwrap_or(own);
     let (by_value, strides) = strides(given, span.extent, width, number)?;
     let layout = Layout { span, is_double, strides, width, by_value };
+    if !is_on_device {
+        // SAFETY: the caller's promise.
+        return Ok(unsafe { Block::new(layout, given.data.cast()) });
+    }
+    check_inside(&span, lattice)?;
     // SAFETY: the caller's promise.
-    Ok(unsafe { Block::new(layout, given.data.cast()) })
+    let (values, layout) = unsafe { device::on_the_host(&layout, given.data as u64)? };
+    // SAFETY: what the layout says is in the copy, which goes with the block.
+    let block = unsafe { Block::new(layout, values.as_ptr()) };
+    Ok(block.with_release(Some(Box::new(move || drop(values)))))
+}
+
+/// What is copied before the training looks at it has points, all of them in the lattice.
+fn check_inside(span: &Span, lattice: [usize; 3]) -> Outcome<()> {
+    let fits = |k: usize| {
+        span.extent[k] > 0
+            && span.offset[k].checked_add(span.extent[k]).is_some_and(|end| end <= lattice[k])
+    };
+    if (0..3).all(fits) {
+        return Ok(());
+    }
+    let by_x = |mut of: [usize; 3]| {
+        of.reverse();
+        of
+    };
+    Err(Failure::argument(format!(
+        "block.offset {:?} and block.extent {:?} do not fit a lattice of {:?} points (x first)",
+        by_x(span.offset),
+        by_x(span.extent),
+        by_x(lattice)
+    )))
 }
 
 /// A box that is given x first; `None` if its extent is not.

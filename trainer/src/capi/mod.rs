@@ -15,6 +15,7 @@
 
 mod blocks;
 mod communicator;
+mod device;
 mod files;
 mod log;
 mod session;

@@ -203,7 +203,8 @@ pub unsafe extern "C" fn drr_train_free(session: *mut drr_train_session) {
 /// @param is_complete      receives 1 if the member is complete now, else 0; may be NULL
 /// @return `DRR_TRAIN_OK`, or `DRR_TRAIN_ERROR_INVALID_ARGUMENT` (a value or parameter that is not
 ///         finite or out of its range; a block that leaves the lattice or overlaps another one of
-///         the member), `_UNSUPPORTED` (memory of a GPU), `_OUT_OF_MEMORY`, `_BUSY`
+///         the member; an address that is not what `location` says), `_NO_DEVICE` (memory of a GPU
+///         without a driver, or that the driver could not copy), `_OUT_OF_MEMORY`, `_BUSY`
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drr_train_add_block(
     session: *mut drr_train_session,
@@ -219,8 +220,9 @@ pub unsafe extern "C" fn drr_train_add_block(
             let parameters = numbers(parameters, parameter_count)?;
             let given = required(block)?;
             let (lattice, width) = session.training.shape();
+            let memory = blocks::memory(&given)?;
             let block = blocks::block(&given, lattice, session.training.own(), width)?;
-            let complete = session.training.add(&parameters, block, blocks::memory(&given)?)?;
+            let complete = session.training.add(&parameters, block, memory)?;
             if !is_complete.is_null() {
                 is_complete.write(u32::from(complete));
             }

@@ -35,7 +35,12 @@ pub enum drr_train_memory {
 pub enum drr_train_location {
     /// Memory of the host.
     DRR_TRAIN_HOST = 0,
-    /// Memory of a GPU: not supported yet.
+    /// Memory of a GPU, by its address there: of `cudaMalloc`, `cuMemAlloc`, OpenACC, ... It is copied
+    /// (`DRR_TRAIN_COPY`) by NVIDIA's driver during the call, in the context that it belongs to; the
+    /// current context stays. The copy comes after what was queued in the legacy default stream and in
+    /// streams that wait for that one; work in others (non-blocking streams, per-thread default ones)
+    /// has to be waited for before the call. It may be written again when the call returns. All that
+    /// the block's strides reach must be in one allocation, which is checked where the driver tells.
     DRR_TRAIN_DEVICE = 1,
 }
 
@@ -158,9 +163,9 @@ pub struct drr_train_options {
 pub type drr_train_release =
     Option<unsafe extern "C" fn(data: *const c_void, user_data: *mut c_void)>;
 
-/// Values of a member in the host's memory: a box of lattice points, perhaps all of them. Value `k` of
-/// the box's point `(i, j, l)` along x, y, z is at `(const char *)data + i * stride[0] + j * stride[1] +
-/// l * stride[2] + k * value_stride`, of any alignment.
+/// Values of a member, in the host's memory or a GPU's: a box of lattice points, perhaps all of them.
+/// Value `k` of the box's point `(i, j, l)` along x, y, z is at `(const char *)data + i * stride[0] +
+/// j * stride[1] + l * stride[2] + k * value_stride`, of any alignment.
 ///
 /// Borrowed memory must stay valid until the block is given up, which is when its member leaves (see
 /// `drr_train_keep`), when it is forgotten, or when the session is freed; `release` tells. It is read in
@@ -173,7 +178,7 @@ pub struct drr_train_block {
     pub struct_size: u32,
     /// A `drr_scalar` of `drr.h`: `DRR_F32` or `DRR_F64`.
     pub scalar: u32,
-    /// Address of the first value of the box's first point.
+    /// Address of the first value of the box's first point, where `location` says.
     pub data: *const c_void,
     /// The box's first point in the lattice, x first.
     pub offset: [u64; 3],

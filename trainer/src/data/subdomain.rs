@@ -103,7 +103,7 @@ fn fewest_cut(ranks: usize, dims: &[usize]) -> Option<Vec<usize>> {
         let cut = along.iter().zip(dims).map(|(&b, &n)| (b - 1) as f64 / n as f64);
         cut.sum()
     };
-    let counts = (1..=ranks).filter(|&b| ranks % b == 0 && samples / b >= LEAST);
+    let counts = (1..=ranks).filter(|&b| ranks.is_multiple_of(b) && samples / b >= LEAST);
     let choices = counts.filter_map(|b| {
         let mut along = fewest_cut(ranks / b, rest)?;
         along.insert(0, b);

@@ -187,7 +187,7 @@ fn header(tensors: &[&(String, Lazy<'_>)]) -> String {
     }
     let mut header = Value::Object(entries).to_string();
     // Numbers are aligned.
-    while header.len() % 8 > 0 {
+    while !header.len().is_multiple_of(8) {
         header.push(' ');
     }
     header

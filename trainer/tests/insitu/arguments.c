@@ -147,9 +147,11 @@ static void blocks(drr_train_session *session) {
     block.scalar = DRR_F16;
     INVALID("block.scalar is 2", drr_train_add_block(session, &now, 1, &block, NULL));
     block = good;
+    block.location = 2;
+    INVALID("block.location is 2", drr_train_add_block(session, &now, 1, &block, NULL));
     block.location = DRR_TRAIN_DEVICE;
-    REFUSED(DRR_TRAIN_ERROR_UNSUPPORTED, "memory of a GPU is not supported",
-            drr_train_add_block(session, &now, 1, &block, NULL));
+    block.memory = DRR_TRAIN_BORROW;
+    INVALID("expected DRR_TRAIN_COPY", drr_train_add_block(session, &now, 1, &block, NULL));
     block = good;
     block.memory = 2;
     INVALID("block.memory is 2", drr_train_add_block(session, &now, 1, &block, NULL));

@@ -9,7 +9,7 @@ PREFIX ?= /usr/local
 LIBDIR ?= lib
 # The headers in include are generated and keep cbindgen's layout.
 C_SOURCES = $(shell find bindings examples tests trainer/tests -name '*.[ch]' -o -name '*.[ch]pp') \
-	$(wildcard src/cuda/kernels/*)
+	$(wildcard src/cuda/kernels/*) include/drr_train_mpi.h
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

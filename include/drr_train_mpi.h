@@ -32,6 +32,7 @@
 extern "C" {
 #endif
 
+/// @cond
 /* MPI counts with int; long messages go in pieces of so many numbers. */
 #define DRR_TRAIN_MPI_PIECE ((uint64_t)1 << 26)
 
@@ -124,6 +125,8 @@ static inline uint32_t drr_train_mpi_exchange(const struct drr_train_message *se
     return (uint32_t)(failed != MPI_SUCCESS ? failed : waited);
 }
 
+/// @endcond
+
 /// Those that a communicator has, for `drr_train_options::communicator`.
 ///
 /// @param comm  an intracommunicator; valid until the session is freed
@@ -145,6 +148,9 @@ static inline struct drr_train_communicator drr_train_mpi(MPI_Comm comm) {
 }
 
 /// As `drr_train_mpi`, of Fortran's handle of a communicator.
+///
+/// @param comm  the handle
+/// @return as `drr_train_mpi`
 static inline struct drr_train_communicator drr_train_mpi_f(MPI_Fint comm) {
     return drr_train_mpi(MPI_Comm_f2c(comm));
 }

@@ -281,6 +281,8 @@ fn wrong_types_name_key_value_and_expectation() {
         ("dataset.param.dim_scale_factor=1.5", "more than 0, up to 1"),
         ("dataset.param.dims_scale_factor=0", "more than 0, up to 1"),
         ("dataset.param.pairs=spacial", "did you mean `space`"),
+        ("dataset.param.virtual_members=1.5", "given 1.5, expected 0 to 1"),
+        ("dataset.param.groups=[a]", "they are for virtual_members"),
         ("dataset.param.cond_noise_idw_knn=0", "expected 1 or more"),
         ("dataset.param.x_noise_std=loud", "expected numbers of 0 or more"),
         ("dataset.param.dims=8", "dataset.param.dims: given 8, expected a list"),

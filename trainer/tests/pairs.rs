@@ -63,3 +63,27 @@ fn weights_are_computed_stored_and_drawn_by() {
     assert!(said.contains("given 210 weights, expected 6") && said.contains("m0.npy"), "{said}");
     assert!(!scratch.has("bad"), "found before the run's folder is made");
 }
+
+#[test]
+fn members_stand_where_no_simulation_was() {
+    let scratch = Scratch::small();
+    scratch.train("plain", &STEPS);
+    let half = ["--set", "dataset.param.virtual_members=0.5"];
+    scratch.train("half", &[&STEPS[..], &half].concat());
+    assert!(last_weights(&scratch, "plain") != last_weights(&scratch, "half"));
+    let said = scratch.text("half/log.txt");
+    assert!(said.contains("virtual members: 50 % of a batch, by kriging"), "{said}");
+    // The stored configuration repeats the run.
+    let (config, again) = (scratch.path("half/config.yaml"), scratch.path("again"));
+    drr_train_ok(&["train", "--config", &config, "--out", &again]);
+    assert!(last_weights(&scratch, "half") == last_weights(&scratch, "again"));
+    let groups = ["--set", "dataset.param.groups=[heat / density^2]"];
+    scratch.train("groups", &[&STEPS[..], &half, &groups].concat());
+    assert!(last_weights(&scratch, "half") != last_weights(&scratch, "groups"));
+
+    let refused = |more: &[&str]| scratch.train_fails(&[&half[..], more].concat());
+    let said = refused(&["--set", "dataset.param.groups=[heat / mass]"]);
+    assert!(said.contains("`mass` is no parameter of the data: they are density, heat"), "{said}");
+    let said = refused(&["--decompose", "auto"]);
+    assert!(said.contains("virtual_members are made of whole members"), "{said}");
+}

@@ -112,6 +112,7 @@ impl Workload {
             block,
             rotation: None,
             pairs: Pairs::NONE,
+            virtual_members: None,
             importance: Arc::new(Importance::default()),
             share: Share::default(),
         }

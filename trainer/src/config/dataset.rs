@@ -111,6 +111,12 @@ pub struct DatasetConfig {
     pub neighbors: usize,
     /// Whether the target of a moved point is interpolated.
     pub noise_interp_value: bool,
+    /// Ours: which part of a batch's members stands anywhere in the range of the parameters, with the
+    /// values that kriging between the training members gives there; from 0 to 1.
+    pub virtual_members: Option<f64>,
+    /// Ours: what fields depend on, for kriging: products of powers of parameters by name, such as
+    /// `density_2 / density_1`. The parameters themselves if there are none.
+    pub groups: Vec<String>,
     /// Folder of weights for importance sampling of points.
     pub impsmp_coord_path: Option<PathBuf>,
     /// Weights for importance sampling of members.
@@ -184,6 +190,8 @@ impl Default for DatasetConfig {
             cond_noise_threshold: None,
             neighbors: 8,
             noise_interp_value: false,
+            virtual_members: None,
+            groups: Vec::new(),
             impsmp_coord_path: None,
             impsmp_cond_path: None,
         }
@@ -226,6 +234,8 @@ impl DatasetConfig {
             neighbors: optional_positive(&mut s, "cond_noise_idw_knn")?
                 .unwrap_or(default.neighbors),
             noise_interp_value: s.take_or("noise_interp_value", default.noise_interp_value)?,
+            virtual_members: s.take("virtual_members")?,
+            groups: s.take_or("groups", default.groups)?,
             impsmp_coord_path: s.take("impsmp_coord_path")?,
             impsmp_cond_path: s.take("impsmp_cond_path")?,
         };
@@ -265,6 +275,17 @@ impl DatasetConfig {
             && gib <= 0.0
         {
             bail!("{}: given {gib}, expected more than 0", s.at("cache_gib"));
+        }
+        if let Some(share) = self.virtual_members
+            && !(0.0..=1.0).contains(&share)
+        {
+            bail!("{}: given {share}, expected 0 to 1", s.at("virtual_members"));
+        }
+        if !self.groups.is_empty() && self.virtual_members.is_none() {
+            bail!(
+                "{}: they are for virtual_members, the part of a batch that kriging gives: say how much",
+                s.at("groups")
+            );
         }
         if let Some(dims) = &self.dims
             && (dims.is_empty() || dims.contains(&0))

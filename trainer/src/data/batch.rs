@@ -10,6 +10,7 @@ use super::blocks;
 use super::draws::Draws;
 use super::ensemble::Ensemble;
 use super::importance::Importance;
+use super::kriging::VirtualMembers;
 use super::pairs::{Blend, Pairs};
 use super::rotation::{Rotation, shuffled};
 use super::samples::Field;
@@ -32,6 +33,8 @@ pub struct BatchPlan {
     pub rotation: Option<Rotation>,
     /// Noise on points and parameters.
     pub pairs: Pairs,
+    /// Members of a batch that stand where no simulation was.
+    pub virtual_members: Option<Arc<VirtualMembers>>,
     /// How much more often some members and points are drawn than others.
     pub importance: Arc<Importance>,
     /// Which points of a batch this process computes.
@@ -128,6 +131,12 @@ impl BatchPlan {
                  are in memory at a time: choose `--pairs space` or `none`, {advice}"
             );
         }
+        if self.virtual_members.is_some() {
+            bail!(
+                "virtual_members are made of all training members, of {available} {window} are in memory \
+                 at a time: leave them out, {advice}"
+            );
+        }
         if self.importance.points.is_some() {
             bail!(
                 "importance sampling of points needs the weights of all members in memory, where their \
@@ -179,7 +188,10 @@ impl BatchPlan {
         }
         let (conds, blends): (Vec<_>, Vec<_>) = members
             .iter()
-            .map(|&member| self.pairs.move_parameters(member, ensemble, &mut draws))
+            .map(|&member| {
+                let made = self.virtual_members.as_ref().and_then(|made| made.draw(&mut draws));
+                made.unwrap_or_else(|| self.pairs.move_parameters(member, ensemble, &mut draws))
+            })
             .unzip();
         Ok(Batch {
             targets: self.targets(step, &points, &coords, &blends, ensemble)?,
@@ -318,6 +330,7 @@ mod tests {
             block: 1,
             rotation: None,
             pairs: Pairs::NONE,
+            virtual_members: None,
             importance: Arc::default(),
             share: Share::default(),
         }

@@ -255,6 +255,7 @@ mod tests {
                 block: 1,
                 rotation: None,
                 pairs: Pairs::NONE,
+                virtual_members: None,
                 importance: importance.clone().into(),
                 share: Share::default(),
             };

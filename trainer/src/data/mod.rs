@@ -11,7 +11,7 @@
 //! - `fields`: those of all members, in memory, or some of them at a time where there is no `room`
 //!   for all; `samples` keeps them small, `rotation` says which of them training sees
 //! - `batch`: what a training step sees; `pairs` moves its points and parameters, `importance`
-//!   draws some more often, `draws` are random numbers; processes `share` it, and each has its
+//!   draws some more often, `kriging` has members where no simulation was, `draws` are random numbers; processes `share` it, and each has its
 //!   `subdomain` where the field is cut up
 //! - `formats`: one way to ask every file that knows its own shape: `npy`, `npz`, `vtk`, `vti`,
 //!   `netcdf`, `hdf5`, `images`; `raw` files do not; all decode by `dtype`
@@ -32,6 +32,7 @@ mod hdf5;
 mod images;
 mod importance;
 mod info;
+mod kriging;
 mod lattice;
 mod load;
 mod member;
@@ -61,6 +62,7 @@ pub use draws::{Draws, sample};
 pub use ensemble::{Axis, Ensemble, LoadOptions};
 pub use fields::Fields;
 pub use importance::Importance;
+pub use kriging::{Groups, Kriging, VirtualMembers};
 pub use load::Watch;
 pub use load::{normalization, scales_are_given};
 pub use member::{Member, Normalization, Parameter, Split, Value};

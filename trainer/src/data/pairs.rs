@@ -235,6 +235,7 @@ mod tests {
             block: 1,
             rotation: None,
             pairs,
+            virtual_members: None,
             importance: Default::default(),
             share: Share::default(),
         }

@@ -1,8 +1,10 @@
 //! Fields as what is trained on: members of an ensemble, or a single one.
 //!
-//! - `settings`: what batches are made of; `validation`: members set aside; `budget`: less memory
+//! - `settings`: what batches are made of; `kriging`: members where no simulation was
+//! - `validation`: members set aside; `budget`: less memory
 
 pub mod budget;
+mod kriging;
 mod settings;
 mod validation;
 
@@ -70,6 +72,8 @@ impl Fields {
         ensemble.check_parameters(config.model.of_ensemble()?.parameters())?;
         let mut settings = FieldSettings::new(config, &ensemble)?;
         settings.share = sharing.share;
+        settings.virtual_members =
+            kriging::virtual_members(&config.dataset, &ensemble)?.map(Arc::new);
         let seed = config.train.seed as u64;
         let importance = Importance::load(&config.dataset, &ensemble)?;
         let plan = settings.plan(seed, Arc::new(importance));
@@ -228,6 +232,14 @@ impl Subject for Fields {
         }));
         lines.extend(e.normalization.describe());
         lines.extend(self.settings.pairs.describe());
+        lines.extend(self.settings.virtual_members.as_ref().map(|made| {
+            let lengths = made.kriging.lengths().iter().map(|length| format!("{length:.2}"));
+            format!(
+                "virtual members: {:.0} % of a batch, by kriging; members are alike within {}",
+                100.0 * made.share,
+                lengths.collect::<Vec<_>>().join(", ")
+            )
+        }));
         lines.extend(self.plan.importance.describe());
         lines
     }

@@ -6,7 +6,9 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::config::{Activation, Config, DatasetConfig, DatasetKind, ModelConfig, Normalize};
-use crate::data::{BatchPlan, Ensemble, Importance, Noise, Normalization, Pairs, Rotation, Share};
+use crate::data::{
+    BatchPlan, Ensemble, Importance, Noise, Normalization, Pairs, Rotation, Share, VirtualMembers,
+};
 use crate::train::subject::put;
 
 /// Members of a batch if nothing says otherwise.
@@ -40,6 +42,8 @@ pub struct FieldSettings {
     pub share: Share,
     /// Variational Pairs.
     pub pairs: Pairs,
+    /// Members where no simulation was.
+    pub virtual_members: Option<Arc<VirtualMembers>>,
     /// What the user should know.
     pub notes: Vec<String>,
     /// Keys of the data set that a run has to remember.
@@ -83,6 +87,7 @@ impl FieldSettings {
             share: Share::default(),
             stored: stored(dataset, ensemble),
             pairs: Pairs::new(dataset, ensemble)?,
+            virtual_members: None,
             notes,
         })
     }
@@ -115,6 +120,7 @@ impl FieldSettings {
             block: self.block,
             rotation: self.rotation,
             pairs: self.pairs.clone(),
+            virtual_members: self.virtual_members.clone(),
             importance,
             share: self.share,
         }

@@ -193,6 +193,10 @@ fn check_supported(config: &Config) -> Result<()> {
             dataset.impsmp_coord_path.is_some() || dataset.impsmp_cond_path.is_some(),
             "importance sampling (dataset.param.impsmp_...): its weights need all data beforehand",
         ),
+        (
+            dataset.virtual_members.is_some(),
+            "dataset.param.virtual_members: kriging needs all members beforehand",
+        ),
         (train.minutes.is_some(), "train.minutes: steps can be asked for by time instead"),
         (train.patience.is_some(), "train.patience: no members are set aside"),
         (

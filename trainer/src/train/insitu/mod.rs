@@ -6,7 +6,8 @@
 //! Processes of the host may train together: what is called *collective* below, all of them call, with
 //! the same arguments.
 //!
-//! - `asked`: configuration and data; `members`: blocks on their way, and which members stay
+//! - `asked`: configuration and data; `members`: blocks on their way, and which members stay;
+//!   `ensemble`: those that do
 //! - `aside`: where libtorch computes; `together`: with other processes, which `agree`
 //! - `judge`: how good the model is; `store`: files
 //! - `report`: how far it is, and is to go; `failure`: what went wrong
@@ -14,6 +15,7 @@
 mod agree;
 mod aside;
 mod asked;
+mod ensemble;
 pub mod failure;
 mod judge;
 mod members;
@@ -34,7 +36,7 @@ use super::subject::Subject;
 use crate::config::Config;
 use crate::data::given::{Block, Given, Span, Values};
 use crate::data::{
-    Ensemble, Field, Member, Normalization, Share, Sharing, Split, Statistics, normalization,
+    Field, Member, Normalization, Share, Sharing, Split, Statistics, normalization,
     scales_are_given,
 };
 use crate::device;
@@ -42,6 +44,7 @@ use agree::{agree, check_same};
 use aside::aside;
 use asked::Asked;
 pub use asked::{Data, Options};
+use ensemble::{field, put, rescale};
 use failure::{Failure, Kind, Outcome};
 pub use judge::Quality;
 use judge::padded;
@@ -426,47 +429,6 @@ impl InSitu {
             )),
         }
     }
-}
-
-/// Puts a member where it belongs.
-fn put(ensemble: &mut Ensemble, place: Place, member: Member, field: Arc<Field>) {
-    let crate::data::Fields::Memory(fields) = &mut ensemble.fields else { return };
-    match place {
-        Place::Nowhere => return,
-        Place::Of(n) if n < fields.len() => {
-            (ensemble.members[n], fields[n]) = (member, field);
-            return;
-        }
-        Place::LastWithoutFirst if !fields.is_empty() => {
-            ensemble.members.remove(0);
-            fields.remove(0);
-        }
-        Place::Last | Place::Of(_) | Place::LastWithoutFirst => {}
-    }
-    ensemble.members.push(member);
-    fields.push(field);
-}
-
-/// Normalises by `scale`; no values change in memory.
-fn rescale(ensemble: &mut Ensemble, scale: Normalization) {
-    ensemble.normalization = scale;
-    for n in 0..ensemble.members.len() {
-        let crate::data::Fields::Memory(fields) = &ensemble.fields else { return };
-        let Some(given) = fields[n].given() else { continue };
-        let rescaled = field(Given::new(given.values().clone(), scale), ensemble);
-        if let crate::data::Fields::Memory(fields) = &mut ensemble.fields {
-            fields[n] = rescaled;
-        }
-    }
-}
-
-/// The values of a member of `ensemble`, perhaps of a block of it.
-fn field(given: Given, ensemble: &Ensemble) -> Arc<Field> {
-    let field = Field::Given(given);
-    Arc::new(match &ensemble.subdomain {
-        Some(own) => field.part(own, ensemble.values.len()),
-        None => field,
-    })
 }
 
 /// Which of the processes this is. Each computes the points of its block.

@@ -5,8 +5,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::json;
 
+use super::ensemble::rescale;
 use super::failure::{Failure, Kind, Outcome};
-use super::{InSitu, aside, rescale, sharing, together};
+use super::{InSitu, aside, sharing, together};
 use crate::bake::{self, Description, Source};
 use crate::data::Normalization;
 use crate::models::Parameters;

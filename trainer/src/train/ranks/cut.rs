@@ -6,7 +6,8 @@ use std::cell::Cell;
 use anyhow::Result;
 use tch::Tensor;
 
-use super::{Ranks, append};
+use super::Ranks;
+use super::parts::append;
 use crate::models::checkpoint::Lazy;
 use crate::models::window::Window;
 use crate::train::checkpoints::Stored;

@@ -7,28 +7,12 @@ use std::time::Duration;
 
 use common::SMALL_MODEL;
 use common::ensemble::{HELD_OUT, MEMBERS, TinyEnsemble};
+use common::insitu::{DIMS, PARTS, WHOLE, block, data, failed};
 use common::scratch::Scratch;
 use drr_train::bake;
-use drr_train::data::given::{Block, Layout, Span};
-use drr_train::data::{Parameter, Value};
-use drr_train::train::insitu::failure::{Kind, Outcome};
+use drr_train::data::given::Span;
+use drr_train::train::insitu::failure::Kind;
 use drr_train::train::insitu::{Data, InSitu, Keep, Limits, Memory, Options, Progress};
-
-const DIMS: [usize; 3] = [5, 6, 7];
-
-fn data() -> Data {
-    let parameter = |name: &str, min, max| {
-        let (name, unit) = (name.to_owned(), String::new());
-        Parameter { name, unit, min, max }
-    };
-    Data {
-        points: DIMS.to_vec(),
-        axes: Vec::new(),
-        parameters: vec![parameter("density", 0.2, 1.0), parameter("heat", 10.0, 50.0)],
-        values: vec![Value { name: "energy".into(), unit: "J".into() }],
-        range: None,
-    }
-}
 
 /// As `Scratch::training` trains.
 fn options(more: &str) -> Options {
@@ -43,26 +27,6 @@ fn options(more: &str) -> Options {
 fn trainer(more: &str) -> InSitu {
     InSitu::new(&data(), &options(more)).expect("a trainer")
 }
-
-/// All of a field, or a part of it.
-fn block(field: &[f32], span: Span) -> Block {
-    let [_, h, w] = DIMS;
-    let [z, y, x] = span.offset;
-    let first = (z * h + y) * w + x;
-    let strides = [4 * h * w, 4 * w, 4].map(|bytes| bytes as isize);
-    let layout = Layout { span, is_double: false, strides, width: 1, by_value: 4 };
-    // SAFETY: the tests keep their fields; a span is within the lattice or refused.
-    unsafe { Block::new(layout, field.as_ptr().wrapping_add(first).cast()) }
-}
-
-const WHOLE: Span = Span { offset: [0; 3], extent: DIMS };
-
-/// Three blocks that are the whole.
-const PARTS: [Span; 3] = [
-    Span { offset: [0, 0, 0], extent: [5, 6, 3] },
-    Span { offset: [0, 0, 3], extent: [2, 6, 4] },
-    Span { offset: [2, 0, 3], extent: [3, 6, 4] },
-];
 
 struct Fields(Vec<(Vec<f64>, Vec<f32>)>);
 
@@ -93,12 +57,6 @@ fn saved(trainer: &mut InSitu, folder: &Path) -> Vec<u8> {
     trainer.save(folder).expect("a folder");
     let name = format!("checkpoints/step-{:08}/weights.safetensors", trainer.info().steps);
     std::fs::read(folder.join(name)).expect("weights")
-}
-
-fn failed<T>(result: Outcome<T>, kind: Kind, text: &str) {
-    let failure = result.err().expect("a failure");
-    assert!(failure.message.contains(text), "{failure}, expected `{text}`");
-    assert_eq!(failure.kind, kind, "{failure}");
 }
 
 #[test]

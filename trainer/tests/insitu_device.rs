@@ -2,13 +2,14 @@
 //! as from the host, whatever the driver says is a status, and so is no driver.
 #![cfg(target_os = "linux")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod common;
 
+use std::path::PathBuf;
+use std::process::Command;
+
+use common::programs::{WARNINGS, is_installed, libraries, root, silent};
 use drr_train::capi::drr_train_status;
 use tempfile::TempDir;
-
-const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 
 /// A folder with a program, and a driver.
 struct Program {
@@ -59,32 +60,6 @@ impl Program {
         command.envs(variables.iter().copied());
         silent(&command.output().expect("the program"), &format!("{words:?} {variables:?}"));
     }
-}
-
-/// The folder of this repository.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// The folder of the shared libraries that were built with this test.
-fn libraries() -> PathBuf {
-    let program = std::env::current_exe().expect("this program");
-    program.parent().expect("its folder").to_owned()
-}
-
-fn is_installed(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").output().is_ok();
-    if !found {
-        eprintln!("skipped: no {program}");
-    }
-    found
-}
-
-/// Success, and nothing printed.
-fn silent(output: &Output, what: &str) {
-    let text = [&output.stdout[..], &output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    assert!(output.status.success() && text.is_empty(), "{what}: {}\n{text}", output.status);
 }
 
 #[test]

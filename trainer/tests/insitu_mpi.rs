@@ -2,12 +2,13 @@
 //! they learn what one process learns.
 #![cfg(target_os = "linux")]
 
-use std::path::{Path, PathBuf};
+mod common;
+
 use std::process::Command;
 
+use common::programs::{WARNINGS, is_installed, libraries, root};
+use common::ranks::MPI;
 use tempfile::TempDir;
-
-const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 
 /// A small model; rounding does not show with so large an epsilon.
 const MODEL: &str = "
@@ -33,24 +34,8 @@ optim: {type: Adam, param: {lr: 0.01, eps: 1e-4}}
 dataset: {type: HDFieldDataset, param: {cond_batch: 4, batch_points: 128}}
 ";
 
-/// The folder of this repository.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// The folder of the shared libraries that were built with this test.
-fn libraries() -> PathBuf {
-    let program = std::env::current_exe().expect("this program");
-    program.parent().expect("its folder").to_owned()
-}
-
 fn are_installed(programs: &[&str]) -> bool {
-    let missing =
-        programs.iter().find(|name| Command::new(name).arg("--version").output().is_err());
-    if let Some(missing) = missing {
-        eprintln!("skipped: processes that train together in situ (no {missing})");
-    }
-    missing.is_none()
+    programs.iter().all(|name| is_installed(name))
 }
 
 /// A program in a folder of its own, which has `model.yaml`, too.
@@ -76,15 +61,7 @@ fn printed(folder: &TempDir, ranks: usize) -> Vec<f64> {
     let _ = std::fs::remove_dir_all(folder.path().join("run"));
     let mut command = Command::new("mpirun");
     command.args(["-n", &ranks.to_string(), "./program"]).arg(folder.path());
-    // Open MPI starts neither as root nor more processes than cores of its own accord, and spins.
-    for name in [
-        "ALLOW_RUN_AS_ROOT",
-        "ALLOW_RUN_AS_ROOT_CONFIRM",
-        "MCA_rmaps_base_oversubscribe",
-        "MCA_mpi_yield_when_idle",
-    ] {
-        command.env(format!("OMPI_{name}"), "1");
-    }
+    command.envs(MPI.map(|name| (format!("OMPI_{name}"), "1")));
     // Cargo's would find other builds of the libraries first.
     command.current_dir(folder.path()).env_remove("LD_LIBRARY_PATH").env("OMP_NUM_THREADS", "1");
     let output = command.output().expect("mpirun");

@@ -2,49 +2,17 @@
 //! shared libraries, and silent.
 #![cfg(target_os = "linux")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod common;
 
+use std::path::Path;
+use std::process::Command;
+
+use common::programs::{WARNINGS, is_installed, libraries, root, silent};
+use common::ranks::MPI;
 use tempfile::TempDir;
-
-const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 
 /// OpenMP, so that programs see whether their settings stay.
 const C: [&str; 4] = ["-std=c11", "-D_GNU_SOURCE", "-g", "-fopenmp"];
-
-/// Open MPI starts neither as root nor more processes than cores of its own accord, and spins.
-const MPI: [&str; 4] = [
-    "ALLOW_RUN_AS_ROOT",
-    "ALLOW_RUN_AS_ROOT_CONFIRM",
-    "MCA_rmaps_base_oversubscribe",
-    "MCA_mpi_yield_when_idle",
-];
-
-/// The folder of this repository.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// The folder of the shared libraries that were built with this test.
-fn libraries() -> PathBuf {
-    let program = std::env::current_exe().expect("this program");
-    program.parent().expect("its folder").to_owned()
-}
-
-fn is_installed(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").output().is_ok();
-    if !found {
-        eprintln!("skipped: no {program}");
-    }
-    found
-}
-
-/// Success, and nothing printed.
-fn silent(output: &Output, what: &str) {
-    let text = [&output.stdout[..], &output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    assert!(output.status.success() && text.is_empty(), "{what}: {}\n{text}", output.status);
-}
 
 /// Compiles sources, with names in this repository, and runs the program in a folder of its own, whose
 /// name is its only argument.

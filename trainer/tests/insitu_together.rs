@@ -8,27 +8,16 @@ use std::time::Duration;
 
 use common::SMALL_MODEL;
 use common::ensemble::{HELD_OUT, MEMBERS, TinyEnsemble};
+use common::insitu::{PARTS, WHOLE, block, data, failed};
 use common::ranks::STEADY;
 use common::scratch::Scratch;
 use drr_train::bake;
-use drr_train::data::given::{Block, Layout, Span};
-use drr_train::data::{Parameter, Value};
+use drr_train::data::given::Span;
 use drr_train::train::insitu::failure::{Failure, Kind, Outcome};
 use drr_train::train::insitu::{
-    Carrier, Data, InSitu, Limits, Memory, Numbers, Options, Progress, Quality,
+    Carrier, InSitu, Limits, Memory, Numbers, Options, Progress, Quality,
 };
 use drr_train::train::ranks::link::Message;
-
-const DIMS: [usize; 3] = [5, 6, 7];
-
-const WHOLE: Span = Span { offset: [0; 3], extent: DIMS };
-
-/// Blocks that no regular cut makes.
-const PARTS: [Span; 3] = [
-    Span { offset: [0, 0, 0], extent: [5, 6, 3] },
-    Span { offset: [0, 0, 3], extent: [2, 6, 4] },
-    Span { offset: [2, 0, 3], extent: [3, 6, 4] },
-];
 
 /// Where threads meet.
 struct Room {
@@ -115,20 +104,6 @@ impl Carrier for Thread {
     }
 }
 
-fn data() -> Data {
-    let parameter = |name: &str, min, max| {
-        let (name, unit) = (name.to_owned(), String::new());
-        Parameter { name, unit, min, max }
-    };
-    Data {
-        points: DIMS.to_vec(),
-        axes: Vec::new(),
-        parameters: vec![parameter("density", 0.2, 1.0), parameter("heat", 10.0, 50.0)],
-        values: vec![Value { name: "energy".into(), unit: "J".into() }],
-        range: None,
-    }
-}
-
 fn options(own: Option<Span>, more: &str) -> Options {
     let eps = STEADY[1].rsplit('=').next().expect("a number");
     let settings = format!(
@@ -140,17 +115,6 @@ fn options(own: Option<Span>, more: &str) -> Options {
     );
     let config = format!("{SMALL_MODEL}{settings}");
     Options { config, threads: 1, own, ..Options::default() }
-}
-
-/// What is in a span of a field.
-fn block(field: &[f32], span: Span) -> Block {
-    let [_, h, w] = DIMS;
-    let [z, y, x] = span.offset;
-    let first = (z * h + y) * w + x;
-    let strides = [4 * h * w, 4 * w, 4].map(|bytes| bytes as isize);
-    let layout = Layout { span, is_double: false, strides, width: 1, by_value: 4 };
-    // SAFETY: the tests keep their fields; a span is within the lattice or refused.
-    unsafe { Block::new(layout, field.as_ptr().wrapping_add(first).cast()) }
 }
 
 fn fields() -> Vec<(Vec<f64>, Vec<f32>)> {
@@ -282,12 +246,6 @@ fn files_are_written_by_the_first_and_read_by_all() {
     let mut alone = InSitu::new(&data(), &options(None, ", ema: 0.9")).expect("a trainer");
     alone.restore(&run).expect("a run");
     assert_eq!(alone.info().steps, 4);
-}
-
-fn failed<T>(result: Outcome<T>, kind: Kind, text: &str) {
-    let failure = result.err().expect("a failure");
-    assert!(failure.message.contains(text), "{failure}, expected `{text}`");
-    assert_eq!(failure.kind, kind, "{failure}");
 }
 
 #[test]

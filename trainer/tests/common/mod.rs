@@ -3,7 +3,9 @@
 
 pub mod case;
 pub mod ensemble;
+pub mod insitu;
 pub mod models;
+pub mod programs;
 pub mod ranks;
 pub mod scratch;
 

@@ -7,20 +7,20 @@ use tch::Kind;
 
 use super::scratch::Scratch;
 
+/// Open MPI starts neither as root nor more processes than cores of its own accord, and spins.
+pub const MPI: [&str; 4] = [
+    "ALLOW_RUN_AS_ROOT",
+    "ALLOW_RUN_AS_ROOT_CONFIRM",
+    "MCA_rmaps_base_oversubscribe",
+    "MCA_mpi_yield_when_idle",
+];
+
 /// The program as so many processes.
 pub fn mpirun(ranks: usize, arguments: &[String]) -> Command {
     let mut command = Command::new("mpirun");
     command.args(["-n", &ranks.to_string(), env!("CARGO_BIN_EXE_drr-train")]).args(arguments);
     command.env("OMP_NUM_THREADS", "1");
-    // Open MPI starts neither as root nor more processes than cores of its own accord, and spins.
-    for name in [
-        "ALLOW_RUN_AS_ROOT",
-        "ALLOW_RUN_AS_ROOT_CONFIRM",
-        "MCA_rmaps_base_oversubscribe",
-        "MCA_mpi_yield_when_idle",
-    ] {
-        command.env(format!("OMPI_{name}"), "1");
-    }
+    command.envs(MPI.map(|name| (format!("OMPI_{name}"), "1")));
     command
 }
 

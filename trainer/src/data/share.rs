@@ -55,11 +55,6 @@ impl Share {
         end(self.rank)..end(self.rank + 1)
     }
 
-    /// What part of `count` things that is.
-    pub fn part(self, count: usize) -> f64 {
-        self.range(count).len() as f64 / count.max(1) as f64
-    }
-
     /// Leaves the points that are its own in each of `lists` lists of equal lengths, `coords` being
     /// those of `points`. Neighbours stay together, so that processes refine few vertices twice.
     pub(super) fn keep(self, lists: usize, points: &mut Vec<u32>, coords: &mut Vec<f64>) {
@@ -142,6 +137,5 @@ mod tests {
         let (mut points, mut coords) = (vec![3, 1, 2], vec![0.3, 0.1, 0.2]);
         Share::default().keep(1, &mut points, &mut coords);
         assert_eq!((points, coords), (vec![3, 1, 2], vec![0.3, 0.1, 0.2]));
-        assert_eq!(Share::default().part(5), 1.0);
     }
 }

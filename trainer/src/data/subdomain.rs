@@ -128,11 +128,6 @@ impl Subdomain {
         Self { held: self.own.clone(), ..self }
     }
 
-    /// Samples of the block, along each axis, slowest first.
-    pub fn own(&self) -> &[Range<usize>] {
-        &self.own
-    }
-
     /// Where the block is, in `[-1, 1]`, along each axis, slowest first.
     pub fn bounds(&self) -> Vec<(f64, f64)> {
         (0..self.dims.len()).map(|axis| self.bounds_along(axis)).collect()

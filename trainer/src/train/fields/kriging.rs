@@ -47,7 +47,13 @@ pub fn virtual_members(
     };
     let places: Vec<f64> = members.iter().flat_map(place).collect();
     let tensor = Tensor::from_slice(&places).view([members.len() as i64, -1]);
-    let (lengths, inverse) = fit(&tensor, &alike(ensemble, &members)?);
+    let products = alike(ensemble, &members)?;
+    ensure!(
+        products.trace().double_value(&[]) > 0.0,
+        "virtual_members: the {} training members have all the same values, whatever their parameters",
+        members.len()
+    );
+    let (lengths, inverse) = fit(&tensor, &products);
     let kriging = Kriging::new((groups, ranges), lengths, members, &places, inverse);
     Ok(Some(VirtualMembers { share, kriging }))
 }

@@ -173,18 +173,26 @@ impl<'a> Collector<'a> {
         let own = &self.own[number];
         let options = (own.kind(), tch::Device::Cpu);
         let whole = Tensor::zeros(&self.windows[0][number].whole()[..], options);
+        let seen = cfg!(debug_assertions).then(|| whole.zeros_like());
+        let put = |window: &Window, part: &Tensor| {
+            if let Some(seen) = &seen {
+                let differs = (window.cut(&whole) - part) * window.cut(seen);
+                assert!(differs.abs().max().double_value(&[]) == 0.0, "what is shared is the same");
+                window.put(&part.ones_like(), seen);
+            }
+            window.put(part, &whole);
+        };
         // One after the other: no more than one part is in memory beside the whole.
         for (rank, windows) in self.windows.iter().enumerate() {
             let window = &windows[number];
             let shape = window.shape();
             if rank == 0 {
-                window.put(&own.detach().to_device(tch::Device::Cpu), &whole);
+                put(window, &own.detach().to_device(tch::Device::Cpu));
                 continue;
             }
             let count = shape.iter().product::<i64>() as usize;
             let numbers = self.ranks.exchange(&[], &[(rank, count)]).concat();
-            let part = Tensor::from_slice(&numbers).view(&shape[..]).to_kind(own.kind());
-            window.put(&part, &whole);
+            put(window, &Tensor::from_slice(&numbers).view(&shape[..]).to_kind(own.kind()));
         }
         whole
     }
